@@ -1,0 +1,27 @@
+// Runs every static check and says which ones failed: format and lint, types, floors and cycles, dead code, generated files.
+import {spawnSync} from 'node:child_process'
+import {existsSync} from 'node:fs'
+
+const bin = (name) => `node_modules/.bin/${name}`
+const CHECKS = [
+  ['format and lint', bin('biome'), ['check', '--error-on-warnings', '.']],
+  ['types', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']],
+  ['floors and cycles', bin('depcruise'), ['--config', '.dependency-cruiser.mjs', '--output-type', 'err', 'src']],
+  ['dead code', bin('knip'), []],
+  ['generated files', process.execPath, ['scripts/generate.js', '--check']],
+]
+const failed = []
+for (const [name, command, args] of CHECKS) {
+  if (args[0]?.startsWith('scripts/') && !existsSync(args[0])) continue
+  const result = spawnSync(command, args, {encoding: 'utf8'})
+  if (result.status === 0) {
+    console.log(`ok      ${name}`)
+    continue
+  }
+  failed.push(name)
+  console.log(`FAILED  ${name}\n${result.stdout}${result.stderr}${result.error ?? ''}`)
+}
+if (failed.length > 0) {
+  console.log(`check: ${failed.join(', ')} failed`)
+  process.exitCode = 1
+}
