@@ -8,4 +8,10 @@ const pjson = JSON.parse(await readFile(`${root}/package.json`, 'utf8'))
 pjson.oclif.commands = {...pjson.oclif.commands, target: './src/commands'}
 process.env['NODE_ENV'] = 'development'
 const config = await Config.load({root, pjson, enablePerf: false, ignoreManifest: true})
-await run(process.argv.slice(2), config).catch(handle).finally(flush)
+try {
+  await run(process.argv.slice(2), config)
+} catch (error) {
+  await handle(error)
+} finally {
+  await flush()
+}
