@@ -11,7 +11,7 @@ const config = await Config.load({root, pjson, enablePerf: false, ignoreManifest
 try {
   await run(process.argv.slice(2), config)
 } catch (error) {
-  await handle(error)
+  await handle(/** @type {Error} */ (error))
 } finally {
   await flush()
 }

@@ -9,7 +9,7 @@ const CHECKS: readonly (readonly [name: string, command: string, args: readonly 
     'floors and cycles',
     process.execPath,
     [
-      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+      'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
       '--config',
       '.dependency-cruiser.mjs',
       '--output-type',
