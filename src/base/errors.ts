@@ -86,6 +86,11 @@ export const ERRORS = {
     about: 'What was waited for did not happen in the given time.',
     hints: ['give a longer --timeout'],
   },
+  REG_INTERNAL: {
+    exit: 1,
+    about: 'The program itself failed; this is a mistake in it, not in what was asked.',
+    hints: ['run the command again with REGISTRY_DEBUG=1 and report what it prints'],
+  },
   REG_CANCELLED: {
     exit: 130,
     about: 'The command was cancelled.',

@@ -1,0 +1,117 @@
+import {Command} from '@oclif/core'
+import {readEnvironment} from '../config/environment.ts'
+import {exitOf, printError, toRegistryError} from './error-report.ts'
+import {Interrupt} from './interrupt.ts'
+
+/** How far a long step is, for people; silent where nobody watches. */
+export interface Progress extends Disposable {
+  /** Says what is being done now. */
+  say(text: string): void
+}
+
+const SILENT: Progress = {say() {}, [Symbol.dispose]() {}}
+
+/**
+ * What all commands share: `--json`, one form for errors and exit statuses, cancelling. Results go to stdout through `show` or `stream`;
+ * everything else is talk and goes to stderr through `say`, and is not said at all under `--json`.
+ */
+export abstract class BaseCommand extends Command {
+  static override readonly enableJsonFlag: boolean = true
+  readonly #interrupt = new Interrupt()
+
+  /** Aborts with REG_CANCELLED at SIGINT, SIGTERM, and when nobody reads the output any more. */
+  protected get signal(): AbortSignal {
+    return this.#interrupt.signal
+  }
+
+  /** Prints the result for people, unless `--json` is given; to be returned by `run`, which makes it the JSON. */
+  protected show<T>(data: T, render: (data: T) => string): T {
+    if (!this.jsonEnabled()) printText(render(data))
+    return data
+  }
+
+  /**
+   * Prints items as they come: NDJSON under `--json`, else what `render` makes of each (undefined: nothing). The last line under `--json`
+   * is `{"end": …}` with what the source returned, or the error. Ends early, and quietly, when nobody reads any more.
+   */
+  protected async stream<T, E extends object | undefined>(
+    items: AsyncGenerator<T, E>,
+    render: (item: T) => string | undefined,
+  ): Promise<void> {
+    let step = await items.next()
+    for (; !step.done && !this.#interrupt.isPipeClosed; step = await items.next()) {
+      const text = this.jsonEnabled() ? JSON.stringify(step.value) : render(step.value)
+      if (text !== undefined) await writeOut(text)
+    }
+    if (!step.done) await items.return(undefined as never)
+    else if (this.jsonEnabled()) await writeOut(JSON.stringify({end: step.value ?? {}}))
+  }
+
+  /** Says something about what is going on: on stderr, and not under `--json`. */
+  protected say(text: string): void {
+    if (!this.jsonEnabled()) printTalk(text)
+  }
+
+  /** Shows a spinner while something lasts; only on a terminal. */
+  protected async progress(text: string): Promise<Progress> {
+    if (this.jsonEnabled() || !process.stderr.isTTY) return SILENT
+    const {default: ora} = await import('ora')
+    const spinner = ora({text, stream: process.stderr, discardStdin: false}).start()
+    return {
+      say(next) {
+        spinner.text = next
+      },
+      [Symbol.dispose]() {
+        spinner.stop()
+      },
+    }
+  }
+
+  /** Sets the exit status of a check that says no; the result is still shown. */
+  protected sayNo(): void {
+    process.exitCode = 8
+  }
+
+  protected override async catch(thrown: unknown): Promise<void> {
+    if (this.#interrupt.isPipeClosed || isExitRequest(thrown)) return
+    const error = toRegistryError(thrown, (this.id ?? '').replaceAll(':', ' '))
+    process.exitCode = exitOf(error)
+    const withStack = error.code === 'REG_INTERNAL' || error.cause !== undefined
+    printError(error, {json: this.jsonEnabled(), withStack: withStack && readEnvironment().isDebug})
+  }
+
+  protected override async finally(): Promise<void> {
+    this.#interrupt[Symbol.dispose]()
+  }
+}
+
+/** True for `this.exit(n)` of oclif, which is no error; its status was set by the one who asked. */
+function isExitRequest(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || !('code' in thrown) || thrown.code !== 'EEXIT') return false
+  if ('oclif' in thrown && typeof thrown.oclif === 'object' && thrown.oclif !== null && 'exit' in thrown.oclif) {
+    process.exitCode = Number(thrown.oclif.exit)
+  }
+  return true
+}
+
+function printText(text: string): void {
+  if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+function printTalk(text: string): void {
+  process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
+}
+
+/** Writes a line and waits until the reader can take more, so that a slow one holds up the source instead of filling the memory. */
+async function writeOut(line: string): Promise<void> {
+  if (process.stdout.write(`${line}\n`)) return
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      process.stdout.off('drain', done)
+      process.stdout.off('error', done)
+      process.stdout.off('close', done)
+      resolve()
+    }
+    process.stdout.on('drain', done).on('error', done).on('close', done)
+  })
+}

@@ -1,0 +1,40 @@
+import {homedir} from 'node:os'
+import {join, resolve} from 'node:path'
+
+/** The variables that the command line itself looks at. Options of the server are read by config/load.ts. */
+export interface Environment {
+  /** Registry to talk to. */
+  readonly registryUrl: string | undefined
+  /** Data directory of the server. */
+  readonly registryDir: string | undefined
+  /** Where a user's data and caches live; absolute. */
+  readonly dataHome: string
+  readonly cacheHome: string
+  /** Show the stack of unexpected errors. */
+  readonly isDebug: boolean
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** Reads the variables of the process; empty ones count as not set, as the XDG specification has it. */
+export function readEnvironment(variables: Variables = process.env): Environment {
+  const value = (name: string) => variables[name] || undefined
+  const home = value('HOME') ?? homedir()
+  const folder = (name: string, ...fallback: string[]) => {
+    const given = value(name)
+    // The XDG specification: a relative path is invalid and to be ignored.
+    return given?.startsWith('/') ? given : join(home, ...fallback)
+  }
+  return {
+    registryUrl: value('REGISTRY_URL'),
+    registryDir: value('REGISTRY_DIR'),
+    dataHome: folder('XDG_DATA_HOME', '.local', 'share'),
+    cacheHome: folder('XDG_CACHE_HOME', '.cache'),
+    isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
+  }
+}
+
+/** Gives the data directory, absolute: the argument, else `REGISTRY_DIR`, else the place for a user's data. */
+export function dataDirOf(argument: string | undefined, environment: Environment): string {
+  return resolve(argument ?? environment.registryDir ?? join(environment.dataHome, 'registry'))
+}
