@@ -1,0 +1,69 @@
+import {closeSync, openSync} from 'node:fs'
+import {mkdir, open, rename, rm} from 'node:fs/promises'
+import {basename, dirname, join} from 'node:path'
+import {systemCode} from './errors.ts'
+import {newGuid} from './ids.ts'
+
+/** Mode of everything that only the owner may read: keys, databases, the run file. */
+export const PRIVATE_FILE_MODE = 0o600
+const PRIVATE_DIR_MODE = 0o700
+
+/**
+ * Replaces a file, or makes it: readers see the old content or the new one, never a part, and when the promise resolves the new one
+ * survives a crash. The file gets `mode`, whatever it had before. Throws what the system says; the old file is then as it was.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  mode: number = PRIVATE_FILE_MODE,
+): Promise<void> {
+  const folder = dirname(path)
+  const temporary = join(folder, `.${basename(path)}.${newGuid()}.tmp`)
+  try {
+    const file = await open(temporary, 'wx', mode)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, {force: true})
+    throw error
+  }
+  await syncDir(folder)
+}
+
+/** Removes a file for good: when the promise resolves, it stays away after a crash. A file that is not there is fine. */
+export async function removeFile(path: string): Promise<void> {
+  await rm(path, {force: true})
+  await syncDir(dirname(path))
+}
+
+/** Makes a directory, and those above it, for the owner alone. One that exists stays as it is. */
+export async function makePrivateDir(path: string): Promise<void> {
+  await mkdir(path, {recursive: true, mode: PRIVATE_DIR_MODE})
+}
+
+/**
+ * Makes an empty file for the owner alone, for a database to be opened there. An existing one is not touched, not even opened: closing it
+ * would release the locks that another connection of this process holds on it.
+ */
+export function createPrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE_MODE))
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+  }
+}
+
+/** Makes the names in a directory survive a crash. */
+async function syncDir(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import {RegistryError} from '../base/errors.ts'
+import {chainHash, FIRST_PREVIOUS_HASH} from './chain.ts'
+import {assertEntries, assertRenewals} from './checks.ts'
+import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoreHead} from './store.ts'
+
+const INSTANCES_PER_CHUNK = 1000
+/** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB. */
+const KEPT_ENTRIES = 10_000
+const EPOCH = 1 // a new store every time: nothing was promoted or restored before it
+
+/** Engine without a disk: everything is gone when the process ends. The log keeps the newest 10 000 to 20 000 entries. */
+export class MemoryStore implements Store {
+  readonly kind = 'memory'
+  readonly place = 'memory'
+  readonly #instances = new Map<number, StoredInstance>()
+  #entries: Entry[] = []
+  #nextOffset = 0
+  #lastHash = FIRST_PREVIOUS_HASH
+  #nextSeq = 0
+  #state: 'new' | 'open' | 'closed' = 'new'
+
+  async open(): Promise<StoreHead> {
+    assert(this.#state === 'new', 'a store is opened once')
+    this.#state = 'open'
+    return {nextOffset: this.#nextOffset, epoch: EPOCH, lastHash: this.#lastHash, nextSeq: this.#nextSeq}
+  }
+
+  async *instances(): AsyncGenerator<readonly StoredInstance[]> {
+    this.#assertOpen()
+    const all = [...this.#instances.values()].sort((a, b) => a.seq - b.seq)
+    for (let start = 0; start < all.length; start += INSTANCES_PER_CHUNK) {
+      yield all.slice(start, start + INSTANCES_PER_CHUNK)
+    }
+  }
+
+  async append(entries: readonly NewEntry[]): Promise<number> {
+    this.#assertOpen()
+    assertEntries(entries)
+    const first = this.#nextOffset
+    for (const entry of entries) this.#apply(entry)
+    if (this.#entries.length > 2 * KEPT_ENTRIES) this.#entries = this.#entries.slice(-KEPT_ENTRIES)
+    return first
+  }
+
+  async saveRenewals(renewals: readonly Renewal[]): Promise<void> {
+    this.#assertOpen()
+    assertRenewals(renewals)
+    for (const {seq, lastHeartbeatS} of renewals) {
+      const instance = this.#instances.get(seq)
+      if (instance !== undefined) this.#instances.set(seq, {...instance, lastHeartbeatS})
+    }
+  }
+
+  async read(offset: number, limit: number): Promise<readonly Entry[]> {
+    this.#assertOpen()
+    const oldest = this.#nextOffset - this.#entries.length
+    if (offset < oldest) {
+      throw new RegistryError('REG_OFFSET_CULLED', `entry ${offset} was trimmed, the oldest kept is ${oldest}`, {
+        info: {offset, first: oldest},
+      })
+    }
+    return this.#entries.slice(offset - oldest, offset - oldest + limit)
+  }
+
+  async probe(): Promise<void> {
+    this.#assertOpen()
+  }
+
+  async close(): Promise<void> {
+    this.#state = 'closed'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #apply({timeMs, actor, change, effect}: NewEntry): void {
+    const offset = this.#nextOffset
+    const hash = chainHash(this.#lastHash, offset, EPOCH, timeMs, actor, change)
+    this.#entries.push({offset, epoch: EPOCH, hash, timeMs, actor, change})
+    this.#nextOffset = offset + 1
+    this.#lastHash = hash
+    if (effect.kind === 'delete') {
+      this.#instances.delete(effect.seq)
+      return
+    }
+    this.#instances.set(effect.instance.seq, effect.instance)
+    this.#nextSeq = Math.max(this.#nextSeq, effect.instance.seq + 1)
+  }
+
+  #assertOpen(): void {
+    assert(this.#state !== 'new', 'the store was not opened')
+    if (this.#state === 'closed') throw new RegistryError('REG_STORE_FAILED', 'the store is closed')
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * What the engine and its worker say to each other: flat arrays of numbers and strings, which cross threads faster than objects do.
+ *
+ * Request: `[id, operation, ...]`, by operation:
+ *
+ *     OPEN       path
+ *     INSTANCES  after seq, limit
+ *     APPEND     then per entry 7 values: timeMs, actor, change, 1 put or 0 delete, seq, service or '', lastHeartbeatS or 0
+ *     RENEW      then per renewal: seq, lastHeartbeatS
+ *     READ       offset, limit
+ *     PROBE
+ *     CLOSE
+ *
+ * Answer, in the order of the requests: `[id, 1, ...]` when done, `[id, 0, code, message, info as JSON]` when it failed. Done, by operation:
+ *
+ *     OPEN       nextOffset, epoch, lastHash, nextSeq
+ *     INSTANCES  per instance: seq, service, lastHeartbeatS
+ *     APPEND     offset of the first entry
+ *     READ       per entry: offset, epoch, hash, timeMs, actor, change
+ *     others     nothing
+ *
+ * Example: `[7, 3, 1700000000000, 'zmq:anon/6b', '{"kind":"x"}', 0, 12, '', 0]` deletes instance 12; `[7, 1, 4711]` says that it was entry 4711.
+ */
+import assert from 'node:assert/strict'
+import {ERRORS, type ErrorCode, RegistryError} from '../base/errors.ts'
+import type {Entry, NewEntry, Renewal, StoredInstance, StoreHead} from './store.ts'
+
+export type Flat = (number | string)[]
+
+export const OPEN = 1
+export const INSTANCES = 2
+export const APPEND = 3
+export const RENEW = 4
+export const READ = 5
+export const PROBE = 6
+export const CLOSE = 7
+
+export const DONE = 1
+export const FAILED = 0
+/** Place of the first value after id and operation, or after id and outcome. */
+export const BODY = 2
+
+export const ENTRY_WIDTH = 7
+export const RENEWAL_WIDTH = 2
+const INSTANCE_WIDTH = 3
+const LOG_WIDTH = 6
+export const PUT = 1
+export const DELETE = 0
+
+/** Gives the number at a place of a message. */
+export function numberAt(message: Readonly<Flat>, place: number): number {
+  const value = message[place]
+  assert(typeof value === 'number', `no number at ${place}`)
+  return value
+}
+
+/** Gives the text at a place of a message. */
+export function textAt(message: Readonly<Flat>, place: number): string {
+  const value = message[place]
+  assert(typeof value === 'string', `no text at ${place}`)
+  return value
+}
+
+/** Writes an APPEND request. */
+export function appendRequest(id: number, entries: readonly NewEntry[]): Flat {
+  const message: Flat = [id, APPEND]
+  for (const {timeMs, actor, change, effect} of entries) {
+    if (effect.kind === 'delete') message.push(timeMs, actor, change, DELETE, effect.seq, '', 0)
+    else {
+      const {seq, service, lastHeartbeatS} = effect.instance
+      message.push(timeMs, actor, change, PUT, seq, service, lastHeartbeatS)
+    }
+  }
+  return message
+}
+
+/** Writes a RENEW request. */
+export function renewRequest(id: number, renewals: readonly Renewal[]): Flat {
+  const message: Flat = [id, RENEW]
+  for (const {seq, lastHeartbeatS} of renewals) message.push(seq, lastHeartbeatS)
+  return message
+}
+
+/** Reads the answer to OPEN. */
+export function decodeHead(answer: Flat): StoreHead {
+  return {
+    nextOffset: numberAt(answer, BODY),
+    epoch: numberAt(answer, BODY + 1),
+    lastHash: textAt(answer, BODY + 2),
+    nextSeq: numberAt(answer, BODY + 3),
+  }
+}
+
+/** Reads the answer to INSTANCES. */
+export function decodeInstances(answer: Flat): StoredInstance[] {
+  const instances: StoredInstance[] = []
+  for (let at = BODY; at < answer.length; at += INSTANCE_WIDTH) {
+    instances.push({
+      seq: numberAt(answer, at),
+      service: textAt(answer, at + 1),
+      lastHeartbeatS: numberAt(answer, at + 2),
+    })
+  }
+  return instances
+}
+
+/** Reads the answer to READ. */
+export function decodeEntries(answer: Flat): Entry[] {
+  const entries: Entry[] = []
+  for (let at = BODY; at < answer.length; at += LOG_WIDTH) {
+    entries.push({
+      offset: numberAt(answer, at),
+      epoch: numberAt(answer, at + 1),
+      hash: textAt(answer, at + 2),
+      timeMs: numberAt(answer, at + 3),
+      actor: textAt(answer, at + 4),
+      change: textAt(answer, at + 5),
+    })
+  }
+  return entries
+}
+
+/** Writes the answer to a request that failed. */
+export function failedAnswer(id: number, {code, message, info}: RegistryError): Flat {
+  return [id, FAILED, code, message, JSON.stringify(info)]
+}
+
+/** Reads the answer to a request that failed. */
+export function decodeFailure(answer: Flat): RegistryError {
+  const code = textAt(answer, BODY)
+  assert(isErrorCode(code), `no error has the code ${code}`)
+  return new RegistryError(code, textAt(answer, BODY + 1), {info: JSON.parse(textAt(answer, BODY + 2))})
+}
+
+function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text)
+}

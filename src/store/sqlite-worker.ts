@@ -1,0 +1,89 @@
+/** The thread that owns the database file: takes requests one after the other and answers each, in order (sqlite-messages.ts). */
+import assert from 'node:assert/strict'
+import {parentPort} from 'node:worker_threads'
+import {asStoreError} from './sqlite-errors.ts'
+import {SqliteFile} from './sqlite-file.ts'
+import {
+  APPEND,
+  BODY,
+  CLOSE,
+  DONE,
+  type Flat,
+  failedAnswer,
+  INSTANCES,
+  numberAt,
+  OPEN,
+  PROBE,
+  READ,
+  RENEW,
+  textAt,
+} from './sqlite-messages.ts'
+
+assert(parentPort !== null, 'this file runs in a worker thread')
+const port = parentPort
+const NAMES: Readonly<Record<number, string>> = {
+  [OPEN]: 'open',
+  [INSTANCES]: 'read the instances of',
+  [APPEND]: 'write to',
+  [RENEW]: 'write to',
+  [READ]: 'read the log of',
+  [PROBE]: 'write to',
+  [CLOSE]: 'close',
+}
+
+let place = ''
+let open: SqliteFile | undefined
+
+port.on('message', (request: Flat) => {
+  const id = numberAt(request, 0)
+  const operation = numberAt(request, 1)
+  try {
+    const answer: Flat = [id, DONE]
+    perform(operation, request, answer)
+    port.postMessage(answer)
+  } catch (error) {
+    port.postMessage(failedAnswer(id, asStoreError(error, NAMES[operation] ?? 'use', place)))
+  }
+  if (operation === CLOSE) port.close()
+  else open?.tidy()
+})
+
+function perform(operation: number, request: Flat, answer: Flat): void {
+  if (operation === OPEN) {
+    place = textAt(request, BODY)
+    open = new SqliteFile(place)
+    const {nextOffset, epoch, lastHash, nextSeq} = open.head
+    answer.push(nextOffset, epoch, lastHash, nextSeq)
+    return
+  }
+  if (operation === CLOSE) {
+    const file = open
+    open = undefined
+    file?.close()
+    return
+  }
+  assert(open !== undefined, 'the file is not open')
+  performOnFile(open, operation, request, answer)
+}
+
+function performOnFile(file: SqliteFile, operation: number, request: Flat, answer: Flat): void {
+  switch (operation) {
+    case APPEND:
+      answer.push(file.append(request))
+      return
+    case RENEW:
+      file.renew(request)
+      return
+    case INSTANCES:
+      file.instances(answer, numberAt(request, BODY), numberAt(request, BODY + 1))
+      return
+    case READ:
+      file.read(answer, numberAt(request, BODY), numberAt(request, BODY + 1))
+      return
+    case PROBE:
+      file.probe()
+      return
+    default:
+      assert.fail(`no operation ${operation}`)
+  }
+}
