@@ -1,0 +1,137 @@
+import {Group, type Strategy} from './group.ts'
+import type {Health, Instance} from './instance.ts'
+
+/**
+ * All instances that are visible, with an index by id, name and label (type or tag). Pure bookkeeping in memory: no I/O, no clock.
+ *
+ * Order of lists is the order of first registration. Time per `get`, `pick`, `renew` does not grow with the number of instances.
+ */
+export class Catalog {
+  readonly strategy: Strategy
+  readonly #byId = new Map<string, Instance>()
+  readonly #byLabel = new Map<string, Group>()
+  /** Most names belong to one instance: a set only where they do not. */
+  readonly #byName = new Map<string, Instance | Set<Instance>>()
+  #version = 0
+
+  constructor(strategy: Strategy = 'random') {
+    this.strategy = strategy
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** Rises with every change of any instance. */
+  get version(): number {
+    return this.#version
+  }
+
+  get(id: string): Instance | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** Gives all instances, in order of first registration. */
+  all(): Iterable<Instance> {
+    return this.#byId.values()
+  }
+
+  /** Gives the instances with this type or tag; undefined when there are none. */
+  labelled(label: string): Group | undefined {
+    return this.#byLabel.get(label)
+  }
+
+  /** Gives the instances of this name, in no particular order. */
+  named(name: string): readonly Instance[] {
+    const found = this.#byName.get(name)
+    if (found === undefined) return []
+    return found instanceof Set ? [...found] : [found]
+  }
+
+  /** Takes an instance in; one with the same id gives its place to it. */
+  put(instance: Instance, labels: readonly string[]): void {
+    const old = this.#byId.get(instance.id)
+    if (old !== undefined) this.#leave(old)
+    this.#byId.set(instance.id, instance)
+    for (const label of labels) this.#groupOf(label).add(instance)
+    this.#addName(instance)
+    this.#version += 1
+  }
+
+  /** Takes an instance out; does nothing when it is no longer the one with its id. */
+  remove(instance: Instance): void {
+    if (this.#byId.get(instance.id) !== instance) return
+    this.#byId.delete(instance.id)
+    this.#leave(instance)
+    this.#version += 1
+  }
+
+  /** Notes a renewal: whole epoch second for people, lease time for the lease. Returns true when the instance was critical before. */
+  renew(instance: Instance, lastHeartbeatS: number, leaseMs: number): boolean {
+    instance.renewedMs = leaseMs
+    const wasCritical = instance.health === 'critical'
+    if (instance.lastHeartbeatS !== lastHeartbeatS || wasCritical) {
+      instance.lastHeartbeatS = lastHeartbeatS
+      this.#touch(instance)
+    }
+    if (wasCritical) this.setHealth(instance, 'passing')
+    return wasCritical
+  }
+
+  setHealth(instance: Instance, health: Health): void {
+    if (instance.health === health) return
+    instance.health = health
+    for (const group of instance.groups) {
+      if (health === 'passing') group.join(instance)
+      else group.leave(instance)
+    }
+    this.#touch(instance)
+  }
+
+  /** Picks a passing instance with the label, and with the tag if one is given. `random` is a number from 0 to below 1. */
+  pick(label: string, tag: string | undefined, random: number): Instance | undefined {
+    const group = this.#byLabel.get(label)
+    if (tag === undefined) return group?.pick(this.strategy, random)
+    const tagged = this.#byLabel.get(tag)
+    if (group === undefined || tagged === undefined) return undefined
+    const [few, other] = group.size < tagged.size ? [group, tagged] : [tagged, group]
+    const both = few.passing.filter((instance) => other.has(instance))
+    return both[Math.floor(random * both.length)]
+  }
+
+  #touch(instance: Instance): void {
+    this.#version += 1
+    for (const group of instance.groups) group.version += 1
+  }
+
+  #groupOf(label: string): Group {
+    let group = this.#byLabel.get(label)
+    if (group === undefined) {
+      group = new Group(label, this.strategy)
+      this.#byLabel.set(label, group)
+    }
+    return group
+  }
+
+  #addName(instance: Instance): void {
+    const found = this.#byName.get(instance.name)
+    if (found === undefined) this.#byName.set(instance.name, instance)
+    else if (found instanceof Set) found.add(instance)
+    else this.#byName.set(instance.name, new Set([found, instance]))
+  }
+
+  #removeName(instance: Instance): void {
+    const found = this.#byName.get(instance.name)
+    if (found instanceof Set) found.delete(instance)
+    if (found === instance || (found instanceof Set && found.size === 0)) this.#byName.delete(instance.name)
+  }
+
+  #leave(instance: Instance): void {
+    instance.isGone = true
+    this.#removeName(instance)
+    for (const group of instance.groups) {
+      group.remove(instance)
+      if (group.size === 0) this.#byLabel.delete(group.key)
+    }
+  }
+}

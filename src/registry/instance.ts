@@ -1,0 +1,53 @@
+import {copyText} from '../base/json-text.ts'
+import type {Group} from './group.ts'
+import type {Service} from './service.ts'
+
+export type Health = 'passing' | 'critical'
+
+const LAST_HEARTBEAT = ',"last_heartbeat":'
+const TAILS = {passing: ',"health":"passing"}', critical: ',"health":"critical"}'} as const
+
+/**
+ * One running endpoint of a service, as the catalog holds it. What the service said of itself never changes (a new registration makes a
+ * new object); its lease and its health do, and only `Catalog` changes them.
+ */
+export class Instance {
+  /** Order of first registration; a new registration of a living id keeps it. */
+  readonly seq: number
+  readonly id: string
+  readonly name: string
+  readonly ttlS: number
+  /** The service object up to the value of `last_heartbeat`: one flat text, since a hundred thousand of these are kept. */
+  readonly #head: string
+  health: Health = 'passing'
+  /** Epoch seconds of the last registration or renewal, for people and peers. */
+  lastHeartbeatS: number
+  /** Milliseconds of lease time of the last registration or renewal. */
+  renewedMs: number
+  /** Lease time in ms since which it is critical; meaningless while passing. */
+  criticalSinceMs = 0
+  /** True while its removal is being committed: it cannot be renewed any more. */
+  isExpiring = false
+  /** True once it has left the catalog. */
+  isGone = false
+  /** True while its last renewal has not been saved. */
+  isUnsaved = false
+  /** The groups that it is in, and its place among the passing members of each. */
+  readonly groups: Group[] = []
+  readonly slots: number[] = []
+
+  constructor(service: Service, seq: number, lastHeartbeatS: number, renewedMs: number) {
+    this.seq = seq
+    this.id = service.id
+    this.name = service.name
+    this.ttlS = service.ttlS
+    this.#head = copyText(service.text.slice(0, -1) + LAST_HEARTBEAT)
+    this.lastHeartbeatS = lastHeartbeatS
+    this.renewedMs = renewedMs
+  }
+
+  /** Gives the service object as JSON text, as it is sent. */
+  text(): string {
+    return this.#head + this.lastHeartbeatS + TAILS[this.health]
+  }
+}

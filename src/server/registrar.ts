@@ -1,0 +1,273 @@
+import {type Clock, type LeaseClock, systemClock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import {newServiceId} from '../base/ids.ts'
+import {encodeString} from '../base/json-text.ts'
+import {ChangeLog} from '../nexus/change-log.ts'
+import type {Catalog} from '../registry/catalog.ts'
+import {type Change, encodeChange} from '../registry/change.ts'
+import {Instance} from '../registry/instance.ts'
+import type {LeaseWheel} from '../registry/lease.ts'
+import {Pending} from '../registry/pending.ts'
+import {infoWithId, readService, type Service, type ServiceInfo} from '../registry/service.ts'
+import type {NewEntry, Renewal, Store} from '../store/store.ts'
+import {eventBody} from '../wire/zeromq/messages.ts'
+
+/** Largest number of changes in one commit: keeps one turn of the event loop at a few milliseconds. */
+const BATCH_MAX = 300
+/** Changes that may wait for the store; beyond it they are refused at once. */
+const QUEUE_MAX = 10_000
+const PROBE_EVERY_MS = 500
+
+export type Refusal =
+  | {readonly kind: 'invalid'; readonly error: string}
+  | {readonly kind: 'policy'}
+  | {readonly kind: 'duplicate-type'; readonly type: string; readonly holder: string}
+  | {readonly kind: 'not-found'}
+  | {readonly kind: 'store'; readonly reason: string}
+
+/** Called once with how a change ended: undefined when it is durable and visible. Never called before the call that began it returns. */
+export type Done = (error: RegistryError | undefined) => void
+
+export interface RegistrarPorts {
+  readonly store: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
+  readonly catalog: Catalog
+  readonly wheel: LeaseWheel
+  readonly leaseClock: LeaseClock
+  readonly clock?: Clock
+  readonly publish: (topic: string, body: string) => void
+  /** Called when the store begins to refuse changes, and with undefined when it takes them again. */
+  readonly onTrouble: (trouble: Trouble | undefined) => void
+}
+
+export interface Trouble {
+  readonly sinceMs: number
+  readonly error: RegistryError
+}
+
+interface Proposal {
+  readonly entry: NewEntry
+  readonly change: Change
+  readonly leaseMs: number
+  readonly done: Done
+}
+
+/**
+ * Decides changes against the pending catalog, makes them durable through the log, and only then visible: catalog, event, answer, in this
+ * order. Renewals touch memory only.
+ */
+export class Registrar {
+  readonly #ports: RegistrarPorts
+  readonly #clock: Clock
+  readonly #isUnique: boolean
+  readonly #pending: Pending
+  readonly #log: ChangeLog<Proposal>
+  #nextSeq: number
+  #trouble: Trouble | undefined
+  #probeTimer: NodeJS.Timeout | undefined
+  #isClosed = false
+  #unsaved: Instance[] = []
+
+  constructor(ports: RegistrarPorts, options: {readonly nextSeq: number; readonly uniqueTypes: boolean}) {
+    this.#ports = ports
+    this.#clock = ports.clock ?? systemClock
+    this.#isUnique = options.uniqueTypes
+    this.#nextSeq = options.nextSeq
+    this.#pending = new Pending(ports.catalog)
+    this.#log = new ChangeLog(
+      ports.store,
+      {
+        onCommitted: (proposals) => {
+          for (const proposal of proposals) this.#apply(proposal)
+        },
+        onFailed: (proposals, error) => this.#fail(proposals, error),
+      },
+      {batchMax: BATCH_MAX, queueMax: QUEUE_MAX},
+    )
+  }
+
+  /** Why changes are refused at present; undefined when they are not. */
+  get trouble(): Trouble | undefined {
+    return this.#trouble
+  }
+
+  /** Registers, or gives the reason against it. The id is known at once; `done` says when the registration stands. */
+  register(info: ServiceInfo, actor: string, done: Done): {readonly id: string} | Refusal {
+    const closed = this.#refusal()
+    if (closed !== undefined) return closed
+    const {value} = info
+    const singleton = flag(value['singleton'])
+    const duplicates = flag(value['allow_duplicate_service_type'])
+    if (singleton === undefined || duplicates === undefined) return invalidFlag(singleton === undefined)
+    if (singleton && duplicates) return {kind: 'policy'}
+    const service = readService(info, newServiceId)
+    if ('error' in service) return {kind: 'invalid', error: service.error}
+    if ((this.#isUnique || singleton) && !duplicates && service.type !== undefined) {
+      const holder = this.#claimType(service.type, service.id, actor)
+      if (holder !== undefined) return {kind: 'duplicate-type', type: service.type, holder}
+    }
+    const seq = this.#pending.get(service.id)?.seq ?? this.#nextSeq++
+    this.#propose({kind: 'register', seq, service, info: infoWithId(info.text, service.id)}, actor, done)
+    return {id: service.id}
+  }
+
+  /** Takes an entry out, or gives the reason against it. */
+  deregister(id: string, actor: string, done: Done): Refusal | undefined {
+    const closed = this.#refusal()
+    if (closed !== undefined) return closed
+    const standing = this.#pending.get(id)
+    if (standing === undefined) return {kind: 'not-found'}
+    this.#propose({kind: 'deregister', seq: standing.seq, id}, actor, done)
+    return undefined
+  }
+
+  /** Renews a lease. False when there is no such entry, or when its removal is under way. */
+  renew(id: string): boolean {
+    const {catalog, wheel, leaseClock} = this.#ports
+    const instance = catalog.get(id)
+    if (instance === undefined || instance.isExpiring) return false
+    const wasCritical = catalog.renew(instance, Math.floor(this.#clock.wallMs() / 1000), leaseClock.nowMs())
+    if (wasCritical) wheel.add(instance)
+    if (!instance.isUnsaved) {
+      instance.isUnsaved = true
+      this.#unsaved.push(instance)
+    }
+    return true
+  }
+
+  /** Removes an entry whose lease has ended. False, and `done` is not called, when a change of it is under way already. */
+  expire(instance: Instance, actor: string, done: Done): boolean {
+    const standing = this.#pending.get(instance.id)
+    // A change of this entry that is under way decides what becomes of it.
+    if (instance.isExpiring || standing?.seq !== instance.seq || standing.service !== undefined) return false
+    instance.isExpiring = true
+    this.#propose({kind: 'expire', seq: instance.seq, id: instance.id}, actor, (error) => {
+      if (error !== undefined) instance.isExpiring = false
+      done(error)
+    })
+    return true
+  }
+
+  /** Saves when instances were last renewed, a few at a time, so that changes are not held up. */
+  async saveRenewals(): Promise<void> {
+    while (this.#unsaved.length > 0 && this.#trouble === undefined) {
+      const some = this.#unsaved.splice(-BATCH_MAX)
+      const renewals: Renewal[] = []
+      for (const instance of some) {
+        instance.isUnsaved = false
+        if (!instance.isGone) renewals.push({seq: instance.seq, lastHeartbeatS: instance.lastHeartbeatS})
+      }
+      await this.#ports.store.saveRenewals(renewals)
+    }
+  }
+
+  /** Resolves when no change is under way. */
+  settled(): Promise<void> {
+    return this.#log.settled()
+  }
+
+  /** Takes no further changes and stops asking a failing store. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#probeTimer)
+  }
+
+  #refusal(): Refusal | undefined {
+    if (this.#isClosed) return {kind: 'store', reason: 'the registry is stopping'}
+    if (this.#trouble !== undefined) return {kind: 'store', reason: this.#trouble.error.message}
+    if (this.#log.isFull) return {kind: 'store', reason: 'too many changes wait for the disk, ask again'}
+    return undefined
+  }
+
+  /** Makes room for a unique type: ended leases go, a live holder stays and is given back. */
+  #claimType(type: string, id: string, actor: string): string | undefined {
+    const ended: Instance[] = []
+    for (const holder of this.#pending.holders(type, id)) {
+      const instance = this.#ports.catalog.get(holder)
+      if (instance?.health !== 'critical') return holder
+      ended.push(instance)
+    }
+    for (const instance of ended) this.expire(instance, actor, () => undefined)
+    return undefined
+  }
+
+  #propose(change: Change, actor: string, done: Done): void {
+    const timeMs = this.#clock.wallMs()
+    const id = change.kind === 'register' ? change.service.id : change.id
+    this.#pending.set(id, change.seq, change.kind === 'register' ? change.service : undefined)
+    const entry: NewEntry = {timeMs, actor, change: encodeChange(change), effect: effectOf(change, timeMs)}
+    this.#log.propose({entry, change, leaseMs: this.#ports.leaseClock.nowMs(), done})
+  }
+
+  #apply({change, entry, leaseMs, done}: Proposal): void {
+    const timeS = Math.floor(entry.timeMs / 1000)
+    if (change.kind === 'register') this.#applyRegister(change.service, change.seq, change.info, timeS, leaseMs)
+    else this.#applyRemoval(change.kind, change.id, timeS)
+    done(undefined)
+  }
+
+  #applyRegister(service: Service, seq: number, info: string, timeS: number, leaseMs: number): void {
+    const {catalog, wheel, publish} = this.#ports
+    const instance = new Instance(service, seq, timeS, leaseMs)
+    catalog.put(instance, service.labels)
+    wheel.add(instance)
+    this.#pending.settle(service.id)
+    publish(
+      'register',
+      eventBody('register', timeS, `{"service_id":${encodeString(service.id)},"service_info":${info}}`),
+    )
+  }
+
+  #applyRemoval(kind: 'deregister' | 'expire', id: string, timeS: number): void {
+    const {catalog, publish} = this.#ports
+    const instance = catalog.get(id)
+    this.#pending.settle(id)
+    if (instance === undefined) throw new TypeError(`${kind} of ${id} was committed, but there is no such entry`)
+    const data = `{"service_id":${encodeString(id)},"service_info":${instance.text()}}`
+    catalog.remove(instance)
+    publish(kind, eventBody(kind, timeS, data))
+  }
+
+  #fail(proposals: readonly Proposal[], error: RegistryError): void {
+    this.#pending.clear()
+    if (this.#trouble === undefined) {
+      this.#trouble = {sinceMs: this.#clock.wallMs(), error}
+      this.#ports.onTrouble(this.#trouble)
+      this.#probeLater()
+    }
+    for (const proposal of proposals) proposal.done(error)
+  }
+
+  #probeLater(): void {
+    if (this.#isClosed) return
+    this.#probeTimer = setTimeout(() => {
+      this.#ports.store.probe().then(
+        () => {
+          this.#trouble = undefined
+          this.#ports.onTrouble(undefined)
+        },
+        (error: unknown) => {
+          if (error instanceof RegistryError && this.#trouble !== undefined) this.#trouble = {...this.#trouble, error}
+          this.#probeLater()
+        },
+      )
+    }, PROBE_EVERY_MS)
+    this.#probeTimer.unref()
+  }
+}
+
+function effectOf(change: Change, timeMs: number): NewEntry['effect'] {
+  if (change.kind !== 'register') return {kind: 'delete', seq: change.seq}
+  const {seq, service} = change
+  return {kind: 'put', instance: {seq, service: service.text, lastHeartbeatS: Math.floor(timeMs / 1000)}}
+}
+
+/** Reads a policy flag: absent and null mean false, anything but a boolean is undefined. */
+function flag(value: unknown): boolean | undefined {
+  if (value === undefined || value === null) return false
+  return typeof value === 'boolean' ? value : undefined
+}
+
+function invalidFlag(isSingleton: boolean): Refusal {
+  const name = isSingleton ? 'singleton' : 'allow_duplicate_service_type'
+  return {kind: 'invalid', error: `Invalid value in service_info: ${name} must be true or false`}
+}

@@ -1,0 +1,282 @@
+import {type Clock, systemClock} from '../base/clock.ts'
+import {encodeString, memberText} from '../base/json-text.ts'
+import type {Catalog} from '../registry/catalog.ts'
+import type {Instance} from '../registry/instance.ts'
+import {idText, isEmpty, isObject} from '../registry/service.ts'
+import type {Frame} from '../wire/zeromq/listener.ts'
+import {
+  decodeRequest,
+  type Envelope,
+  type Framing,
+  failure,
+  type Incoming,
+  type Request,
+  unwrap,
+  unwrapHeartbeat,
+} from '../wire/zeromq/messages.ts'
+import {ListCache, listText} from './list-cache.ts'
+import type {Refusal, Registrar} from './registrar.ts'
+import type {LineConnection, ReplyLines} from './reply-line.ts'
+
+export interface ZeromqApiPorts {
+  readonly catalog: Catalog
+  readonly registrar: Registrar
+  readonly lines: ReplyLines
+  readonly clock?: Clock
+  /** A number from 0 to below 1, for `discover`. */
+  readonly random: () => number
+  /** The fields of `info` that do not come from the catalog, as JSON members without braces. */
+  readonly infoMembers: () => string
+  /** Stops the server; undefined when clients may not. */
+  readonly terminate: (() => void) | undefined
+}
+
+const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
+const NOT_RENEWED = failure('Service not found or could not be renewed')
+const MAX_MESSAGE_BYTES = 1024 * 1024
+const NO_SERVICE_ID = failure('Missing required field: service_id')
+
+type Read = (request: Request) => Frame
+type Write = (from: LineConnection, framing: Framing, request: Request) => void
+
+/**
+ * Answers the ZeroMQ protocol: a message in, domain calls, an answer out, in the words of the Python server. What a client sends can be
+ * refused but never goes without an answer, if an answer can be addressed at all.
+ */
+export class ZeromqApi {
+  readonly #ports: ZeromqApiPorts
+  readonly #clock: Clock
+  readonly #lists: ListCache
+  /** Messages that nobody could be answered for. */
+  unanswerable = 0
+
+  readonly #reads: ReadonlyMap<unknown, Read> = new Map<unknown, Read>([
+    ['renew', (request) => this.#renew(request)],
+    ['get', (request) => this.#get(request)],
+    ['list', (request) => this.#list(request)],
+    ['discover', (request) => this.#discover(request)],
+    ['health', () => this.#health()],
+    ['info', (request) => this.#info(request)],
+    ['terminate', () => this.#terminate()],
+  ])
+  readonly #writes: ReadonlyMap<unknown, Write> = new Map<unknown, Write>([
+    ['register', (from, framing, request) => this.#register(from, framing, request)],
+    ['deregister', (from, framing, request) => this.#deregister(from, framing, request)],
+  ])
+
+  constructor(ports: ZeromqApiPorts) {
+    this.#ports = ports
+    this.#clock = ports.clock ?? systemClock
+    this.#lists = new ListCache(ports.catalog)
+  }
+
+  /** Takes a message of the request port. */
+  onRequest(from: LineConnection, frames: readonly Buffer[], envelope: Envelope): void {
+    const incoming = unwrap(frames, envelope)
+    if (incoming === undefined) {
+      this.unanswerable += 1
+      return
+    }
+    const request = decodeRequest(incoming.payload, MAX_MESSAGE_BYTES)
+    if ('error' in request) this.#ports.lines.add(from, incoming.framing, failure(request.error))
+    else this.#dispatch(from, incoming.framing, request)
+  }
+
+  /** Takes a message of the heartbeat port: whatever names a service renews it. */
+  onHeartbeat(from: LineConnection, frames: readonly Buffer[]): void {
+    const incoming = unwrapHeartbeat(frames)
+    if (incoming === undefined) {
+      this.unanswerable += 1
+      return
+    }
+    const request = decodeRequest(incoming.payload, MAX_MESSAGE_BYTES)
+    const answer = 'error' in request ? failure(request.error) : this.#renew(request)
+    this.#ports.lines.add(from, incoming.framing, answer)
+  }
+
+  /** Answers a message that is over a limit, without reading it. */
+  refuse(incoming: Incoming | undefined, from: LineConnection, error: string): void {
+    if (incoming === undefined) this.unanswerable += 1
+    else this.#ports.lines.add(from, incoming.framing, failure(error))
+  }
+
+  #dispatch(from: LineConnection, framing: Framing, request: Request): void {
+    const {lines} = this.#ports
+    const {action} = request.body
+    const read = this.#reads.get(action)
+    if (read !== undefined) {
+      lines.add(from, framing, lines.isWaiting(from) ? () => read(request) : read(request))
+      return
+    }
+    const write = this.#writes.get(action)
+    if (write === undefined) {
+      lines.add(
+        from,
+        framing,
+        failure(isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`),
+      )
+    } else if (lines.isFull(from)) {
+      lines.add(from, framing, failure('too many requests outstanding, ask again'))
+    } else {
+      write(from, framing, request)
+    }
+  }
+
+  #register(from: LineConnection, framing: Framing, request: Request): void {
+    const {registrar, lines} = this.#ports
+    const {body} = request
+    if (!Object.hasOwn(body, 'service_info')) {
+      lines.add(from, framing, failure('Missing required field: service_info'))
+      return
+    }
+    const value = body['service_info']
+    if (!isObject(value)) {
+      lines.add(from, framing, failure('Invalid value: service_info must be an object'))
+      return
+    }
+    const info = {value, text: memberText(request.text, 'service_info') ?? '{}', ttl: body['ttl']}
+    const slot = lines.reserve(from, framing)
+    const begun = registrar.register(info, actorOf(from), (error) => {
+      const answer = error === undefined ? registered(sent) : failure(`Failed to register service: ${error.message}`)
+      lines.settle(from, slot, answer)
+    })
+    // The id goes back as it was sent: a number stays a number.
+    const sent =
+      'id' in begun ? (typeof value['id'] === 'number' && value['id'] !== 0 ? begun.id : encodeString(begun.id)) : ''
+    if ('kind' in begun) lines.settle(from, slot, refusalAnswer(begun, 'register'))
+  }
+
+  #deregister(from: LineConnection, framing: Framing, request: Request): void {
+    const {registrar, lines} = this.#ports
+    const id = serviceId(request)
+    if (typeof id !== 'string') {
+      lines.add(from, framing, id.answer)
+      return
+    }
+    const slot = lines.reserve(from, framing)
+    const refusal = registrar.deregister(id, actorOf(from), (error) => {
+      lines.settle(
+        from,
+        slot,
+        error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${error.message}`),
+      )
+    })
+    if (refusal !== undefined) lines.settle(from, slot, refusalAnswer(refusal, 'deregister'))
+  }
+
+  #renew(request: Request): Frame {
+    const id = serviceId(request)
+    if (typeof id !== 'string') return id.answer
+    return this.#ports.registrar.renew(id) ? RENEWED : NOT_RENEWED
+  }
+
+  #get(request: Request): Frame {
+    const id = serviceId(request)
+    if (typeof id !== 'string') return id.answer
+    const instance = this.#ports.catalog.get(id)
+    return instance === undefined ? failure('Service not found') : `{"success":true,"service":${instance.text()}}`
+  }
+
+  #list({body}: Request): Frame {
+    const {catalog} = this.#ports
+    const label = labelOf(body['service_type'])
+    const {name, tag} = body
+    if (typeof name !== 'string' && typeof tag !== 'string') return this.#lists.answer(label)
+    const wanted = [label, typeof tag === 'string' ? tag : undefined].flatMap((key) =>
+      key === undefined ? [] : [catalog.labelled(key)],
+    )
+    const named = typeof name === 'string' ? [...catalog.named(name)].sort((a, b) => a.seq - b.seq) : undefined
+    const candidates: Iterable<Instance> = named ?? wanted[0]?.members() ?? []
+    const matching = [...candidates].filter((instance) => wanted.every((group) => group?.has(instance) === true))
+    return `{"success":true,"services":${listText(matching)}}`
+  }
+
+  #discover({body}: Request): Frame {
+    const type = labelOf(body['service_type'])
+    if (type === undefined) return failure('Missing required field: service_type')
+    const tag = typeof body['tag'] === 'string' ? body['tag'] : undefined
+    const instance = this.#ports.catalog.pick(type, tag, this.#ports.random())
+    if (instance !== undefined) return `{"success":true,"service":${instance.text()}}`
+    return failure(`No healthy service of type ${type} found`)
+  }
+
+  #health(): Frame {
+    const timestampS = Math.floor(this.#clock.wallMs() / 1000)
+    const {trouble} = this.#ports.registrar
+    const problem =
+      trouble === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${trouble.error.message}`)}`
+    return `{"success":true,"status":"${trouble === undefined ? 'ok' : 'degraded'}","timestamp":${timestampS}${problem}}`
+  }
+
+  #info({body}: Request): Frame {
+    const {trouble} = this.#ports.registrar
+    const services = body['services'] === false ? '' : `,"services":${listText(this.#ports.catalog.all())}`
+    return `{"success":true,"status":"${trouble === undefined ? 'ok' : 'degraded'}",${this.#ports.infoMembers()}${services}}`
+  }
+
+  #terminate(): Frame {
+    const {terminate} = this.#ports
+    if (terminate === undefined) {
+      return failure('terminate is not allowed: set the option zmq:allow:terminate, or stop the registry with SIGTERM')
+    }
+    terminate()
+    return `{"success":true,"status":"terminating","timestamp":${this.#clock.wallMs() / 1000}}`
+  }
+}
+
+const DEREGISTERED = '{"success":true,"message":"Service deregistered successfully"}'
+
+function registered(id: string): string {
+  return `{"success":true,"service_id":${id},"message":"Service registered successfully"}`
+}
+
+function refusalAnswer(refusal: Refusal, action: 'register' | 'deregister'): string {
+  switch (refusal.kind) {
+    case 'invalid':
+      return failure(refusal.error)
+    case 'policy':
+      return `{"success":false,"error":"invalid_service_type_policy","message":"singleton and allow_duplicate_service_type cannot both be true."}`
+    case 'duplicate-type': {
+      const message = `Service type '${refusal.type}' is already registered by service_id '${refusal.holder}'.`
+      return (
+        `{"success":false,"error":"duplicate_service_type","message":${encodeString(message)},` +
+        `"service_type":${encodeString(refusal.type)},"existing_service_id":${encodeString(refusal.holder)}}`
+      )
+    }
+    case 'not-found':
+      return failure(`Service not found or could not be ${action}ed`)
+    case 'store':
+      return failure(`Failed to ${action} service: ${refusal.reason}`)
+  }
+}
+
+function actorOf(from: LineConnection): string {
+  return `zmq:anon/${from.id}`
+}
+
+/** Gives the id that a request names, or the answer to one that names none. */
+function serviceId({body}: Request): string | {readonly answer: string} {
+  const value = body['service_id']
+  const id = idText(value)
+  if (id !== undefined && id !== '') return id
+  return {answer: isEmpty(value) ? NO_SERVICE_ID : failure('Invalid value: service_id must be a text or an integer')}
+}
+
+/** Gives the type or tag asked for; undefined when the field is absent in the protocol's sense. */
+function labelOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value === '' ? undefined : value
+  return isEmpty(value) ? undefined : shown(value)
+}
+
+function isAbsent(action: unknown): boolean {
+  return isEmpty(action) || (typeof action === 'object' && action !== null && Object.keys(action).length === 0)
+}
+
+const SHOWN_MAX = 100
+
+/** Shows what a client sent in an answer to it, cut to a readable length. */
+function shown(value: unknown): string {
+  if (value === true) return 'True'
+  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value)
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
+}
