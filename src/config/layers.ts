@@ -1,0 +1,211 @@
+/** Gathers what is said about the options, source by source, without deciding anything: every setting with the place it comes from. */
+import {constants} from 'node:fs'
+import {open} from 'node:fs/promises'
+import {join} from 'node:path'
+import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {nearestName} from '../base/nearest.ts'
+import {flagOf, isOptionName, OPTION_NAMES, type OptionName, PREFIXES, variablesOf} from './options.ts'
+import {plainValue, readYaml, YAML_LIMITS, type YamlNode} from './yaml.ts'
+
+/** Where a value comes from. */
+export type Origin =
+  | {readonly kind: 'default'}
+  | {readonly kind: 'file'; readonly file: string; readonly line: number}
+  | {readonly kind: 'variable'; readonly variable: string}
+  | {readonly kind: 'flag'; readonly flag: string}
+  | {readonly kind: 'argument'}
+
+/** One place that sets an option. */
+export interface Setting {
+  readonly option: OptionName
+  readonly value: unknown
+  readonly origin: Origin
+}
+
+/** Something wrong with the configuration. */
+export interface ConfigProblem {
+  /** The option, or the unknown name; absent when a whole file cannot be read. */
+  readonly option?: string
+  readonly message: string
+  readonly origin: Origin
+}
+
+/** Something the operator should know, though the registry starts. */
+export interface ConfigWarning {
+  readonly kind: 'peer-only' | 'deprecated' | 'unknown-variable'
+  /** The option, or the unknown variable. */
+  readonly name: string
+  readonly message: string
+}
+
+/** All that was found; settings in the order of precedence, the weakest first. */
+export interface Layers {
+  readonly settings: readonly Setting[]
+  readonly problems: readonly ConfigProblem[]
+  readonly warnings: readonly ConfigWarning[]
+}
+
+/** What a configuration is made from. */
+export interface ConfSources {
+  /** Data directory; its files need not be there. */
+  readonly dir: string
+  /** Variables; those of the process by default. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** What the command line gave, by name of the flag; names that are no flags of options are passed over. */
+  readonly flags?: Readonly<Record<string, unknown>>
+  /** Options given by a program, by name; stronger than variables, like flags. */
+  readonly given?: Readonly<Record<string, unknown>>
+}
+
+/** Says where a value comes from, in words. */
+export function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'default':
+      return 'default'
+    case 'file':
+      return `${origin.file} line ${origin.line}`
+    case 'variable':
+      return origin.variable
+    case 'flag':
+      return `--${origin.flag}`
+    case 'argument':
+      return 'the calling program'
+  }
+}
+
+/** Reads all sources. Never throws for what stands in them: that is in `problems`. */
+export async function readLayers({dir, env = process.env, flags = {}, given = {}}: ConfSources): Promise<Layers> {
+  const layers = new Collector()
+  await layers.takeFile(join(dir, 'cell.yaml'))
+  layers.takeVariables(env)
+  layers.takeFlags(flags)
+  layers.takeGiven(given)
+  await layers.takeFile(join(dir, 'cell.mods.yaml'))
+  return layers
+}
+
+/** Variables of the peer that order something which this version cannot do; ignoring them in silence would be dangerous. */
+const LATER_VARIABLES: Readonly<Record<string, string>> = {
+  SYN_RESTORE_HTTPS_URL: 'restoring from a URL is not in this version; unset it',
+}
+
+class Collector implements Layers {
+  readonly settings: Setting[] = []
+  readonly problems: ConfigProblem[] = []
+  readonly warnings: ConfigWarning[] = []
+
+  async takeFile(file: string): Promise<void> {
+    const whole: Origin = {kind: 'file', file, line: 1}
+    try {
+      const text = await readText(file)
+      if (text !== undefined) this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}))
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      const line = typeof error.info['line'] === 'number' ? error.info['line'] : 1
+      this.problems.push({message: error.message, origin: {...whole, line}})
+    }
+  }
+
+  takeVariables(env: Readonly<Record<string, string | undefined>>): void {
+    const known = new Set<string>()
+    for (const option of OPTION_NAMES) {
+      const names = variablesOf(option)
+      for (const name of names) known.add(name)
+      const variable = names.find((name) => env[name] !== undefined)
+      if (variable !== undefined) this.#takeVariable(option, variable, env[variable] ?? '')
+    }
+    for (const [name, value] of Object.entries(env)) {
+      if (value !== undefined && !known.has(name)) this.#takeUnknownVariable(name)
+    }
+  }
+
+  takeFlags(flags: Readonly<Record<string, unknown>>): void {
+    for (const option of OPTION_NAMES) {
+      const flag = flagOf(option)
+      if (flag === undefined || !Object.hasOwn(flags, flag.name)) continue
+      const origin: Origin = {kind: 'flag', flag: flag.name}
+      const value = flags[flag.name]
+      if (typeof value === 'string') this.#takeText(option, value, origin, `--${flag.name}`)
+      else if (value !== undefined) this.settings.push({option, value, origin})
+    }
+  }
+
+  takeGiven(given: Readonly<Record<string, unknown>>): void {
+    const origin: Origin = {kind: 'argument'}
+    for (const [name, value] of Object.entries(given)) {
+      if (!isOptionName(name)) this.problems.push(unknownOption(name, origin))
+      else if (value !== undefined) this.settings.push({option: name, value, origin})
+    }
+  }
+
+  #takeEntries(file: string, node: YamlNode): void {
+    if (node.type === 'null') return
+    if (node.type !== 'map') {
+      const message = `${file} line ${node.line}: must be a mapping of options to values`
+      this.problems.push({message, origin: {kind: 'file', file, line: node.line}})
+      return
+    }
+    for (const {key, value, line} of node.entries) {
+      const origin: Origin = {kind: 'file', file, line}
+      if (isOptionName(key)) this.settings.push({option: key, value: plainValue(value), origin})
+      else this.problems.push(unknownOption(key, origin))
+    }
+  }
+
+  #takeVariable(option: OptionName, variable: string, text: string): void {
+    this.#takeText(option, text, {kind: 'variable', variable}, variable)
+  }
+
+  /** Reads a text as YAML, as the peer does with variables. */
+  #takeText(option: OptionName, text: string, origin: Origin, source: string): void {
+    try {
+      const node = readYaml(text, {source, maxBytes: YAML_LIMITS.variableBytes})
+      this.settings.push({option, value: plainValue(node), origin})
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      this.problems.push({option, message: error.message, origin})
+    }
+  }
+
+  #takeUnknownVariable(name: string): void {
+    const origin: Origin = {kind: 'variable', variable: name}
+    const later = Object.hasOwn(LATER_VARIABLES, name) ? LATER_VARIABLES[name] : undefined
+    if (later !== undefined) this.problems.push({option: name, message: `${name}: ${later}`, origin})
+    const prefix = PREFIXES.find((start) => name.startsWith(start))
+    if (prefix === undefined) return
+    const message = `${name} is no option of the registry${suggestion(name, OPTION_NAMES.flatMap(variablesOf))}`
+    if (prefix === PREFIXES[0]) this.problems.push({option: name, message, origin})
+    else this.warnings.push({kind: 'unknown-variable', name, message: `${message}; nothing is done with it`})
+  }
+}
+
+function unknownOption(name: string, origin: Origin): ConfigProblem {
+  const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name
+  const message = `${shown} is not an option${suggestion(name, OPTION_NAMES)} (from ${originText(origin)})`
+  return {option: shown, message, origin}
+}
+
+function suggestion(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name.slice(0, 80), known)
+  return nearest === undefined ? '' : `; did you mean ${nearest}?`
+}
+
+/** Reads a file as text; undefined when it is not there. Reads no more than one byte beyond the limit, and nothing but plain files. */
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    // Non-blocking, so that opening a pipe does not wait for its other end.
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    if (!(await handle.stat()).isFile()) throw unreadable(file, 'is not a plain file')
+    const {buffer, bytesRead} = await handle.read(Buffer.alloc(YAML_LIMITS.fileBytes + 1), 0)
+    return new TextDecoder('utf-8', {fatal: true}).decode(buffer.subarray(0, bytesRead))
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined
+    if (error instanceof RegistryError) throw error
+    const isEncoding = error instanceof TypeError
+    throw unreadable(file, isEncoding ? 'is not UTF-8 text' : `cannot be read: ${messageOf(error)}`, error)
+  }
+}
+
+function unreadable(file: string, what: string, cause?: unknown): RegistryError {
+  return new RegistryError('REG_CONFIG_INVALID', `${file} ${what}`, {info: {source: file}, cause})
+}

@@ -1,0 +1,196 @@
+/** Decides the configuration: the strongest setting of each option, checked, with the rules that hold between options. */
+import {isIPv4} from 'node:net'
+import {RegistryError} from '../base/errors.ts'
+import {
+  type ConfigProblem,
+  type ConfigWarning,
+  type ConfSources,
+  type Layers,
+  type Origin,
+  originText,
+  readLayers,
+  type Setting,
+} from './layers.ts'
+import {type Conf, type LiveName, missingPart, OPTION_NAMES, OPTIONS, type OptionName, rowOf} from './options.ts'
+import {checkValue} from './schema.ts'
+import {plainValue, readYaml, YAML_LIMITS} from './yaml.ts'
+
+/** A configuration in force. */
+export interface LoadedConf {
+  /** Frozen. */
+  readonly conf: Conf
+  readonly origins: Readonly<Record<LiveName, Origin>>
+  /** What the operator should be told once, at start. */
+  readonly warnings: readonly ConfigWarning[]
+}
+
+/**
+ * Loads the configuration: defaults, then `DIR/cell.yaml`, variables, flags, and `DIR/cell.mods.yaml`, each stronger than the one before.
+ *
+ * @throws RegistryError `REG_CONFIG_INVALID` that names everything that is wrong at once; `info.problems` has them one by one.
+ */
+export async function loadConf(sources: ConfSources): Promise<LoadedConf> {
+  const checked = checkLayers(await readLayers(sources))
+  if (checked.problems.length > 0) throw invalid(checked.problems)
+  return {conf: checked.conf, origins: checked.origins, warnings: checked.warnings}
+}
+
+/** What came out of all layers. `conf` has the default where a value was refused. */
+export interface CheckedConf extends LoadedConf {
+  readonly problems: readonly ConfigProblem[]
+}
+
+/** Checks the settings and picks those in force. Only the strongest setting of an option is looked at, as the peer does. */
+export function checkLayers({settings, problems: found, warnings: noted}: Layers): CheckedConf {
+  const problems = [...found]
+  const warnings = [...noted]
+  const values: Record<string, unknown> = {}
+  const origins: Record<string, Origin> = {}
+  for (const [option, setting] of strongest(settings)) {
+    const row = rowOf(option)
+    const {value, problem} = checkSetting(setting)
+    if (problem !== undefined) problems.push(problem)
+    else warnings.push(...warningsOf(setting))
+    if (row.kind !== 'live' || problem !== undefined) continue
+    values[option] = value
+    origins[option] = setting.origin
+  }
+  const conf = Object.freeze({...defaults(), ...values}) as Conf
+  const withDefaults = Object.fromEntries(LIVE_NAMES.map((name) => [name, origins[name] ?? DEFAULT_ORIGIN]))
+  const loaded = {conf, origins: withDefaults as Record<LiveName, Origin>}
+  problems.push(...relationProblems(loaded))
+  return {...loaded, problems, warnings}
+}
+
+/** Makes one error of all problems. */
+export function invalid(problems: readonly ConfigProblem[]): RegistryError {
+  const texts = problems.map(({message}) => message)
+  const message =
+    texts.length === 1
+      ? `${texts[0]}`
+      : [`${texts.length} things are wrong in the configuration:`, ...texts].join('\n  ')
+  const [first] = problems
+  const hints =
+    first?.option !== undefined && Object.hasOwn(OPTIONS, first.option)
+      ? [`registry config explain ${first.option}`, 'registry config validate']
+      : ['registry config validate', 'registry config show --all']
+  return new RegistryError('REG_CONFIG_INVALID', message, {
+    hints,
+    info: {
+      problems: problems.map(({option, message: text, origin}) => ({
+        option,
+        message: text,
+        origin: originText(origin),
+      })),
+    },
+  })
+}
+
+/** Names of options whose value changed. */
+export interface ConfChange {
+  /** May be applied to the running registry. */
+  readonly live: readonly LiveName[]
+  /** Take effect at the next start only. */
+  readonly restart: readonly LiveName[]
+}
+
+/** Compares two configurations of the same registry, for SIGHUP. */
+export function compareConf(before: Conf, after: Conf): ConfChange {
+  const changed = LIVE_NAMES.filter((name) => before[name] !== after[name])
+  return {
+    live: changed.filter((name) => OPTIONS[name].reload),
+    restart: changed.filter((name) => !OPTIONS[name].reload),
+  }
+}
+
+/** Options that do something in this version, in the order of the table. */
+export const LIVE_NAMES: readonly LiveName[] = OPTION_NAMES.filter(
+  (name): name is LiveName => OPTIONS[name].kind === 'live',
+)
+
+const DEFAULT_ORIGIN: Origin = {kind: 'default'}
+
+function strongest(settings: readonly Setting[]): Map<OptionName, Setting> {
+  return new Map(settings.map((setting) => [setting.option, setting]))
+}
+
+function defaults(): Record<string, unknown> {
+  return Object.fromEntries(LIVE_NAMES.map((name) => [name, defaultOf(name)]))
+}
+
+/** Reads the default the way an operator's value is read, so that it cannot be one that nobody else may set. */
+function defaultOf(name: LiveName): unknown {
+  const text = OPTIONS[name].default
+  const checked = checkValue(name, plainValue(readYaml(text, {source: name, maxBytes: YAML_LIMITS.variableBytes})))
+  if (!checked.ok) throw new TypeError(`the default of ${name} is refused by its own row`)
+  return checked.value
+}
+
+function checkSetting({option, value, origin}: Setting): {value?: unknown; problem?: ConfigProblem} {
+  const checked = checkValue(option, value)
+  if (checked.ok) return {value: checked.value}
+  const row = rowOf(option)
+  const rule =
+    row.kind === 'later'
+      ? `${option}: ${missingPart(row)} is not in this version; leave the option out, or set it to ${checked.expected}`
+      : `${option} must be ${checked.expected}`
+  const shown = row.kind === 'later' && row.secret ? 'a value that is not shown' : shortValue(value)
+  return {problem: {option, message: `${rule} (got ${shown}, from ${originText(origin)})`, origin}}
+}
+
+function warningsOf({option, origin}: Setting): ConfigWarning[] {
+  const row = rowOf(option)
+  const from = originText(origin)
+  if (row.kind === 'peer-only') {
+    return [{kind: 'peer-only', name: option, message: `${option} has no effect here: ${row.why} (from ${from})`}]
+  }
+  if (row.kind === 'later' && row.deprecated !== undefined) {
+    return [
+      {kind: 'deprecated', name: option, message: `${option} is deprecated; use ${row.deprecated} (from ${from})`},
+    ]
+  }
+  return []
+}
+
+/** Gives a value for a message: in one line, and not long. */
+export function shortValue(value: unknown): string {
+  const text =
+    typeof value === 'number'
+      ? String(value)
+      : JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part))
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
+type Decided = Pick<LoadedConf, 'conf' | 'origins'>
+const PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port'] as const satisfies LiveName[]
+
+function relationProblems(decided: Decided): ConfigProblem[] {
+  return [...portProblems(decided), ...exposureProblems(decided)]
+}
+
+function portProblems({conf, origins}: Decided): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  for (const [index, option] of PORTS.entries()) {
+    const port = conf[option]
+    const other = PORTS.slice(0, index).find((name) => conf[name] === port)
+    if (!port || other === undefined) continue
+    // Blame the one that somebody set.
+    const blamed = origins[option].kind === 'default' ? other : option
+    const message = `${option} and ${other} must be different ports (both are ${port}; ${blamed} is from ${originText(origins[blamed])})`
+    problems.push({option: blamed, message, origin: origins[blamed]})
+  }
+  return problems
+}
+
+function exposureProblems({conf, origins}: Decided): ConfigProblem[] {
+  if (isLoopback(conf.bind) || conf['zmq:allow:plain'] || PORTS.every((name) => conf[name] === null)) return []
+  const origin = origins.bind
+  const message =
+    `bind: ${conf.bind} is not a loopback address, and ZeroMQ has no encryption here: anybody who reaches it could change the registry. ` +
+    `Set zmq:allow:plain: true if the network is trusted (from ${originText(origin)})`
+  return [{option: 'bind', message, origin}]
+}
+
+function isLoopback(address: string): boolean {
+  return isIPv4(address) ? address.startsWith('127.') : address === '::1'
+}

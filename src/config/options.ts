@@ -1,0 +1,415 @@
+/**
+ * THE table of options. What is known about an option stands in its row and nowhere else: the environment name, the flag of `serve`, help,
+ * docs/config.md, the JSON schema and the error texts are derived. The file imports nothing heavy, because the flags are needed for help.
+ *
+ * Rows are of three kinds. `live` options do something. `later` options belong to a part that this version does not have: they take the
+ * value that means off, and nothing else. `peer-only` options mean something to the peer's implementation only: they are taken, and the
+ * reason why nothing happens is said once at start.
+ */
+
+/** What values an option takes. */
+export type OptionType =
+  | {readonly kind: 'boolean'; readonly digits?: true}
+  | {readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string}
+  | {readonly kind: 'port'}
+  | {readonly kind: 'duration'; readonly minMs: number; readonly maxMs: number}
+  | {readonly kind: 'choice'; readonly choices: readonly string[]}
+  | {readonly kind: 'level'}
+  | {readonly kind: 'address'}
+
+/** Names of log levels, the most talkative first. */
+export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+interface CommonRow {
+  /** One sentence. */
+  readonly about: string
+  /** A value as it stands in cell.yaml. */
+  readonly example: string
+}
+
+interface LiveRow extends CommonRow {
+  readonly kind: 'live'
+  readonly type: OptionType
+  /** As it would stand in cell.yaml. */
+  readonly default: string
+  /** True when SIGHUP applies a changed value; else the registry must be restarted. */
+  readonly reload: boolean
+  /** Variable that the peer reads as well; weaker than the derived ones. */
+  readonly variable?: string
+  /** Name of the flag where it is not the derived one. */
+  readonly flag?: string
+}
+
+/** The types of options that this version does not act on, in words of the peer's documentation. */
+type ForeignType = 'boolean' | 'integer' | 'text' | 'text or list' | 'object'
+
+interface LaterRow extends CommonRow {
+  readonly kind: 'later'
+  readonly type: ForeignType
+  /** The part that will need it. */
+  readonly part: Part
+  /** The values that mean that the part is off. */
+  readonly off: readonly (null | boolean | number)[]
+  readonly secret?: true
+  /** What to use instead, once the part is there. */
+  readonly deprecated?: string
+}
+
+interface PeerOnlyRow extends CommonRow {
+  readonly kind: 'peer-only'
+  readonly type: ForeignType
+  /** Why nothing happens. */
+  readonly why: string
+}
+
+export type OptionRow = LiveRow | LaterRow | PeerOnlyRow
+
+const PARTS = {
+  aha: 'AHA',
+  telepath: 'Telepath',
+  https: 'HTTPS',
+  provision: 'provisioning',
+  mirror: 'mirroring',
+  backup: 'backup',
+  users: 'users and passwords',
+  bridge: 'the bridge between ZeroMQ and AHA',
+  disk: 'the guard for free disk space',
+  cell: 'the cell API',
+} as const
+type Part = keyof typeof PARTS
+
+const SECOND_MS = 1000
+const DAY_MS = 86_400_000
+
+const port = {kind: 'port'} as const
+const boolean = {kind: 'boolean'} as const
+const messages = {kind: 'integer', min: 1, max: 10_000_000, unit: 'messages'} as const
+
+type Extras = Partial<Pick<LiveRow, 'reload' | 'variable' | 'flag'>>
+
+function live<const T extends OptionType>(
+  type: T,
+  byDefault: string,
+  about: string,
+  example: string,
+  extras: Extras = {},
+) {
+  return {kind: 'live', type, default: byDefault, about, example, reload: false, ...extras} as const
+}
+
+type LaterExtras = Partial<Pick<LaterRow, 'off' | 'secret' | 'deprecated'>>
+
+function later(part: Part, type: ForeignType, about: string, example: string, extras: LaterExtras = {}): LaterRow {
+  return {kind: 'later', part, type, about, example, off: [null], ...extras}
+}
+
+function peerOnly(type: ForeignType, about: string, example: string, why: string): PeerOnlyRow {
+  return {kind: 'peer-only', type, about, example, why}
+}
+
+const SWITCH_OFF = {off: [null, false]} as const
+const SECRET = {secret: true} as const
+const PYTHON_ONLY = 'it names code of the Python implementation'
+
+export const OPTIONS = {
+  bind: live({kind: 'address'}, '127.0.0.1', 'Address that the ZeroMQ listeners use.', '192.0.2.10'),
+  'zmq:req:port': live(
+    port,
+    '5556',
+    'Port of ZeroMQ requests; 0 takes a free one, null switches the listener off.',
+    '4242',
+  ),
+  'zmq:pub:port': live(
+    port,
+    '5557',
+    'Port of ZeroMQ events; 0 takes a free one, null switches the listener off.',
+    '4243',
+  ),
+  'zmq:hb:port': live(
+    port,
+    '5558',
+    'Port of ZeroMQ heartbeats; 0 takes a free one, null switches the listener off.',
+    '4244',
+  ),
+  'zmq:types:unique': live(boolean, 'false', 'Only one live service of each type, as newer CGSE releases do.', 'true'),
+  'zmq:allow:plain': live(boolean, 'false', 'Allow ZeroMQ listeners without encryption off loopback.', 'true'),
+  'zmq:allow:terminate': live(
+    boolean,
+    'false',
+    'Honour the terminate action: any client may then stop the registry.',
+    'true',
+    {
+      reload: true,
+    },
+  ),
+  'zmq:reply:within': live(
+    // Clients of the peer give up, and take a late reply as the answer to their next request, after 500 ms at the earliest.
+    {kind: 'duration', minMs: 10, maxMs: 490},
+    '400ms',
+    'Latest moment of a reply; what is not on disk by then is answered as not confirmed.',
+    '250ms',
+    {reload: true},
+  ),
+  'zmq:rate': live(
+    {kind: 'integer', min: 1, max: 10_000_000, unit: 'messages per second'},
+    '20000',
+    'Messages taken per second from one connection; the excess is answered with an error.',
+    '5000',
+    {reload: true},
+  ),
+  'zmq:hwm': live(messages, '10000', 'Messages kept for a client that does not read its replies.', '2000'),
+  'zmq:pub:hwm': live(
+    messages,
+    '10000',
+    'Events kept for a subscriber that does not read; it loses what is beyond.',
+    '2000',
+  ),
+  'discover:strategy': live(
+    {kind: 'choice', choices: ['random', 'round-robin', 'least-recent']},
+    'random',
+    'How discover picks one of several instances.',
+    'round-robin',
+    {reload: true},
+  ),
+  'lease:grace': live(
+    {kind: 'duration', minMs: 0, maxMs: 30 * DAY_MS},
+    '10s',
+    'How long an instance that ran out stays listed as critical, and can come back, before it is removed.',
+    '1m',
+    {reload: true},
+  ),
+  'cleanup:interval': live(
+    {kind: 'duration', minMs: SECOND_MS, maxMs: DAY_MS},
+    '10s',
+    'Time between full passes over all leases, which repair what a clock step or a lost timer missed.',
+    '30s',
+    {reload: true},
+  ),
+  backend: live(
+    {kind: 'choice', choices: ['sqlite', 'memory']},
+    'sqlite',
+    'Where state lives; memory keeps nothing over a restart.',
+    'memory',
+  ),
+  'log:level': live({kind: 'level'}, 'info', 'Least severe messages that are logged.', 'debug', {
+    reload: true,
+    variable: 'SYN_LOG_LEVEL',
+  }),
+  'log:structured': live(
+    {kind: 'boolean', digits: true},
+    'false',
+    'Log one JSON object per line instead of plain lines.',
+    'true',
+    {variable: 'SYN_LOG_STRUCT', flag: 'structured-logging'},
+  ),
+
+  'dns:name': later(
+    'aha',
+    'text',
+    'Public DNS name; with it certificates, listeners off loopback and provisioning.',
+    'aha.example.net',
+  ),
+  'aha:network': later('aha', 'text', 'Network that names are registered under.', 'prod.example.net'),
+  'aha:name': later('aha', 'text', 'Name of this service in its network.', '00.aha'),
+  'aha:leader': later('aha', 'text', 'Alias that is claimed while this service leads.', 'aha'),
+  'aha:user': later('aha', 'text', 'User that this service is at other services.', 'root'),
+  'aha:admin': later(
+    'aha',
+    'text',
+    'Name in a certificate that becomes a local administrator.',
+    'root@prod.example.net',
+  ),
+  'aha:registry': later(
+    'aha',
+    'text or list',
+    'URLs of the AHA servers to register at.',
+    'ssl://aha.example.net',
+    SECRET,
+  ),
+  'aha:urls': later('aha', 'text or list', 'Fixed answer to a question for the AHA servers.', 'ssl://aha.example.net', {
+    deprecated: 'dns:name',
+  }),
+  'aha:provision': later(
+    'provision',
+    'text or list',
+    'One-time URL to be provisioned with.',
+    'ssl://aha.example.net:27272/4c2f',
+    SECRET,
+  ),
+  'aha:promotable': later(
+    'mirror',
+    'boolean',
+    'Whether a demotion may pick this service as the new leader.',
+    'false',
+    SWITCH_OFF,
+  ),
+  'aha:svcinfo': later(
+    'aha',
+    'object',
+    'Fixed registration instead of the one found out.',
+    '{urlinfo: {host: aha, port: 27492}}',
+  ),
+  'bridge:zmq:to:aha': later('bridge', 'boolean', 'Show ZeroMQ instances on the AHA side.', 'true', SWITCH_OFF),
+  'bridge:aha:to:zmq': later('bridge', 'boolean', 'Show AHA services on the ZeroMQ side.', 'true', SWITCH_OFF),
+  'dmon:listen': later('telepath', 'text', 'URL of the Telepath listener.', 'ssl://0.0.0.0:27492'),
+  'telepath:allow:plain': later(
+    'telepath',
+    'boolean',
+    'Allow Telepath listeners without encryption off loopback.',
+    'true',
+    SWITCH_OFF,
+  ),
+  'provision:listen': later('provision', 'text', 'URL of the provisioning listener.', 'ssl://0.0.0.0:27272'),
+  'provision:expires': later('provision', 'text', 'Life of one-time URLs, or never.', '24h'),
+  'provision:service:root': later(
+    'provision',
+    'boolean',
+    'Whether services may be made root, as the peer does.',
+    'false',
+    SWITCH_OFF,
+  ),
+  'https:bind': later('https', 'text', 'Address that the HTTPS listener uses.', '0.0.0.0'),
+  'https:port': later('https', 'integer', 'Port of the HTTPS listener.', '4443'),
+  'https:headers': later('https', 'object', 'Headers added to every HTTPS answer.', '{X-Frame-Options: deny}'),
+  'https:parse:proxy:remoteip': later('https', 'boolean', 'Trust X-Forwarded-For and X-Real-IP.', 'true', SWITCH_OFF),
+  mirror: later('mirror', 'text', 'URL of the leader that this service follows.', 'aha://root@aha...', SECRET),
+  clone: later(
+    'mirror',
+    'text',
+    'URL to start from as a copy of another AHA.',
+    'ssl://aha.example.net:27272/4c2f',
+    SECRET,
+  ),
+  'backup:dir': later('backup', 'text', 'Where live backups go.', '/srv/backups'),
+  'onboot:optimize': later('backup', 'boolean', 'Compact the databases at start.', 'true', SWITCH_OFF),
+  'limit:disk:free': later('disk', 'integer', 'Percent of the disk that must stay free.', '5', {off: [null, 0]}),
+  'auth:passwd': later('users', 'text', 'Password that root gets at each start.', 'a secret', SECRET),
+  'auth:anon': later('users', 'text', 'User that callers without a login are.', 'visi'),
+  'auth:passwd:policy': later('users', 'object', 'Rules that passwords must follow.', '{attempts: 5}'),
+  'max:users': later('users', 'integer', 'Largest number of users; 0 is no limit.', '100', {off: [null, 0]}),
+  inaugural: later(
+    'users',
+    'object',
+    'Users and roles that are made at the first start.',
+    '{roles: [{name: readers}]}',
+  ),
+  'cell:guid': later('cell', 'text', 'Fixed identity of a new data directory.', '20ed1a3500a8122ddbc34c192ba60f0b'),
+
+  'nexslog:en': peerOnly('boolean', 'Keep the change log.', 'true', 'the change log is always kept'),
+  'nexslog:async': peerOnly('boolean', 'Map the change log asynchronously.', 'true', 'the peer ignores it as well'),
+  'health:sysctl:checks': peerOnly(
+    'boolean',
+    'Warn about kernel parameters.',
+    'true',
+    'the parameters matter to the memory-mapped database of the peer, which is not used here',
+  ),
+  safemode: peerOnly(
+    'boolean',
+    'Start with automation off.',
+    'false',
+    'there is no automation that could be switched off',
+  ),
+  'cell:ctor': peerOnly('text', 'Class of the cell.', 'synapse.lib.aha.AhaCell', PYTHON_ONLY),
+  'auth:ctor': peerOnly('text', 'Class of the user database.', 'synapse.lib.auth.Auth', PYTHON_ONLY),
+  'auth:conf': peerOnly('object', 'Settings of that class.', '{}', PYTHON_ONLY),
+  _log_conf: peerOnly(
+    'object',
+    'Set by the peer for its own processes.',
+    '{}',
+    'the peer hands it to its own processes',
+  ),
+} as const satisfies Record<string, OptionRow>
+
+export type OptionName = keyof typeof OPTIONS
+export type LiveName = {[K in OptionName]: (typeof OPTIONS)[K]['kind'] extends 'live' ? K : never}[OptionName]
+
+type ValueOf<T> = T extends {kind: 'boolean'}
+  ? boolean
+  : T extends {kind: 'integer'; unit: string}
+    ? number
+    : T extends {kind: 'port'}
+      ? number | null
+      : T extends {kind: 'duration'}
+        ? number
+        : T extends {kind: 'choice'; choices: readonly (infer C)[]}
+          ? C
+          : T extends {kind: 'level'}
+            ? LogLevel
+            : T extends {kind: 'address'}
+              ? string
+              : never
+
+/** The values in force. Durations are milliseconds; a port is null where its listener is off. Options of parts that are not there are missing. */
+export type Conf = {readonly [K in LiveName]: ValueOf<(typeof OPTIONS)[K]['type']>}
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+
+/** Tells whether `name` is an option; names such as `constructor` are not. */
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name)
+}
+
+/** Gives the row of an option without the narrow type that the table has. */
+export function rowOf(name: OptionName): OptionRow {
+  return OPTIONS[name]
+}
+
+/** Gives the text that a refused value of a `later` option gets: what is missing, and what it may be. */
+export function missingPart(row: LaterRow): string {
+  return PARTS[row.part]
+}
+
+/** Prefixes of variables, the strongest first; the last two let an AHA deployment keep its environment. */
+export const PREFIXES = ['SYN_REGISTRY_', 'SYN_AHA_', 'SYN_AHACELL_'] as const
+
+/** Options that the peer does not take from its environment: it sets them itself. */
+const NOT_BY_VARIABLE: ReadonlySet<OptionName> = new Set([
+  'cell:guid',
+  'cell:ctor',
+  'auth:ctor',
+  'auth:conf',
+  '_log_conf',
+])
+
+/** Gives the variables that set an option, the strongest first; none for what the peer does not take from its environment. */
+export function variablesOf(name: OptionName): readonly string[] {
+  if (NOT_BY_VARIABLE.has(name)) return []
+  const row = rowOf(name)
+  const suffix = name.toUpperCase().replaceAll(':', '_')
+  const own = PREFIXES.map((prefix) => `${prefix}${suffix}`)
+  return row.kind === 'live' && row.variable !== undefined ? [...own, row.variable] : own
+}
+
+/** A flag of `registry serve`, as plain data. */
+export interface ServeFlag {
+  readonly option: OptionName
+  readonly name: string
+  /** A boolean flag has a `--no-` form as well; the other takes a text. */
+  readonly type: 'boolean' | 'text'
+  readonly summary: string
+  /** As it would be typed. */
+  readonly defaultText: string
+  /** True for what this version does not act on: taken, so that the answer can say why, but not in the help. */
+  readonly hidden: boolean
+}
+
+/** Gives the flag of an option; undefined for those that cannot be said in one word, and those the peer sets itself. */
+export function flagOf(name: OptionName): ServeFlag | undefined {
+  const row = rowOf(name)
+  if (NOT_BY_VARIABLE.has(name) || row.type === 'object') return undefined
+  const isBoolean = row.kind === 'live' ? row.type.kind === 'boolean' : row.type === 'boolean'
+  return {
+    option: name,
+    name: (row.kind === 'live' && row.flag) || name.replaceAll(':', '-'),
+    type: isBoolean ? 'boolean' : 'text',
+    summary: row.about,
+    defaultText: row.kind === 'live' ? row.default : 'null',
+    hidden: row.kind !== 'live',
+  }
+}
+
+/** Gives all flags of `registry serve` in the order of the table. */
+export function serveFlags(): readonly ServeFlag[] {
+  return OPTION_NAMES.map(flagOf).filter((flag) => flag !== undefined)
+}
