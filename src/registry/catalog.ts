@@ -7,12 +7,14 @@ import type {Health, Instance} from './instance.ts'
  * Order of lists is the order of first registration. Time per `get`, `pick`, `renew` does not grow with the number of instances.
  */
 export class Catalog {
-  readonly strategy: Strategy
+  /** How `pick` chooses; may be changed at any time. */
+  strategy: Strategy
   readonly #byId = new Map<string, Instance>()
   readonly #byLabel = new Map<string, Group>()
   /** Most names belong to one instance: a set only where they do not. */
   readonly #byName = new Map<string, Instance | Set<Instance>>()
   #version = 0
+  #critical = 0
 
   constructor(strategy: Strategy = 'random') {
     this.strategy = strategy
@@ -20,6 +22,11 @@ export class Catalog {
 
   get size(): number {
     return this.#byId.size
+  }
+
+  /** How many instances are critical. */
+  get critical(): number {
+    return this.#critical
   }
 
   /** Rises with every change of any instance. */
@@ -81,6 +88,7 @@ export class Catalog {
   setHealth(instance: Instance, health: Health): void {
     if (instance.health === health) return
     instance.health = health
+    this.#critical += health === 'critical' ? 1 : -1
     for (const group of instance.groups) {
       if (health === 'passing') group.join(instance)
       else group.leave(instance)
@@ -107,7 +115,7 @@ export class Catalog {
   #groupOf(label: string): Group {
     let group = this.#byLabel.get(label)
     if (group === undefined) {
-      group = new Group(label, this.strategy)
+      group = new Group(label)
       this.#byLabel.set(label, group)
     }
     return group
@@ -128,6 +136,7 @@ export class Catalog {
 
   #leave(instance: Instance): void {
     instance.isGone = true
+    if (instance.health === 'critical') this.#critical -= 1
     this.#removeName(instance)
     for (const group of instance.groups) {
       group.remove(instance)

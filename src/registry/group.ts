@@ -13,12 +13,11 @@ export class Group {
   #lastSeq = 0
   #isOrdered = true
   #cursor = 0
-  /** The passing members, the longest unused first; only kept for `least-recent`. */
-  readonly #unused: Set<Instance> | undefined
+  /** The passing members, the longest unused first; kept from the first time that `least-recent` asks. */
+  #unused: Set<Instance> | undefined
 
-  constructor(key: string, strategy: Strategy) {
+  constructor(key: string) {
     this.key = key
-    this.#unused = strategy === 'least-recent' ? new Set() : undefined
   }
 
   get size(): number {
@@ -93,15 +92,15 @@ export class Group {
         this.#cursor = (this.#cursor + 1) % Math.max(1, this.#passing.length)
         return this.#passing[this.#cursor]
       case 'least-recent': {
-        const [first] = this.#unused ?? []
-        if (first !== undefined) this.markUsed(first)
+        this.#unused ??= new Set(this.#passing)
+        const [first] = this.#unused
+        if (first !== undefined) {
+          this.#unused.delete(first)
+          this.#unused.add(first)
+        }
         return first
       }
     }
   }
 
-  /** Says that a passing member was handed out. */
-  markUsed(instance: Instance): void {
-    if (this.#unused?.delete(instance)) this.#unused.add(instance)
-  }
 }

@@ -1,0 +1,141 @@
+import type {Clock} from '../../src/base/clock.ts'
+import {LeaseClock} from '../../src/base/clock.ts'
+import {Catalog} from '../../src/registry/catalog.ts'
+import {LeaseWheel} from '../../src/registry/lease.ts'
+import {Registrar, type Trouble} from '../../src/server/registrar.ts'
+import {type LineConnection, type ReplyLine, ReplyLines} from '../../src/server/reply-line.ts'
+import {ZeromqApi} from '../../src/server/zeromq-api.ts'
+import {MemoryStore} from '../../src/store/memory.ts'
+import type {Store} from '../../src/store/store.ts'
+import type {Frame} from '../../src/wire/zeromq/listener.ts'
+import type {Envelope} from '../../src/wire/zeromq/messages.ts'
+
+/** A clock that stands still until it is moved. */
+export class FakeClock implements Clock {
+  nowMs: number
+  constructor(nowMs = 1_800_000_000_000) {
+    this.nowMs = nowMs
+  }
+  wallMs(): number {
+    return this.nowMs
+  }
+  monotonicMs(): number {
+    return this.nowMs
+  }
+}
+
+/** A peer without a socket: what is sent to it is kept. */
+export class TestPeer implements LineConnection {
+  readonly id: string
+  state: ReplyLine | undefined = undefined
+  readonly received: string[][] = []
+
+  constructor(id = 'peer') {
+    this.id = id
+  }
+
+  send(frames: readonly Frame[]): void {
+    this.received.push(frames.map((frame) => Buffer.from(frame as string).toString()))
+  }
+}
+
+export interface TestEvent {
+  readonly topic: string
+  readonly body: string
+}
+
+export interface ApiOptions {
+  readonly store?: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
+  readonly uniqueTypes?: boolean
+  readonly clock?: FakeClock
+  readonly terminate?: () => void
+  readonly replyWithinMs?: number
+}
+
+/** The server's inside without sockets and timers: messages in, answers and events out. */
+export class TestApi {
+  readonly clock: FakeClock
+  readonly catalog = new Catalog()
+  readonly events: TestEvent[] = []
+  readonly troubles: (Trouble | undefined)[] = []
+  readonly registrar: Registrar
+  readonly lines: ReplyLines
+  readonly wheel: LeaseWheel
+  readonly api: ZeromqApi
+
+  /** Makes one on an empty store in memory, unless another is given (and open). */
+  static async start(options: ApiOptions = {}): Promise<TestApi> {
+    const store = new MemoryStore()
+    await store.open()
+    return new TestApi({store, ...options})
+  }
+
+  private constructor(options: ApiOptions & {readonly store: NonNullable<ApiOptions['store']>}) {
+    this.clock = options.clock ?? new FakeClock()
+    const leaseClock = new LeaseClock(this.clock, 1e12)
+    this.wheel = new LeaseWheel(leaseClock.nowMs())
+    this.registrar = new Registrar(
+      {
+        store: options.store,
+        catalog: this.catalog,
+        wheel: this.wheel,
+        leaseClock,
+        clock: this.clock,
+        publish: (topic, body) => this.events.push({topic, body}),
+        onTrouble: (trouble) => this.troubles.push(trouble),
+      },
+      {nextSeq: 1, uniqueTypes: options.uniqueTypes ?? false},
+    )
+    this.lines = new ReplyLines({wallMs: Date.now, monotonicMs: () => performance.now()}, options.replyWithinMs ?? 400)
+    this.api = new ZeromqApi({
+      catalog: this.catalog,
+      registrar: this.registrar,
+      lines: this.lines,
+      clock: this.clock,
+      random: () => 0,
+      infoMembers: () => '"req_port":1,"pub_port":2,"hb_port":3,"enforce_unique_service_types":false',
+      terminate: options.terminate,
+    })
+  }
+
+  /** Sends a message and lets everything happen that it causes without the passing of time; gives what came back. */
+  async exchange(
+    peer: TestPeer,
+    frames: readonly (string | Buffer)[],
+    port: Envelope | 'hb' = 'envelope',
+  ): Promise<string[][]> {
+    const before = peer.received.length
+    const buffers = frames.map((frame) => Buffer.from(frame as string))
+    if (port === 'hb') this.api.onHeartbeat(peer, buffers)
+    else this.api.onRequest(peer, buffers, port)
+    await this.registrar.settled()
+    await settle()
+    return peer.received.slice(before)
+  }
+
+  /** Sends one enveloped request and gives the answer's object. */
+  async ask(request: object, peer = new TestPeer()): Promise<Record<string, unknown>> {
+    const [answer] = await this.exchange(peer, ['REQ', JSON.stringify(request)])
+    return JSON.parse(answer?.[1] ?? 'null')
+  }
+
+  /** Ends the lease of an entry and removes it, as the sweeper does. */
+  async expire(id: string): Promise<void> {
+    const instance = this.catalog.get(id)
+    if (instance === undefined) throw new Error(`no entry ${id}`)
+    this.catalog.setHealth(instance, 'critical')
+    this.registrar.expire(instance, 'test', () => undefined)
+    await this.registrar.settled()
+    await settle()
+  }
+
+  close(): void {
+    this.registrar.close()
+    this.lines.close()
+  }
+}
+
+/** Lets callbacks run that are due already. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
