@@ -132,6 +132,12 @@ export const OPTIONS = {
     'Port of ZeroMQ heartbeats; 0 takes a free one, null switches the listener off.',
     '4244',
   ),
+  'zmq:rep:port': live(
+    port,
+    'null',
+    'Port of ZeroMQ requests for clients of CGSE 0.10 to 0.14, which want answers marked REP; null is off.',
+    '5559',
+  ),
   'zmq:types:unique': live(boolean, 'false', 'Only one live service of each type, as newer CGSE releases do.', 'true'),
   'zmq:allow:plain': live(boolean, 'false', 'Allow ZeroMQ listeners without encryption off loopback.', 'true'),
   'zmq:allow:terminate': live(
