@@ -28,14 +28,15 @@ export type LineConnection = Connection<ReplyLine>
 
 export class ReplyLines {
   readonly #clock: Clock
-  readonly #withinMs: number
+  /** Latest moment of an answer after its request. */
+  withinMs: number
   readonly #waiting: {readonly from: LineConnection; readonly slot: Slot}[] = []
   #head = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(clock: Clock, withinMs: number) {
     this.#clock = clock
-    this.#withinMs = withinMs
+    this.withinMs = withinMs
   }
 
   /** True while answers of this connection are outstanding. */
@@ -56,7 +57,7 @@ export class ReplyLines {
 
   /** Reserves the place of a change that is under way. */
   reserve(from: LineConnection, framing: Framing): Slot {
-    const slot: Slot = {framing, answer: undefined, dueMs: this.#clock.monotonicMs() + this.#withinMs}
+    const slot: Slot = {framing, answer: undefined, dueMs: this.#clock.monotonicMs() + this.withinMs}
     from.state ??= []
     from.state.push(slot)
     this.#waiting.push({from, slot})

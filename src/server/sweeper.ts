@@ -21,14 +21,21 @@ export interface SweeperPorts {
   readonly onLostTime: (lostMs: number) => void
 }
 
+export interface SweeperOptions {
+  /** How long a critical instance stays listed. */
+  readonly graceMs: number
+  /** Time between full passes. */
+  readonly cleanupMs: number
+}
+
 /**
  * The only timer over leases. At a lease's end the instance becomes critical; after `graceMs` it is removed, which is a change like any
  * other: durable, then announced. Nothing is removed while the store refuses changes.
  */
 export class Sweeper {
   readonly #ports: SweeperPorts
-  readonly #graceMs: number
-  readonly #cleanupMs: number
+  #graceMs: number
+  #cleanupMs: number
   /** Critical instances in the order in which they became so, which is the order of their removal. */
   #critical: {readonly instance: Instance; readonly sinceMs: number}[] = []
   #head = 0
@@ -37,11 +44,18 @@ export class Sweeper {
   #nextPassMs: number
   #isStopped = false
 
-  constructor(ports: SweeperPorts, options: {readonly graceMs: number; readonly cleanupMs: number}) {
+  constructor(ports: SweeperPorts, options: SweeperOptions) {
     this.#ports = ports
     this.#graceMs = options.graceMs
     this.#cleanupMs = options.cleanupMs
     this.#nextPassMs = ports.leaseClock.nowMs() + options.cleanupMs
+  }
+
+  /** Takes over other times, from the next look at the clock on. */
+  reload(options: SweeperOptions): void {
+    this.#graceMs = options.graceMs
+    this.#cleanupMs = options.cleanupMs
+    this.#nextPassMs = this.#ports.leaseClock.nowMs() + options.cleanupMs
   }
 
   start(): void {

@@ -27,8 +27,8 @@ export interface ZeromqApiPorts {
   readonly random: () => number
   /** The fields of `info` that do not come from the catalog, as JSON members without braces. */
   readonly infoMembers: () => string
-  /** Stops the server; undefined when clients may not. */
-  readonly terminate: (() => void) | undefined
+  /** Stops the server after the answer; false when clients may not. */
+  readonly terminate: () => boolean
 }
 
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
@@ -215,11 +215,9 @@ export class ZeromqApi {
   }
 
   #terminate(): Frame {
-    const {terminate} = this.#ports
-    if (terminate === undefined) {
+    if (!this.#ports.terminate()) {
       return failure('terminate is not allowed: set the option zmq:allow:terminate, or stop the registry with SIGTERM')
     }
-    terminate()
     return `{"success":true,"status":"terminating","timestamp":${this.#clock.wallMs() / 1000}}`
   }
 }
@@ -257,8 +255,9 @@ function actorOf(from: LineConnection): string {
 /** Gives the id that a request names, or the answer to one that names none. */
 function serviceId({body}: Request): string | {readonly answer: string} {
   const value = body['service_id']
-  const id = idText(value)
-  if (id !== undefined && id !== '') return id
+  // Any text may be asked for: what no service can have as its id is simply not found.
+  const id = typeof value === 'string' ? value : idText(value)
+  if (id !== undefined && !isEmpty(value)) return id
   return {answer: isEmpty(value) ? NO_SERVICE_ID : failure('Invalid value: service_id must be a text or an integer')}
 }
 

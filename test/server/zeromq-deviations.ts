@@ -94,6 +94,8 @@ export const DEVIATIONS: Readonly<Record<string, Deviation>> = {
     check: works({service: expect.objectContaining({port: 8080})}),
   },
   'memory/list-type-null': {why: CONSEQUENCE, check: count(17)},
+  'memory/info': {why: CONSEQUENCE, check: count(8)},
+  'memory/list-all': {why: CONSEQUENCE, check: count(8)},
   'legacy/register-null': {why: CLEARER, check: refused(/service_info must be an object/)},
   'legacy/json-empty': {why: 'an empty message of a REQ socket: both refuse it', check: refused(/Invalid JSON format/)},
   'legacy/json-array': {why: CLEARER, check: refused(/expected a JSON object/)},

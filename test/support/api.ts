@@ -48,7 +48,7 @@ export interface ApiOptions {
   readonly store?: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
   readonly uniqueTypes?: boolean
   readonly clock?: FakeClock
-  readonly terminate?: () => void
+  readonly terminate?: () => boolean
   readonly replyWithinMs?: number
 }
 
@@ -94,7 +94,7 @@ export class TestApi {
       clock: this.clock,
       random: () => 0,
       infoMembers: () => '"req_port":1,"pub_port":2,"hb_port":3,"enforce_unique_service_types":false',
-      terminate: options.terminate,
+      terminate: options.terminate ?? (() => false),
     })
   }
 

@@ -1,0 +1,283 @@
+import {setTimeout} from 'node:timers/promises'
+import {LeaseClock, systemClock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import {encodeString} from '../base/json-text.ts'
+import type {Log} from '../base/log.ts'
+import {packageVersion} from '../base/package-root.ts'
+import {Catalog} from '../registry/catalog.ts'
+import type {Strategy} from '../registry/group.ts'
+import {Instance} from '../registry/instance.ts'
+import {LeaseWheel} from '../registry/lease.ts'
+import {readStoredService} from '../registry/service.ts'
+import type {Store, StoreHead} from '../store/store.ts'
+import type {Listener, ListenLimits, Publisher} from '../wire/zeromq/listener.ts'
+import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts'
+import {publish} from '../wire/zeromq/publisher.ts'
+import {listen} from '../wire/zeromq/router-listener.ts'
+import {Registrar, type Trouble} from './registrar.ts'
+import {type ReplyLine, ReplyLines} from './reply-line.ts'
+import {Sweeper} from './sweeper.ts'
+import {ZeromqApi} from './zeromq-api.ts'
+
+/** Longest step of the lease clock: a pause of the process beyond it is given back to the leases. */
+const MAX_CLOCK_GAP_MS = 500
+
+/** What a running server is made of; `serve.ts` makes it of the configuration. */
+export interface ServerSettings extends Reloadable {
+  /** Address of the ZeroMQ listeners. */
+  readonly bind: string
+  /** 0 takes a free one, null has none. */
+  readonly ports: Ports
+  readonly limits: Omit<ListenLimits, 'messagesPerS'>
+  readonly pubHwm: number
+  readonly uniqueTypes: boolean
+  /** Called when a client that may do so asks the server to stop. */
+  readonly onTerminate: () => void
+  /** Called when a part fails for good and the server cannot go on. */
+  readonly onFatal: (error: RegistryError) => void
+}
+
+/** What can be changed while the server runs. */
+export interface Reloadable {
+  readonly strategy: Strategy
+  readonly graceMs: number
+  readonly cleanupMs: number
+  readonly replyWithinMs: number
+  readonly messagesPerS: number
+  /** Whether clients may stop the server. */
+  readonly allowTerminate: boolean
+}
+
+/** `rep` is the request port for clients that want `REP`. */
+export interface Ports {
+  readonly req: number | null
+  readonly pub: number | null
+  readonly hb: number | null
+  readonly rep: number | null
+}
+
+/**
+ * A running registry on an opened store. Start: catalog from the store, sockets last. Stop, in reverse: no more messages in, what was
+ * taken is answered, sockets, timers; the store stays with its owner.
+ */
+export class Server implements AsyncDisposable {
+  readonly #settings: ServerSettings
+  #live: Reloadable
+  readonly #log: Log
+  readonly #catalog: Catalog
+  readonly #leaseClock = new LeaseClock(systemClock, MAX_CLOCK_GAP_MS)
+  readonly #wheel = new LeaseWheel(this.#leaseClock.nowMs())
+  readonly #registrar: Registrar
+  readonly #lines: ReplyLines
+  readonly #api: ZeromqApi
+  readonly #sweeper: Sweeper
+  readonly #store: Store
+  readonly #version = packageVersion()
+  readonly #startedS = Math.floor(systemClock.wallMs() / 1000)
+  #saveTimer: NodeJS.Timeout | undefined
+  #listeners: Listener[] = []
+  #publisher: Publisher | undefined
+  #ports: Ports = {req: null, pub: null, hb: null, rep: null}
+  readonly #limits: ListenLimits & {messagesPerS: number}
+  #stopping: Promise<void> | undefined
+
+  private constructor(store: Store, head: StoreHead, settings: ServerSettings, log: Log) {
+    this.#settings = settings
+    this.#live = settings
+    this.#limits = {...settings.limits, messagesPerS: settings.messagesPerS}
+    this.#log = log
+    this.#store = store
+    this.#catalog = new Catalog(settings.strategy)
+    this.#registrar = new Registrar(
+      {
+        store,
+        catalog: this.#catalog,
+        wheel: this.#wheel,
+        leaseClock: this.#leaseClock,
+        publish: (topic, body) => this.#publisher?.publish(topic, body),
+        onTrouble: (trouble) => this.#noteTrouble(trouble),
+      },
+      {nextSeq: head.nextSeq, uniqueTypes: settings.uniqueTypes},
+    )
+    this.#lines = new ReplyLines(systemClock, settings.replyWithinMs)
+    this.#api = new ZeromqApi({
+      catalog: this.#catalog,
+      registrar: this.#registrar,
+      lines: this.#lines,
+      random: Math.random,
+      infoMembers: () => this.#infoMembers(),
+      terminate: () => this.#terminate(),
+    })
+    this.#sweeper = new Sweeper(
+      {
+        catalog: this.#catalog,
+        wheel: this.#wheel,
+        leaseClock: this.#leaseClock,
+        registrar: this.#registrar,
+        onLostTime: (lostMs) => log.warning('clock.stood-still', {lostMs: Math.round(lostMs)}),
+      },
+      settings,
+    )
+  }
+
+  /**
+   * Starts on a store that nobody else uses.
+   *
+   * @throws RegistryError `REG_LISTEN_FAILED`, `REG_STORE_FAILED`, `REG_STORE_DAMAGED`; nothing is left running then.
+   */
+  static async start(store: Store, settings: ServerSettings, log: Log): Promise<Server> {
+    const head = await store.open()
+    const server = new Server(store, head, settings, log)
+    await server.#load()
+    try {
+      await server.#listen()
+    } catch (error) {
+      await server.stop()
+      throw error
+    }
+    server.#sweeper.start()
+    server.#saveTimer = setInterval(() => server.#saveRenewals(), SAVE_EVERY_MS)
+    return server
+  }
+
+  get ports(): Ports {
+    return this.#ports
+  }
+
+  get size(): number {
+    return this.#catalog.size
+  }
+
+  /** Takes over what may change while the server runs. */
+  reload(live: Reloadable): void {
+    this.#live = live
+    this.#catalog.strategy = live.strategy
+    this.#limits.messagesPerS = live.messagesPerS
+    this.#lines.withinMs = live.replyWithinMs
+    this.#sweeper.reload(live)
+  }
+
+  /** Stops: answers what was taken, publishes what happened, saves the renewals. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #load(): Promise<void> {
+    // After a start every lease counts in full: nothing alive may end because the registry was away.
+    const nowMs = this.#leaseClock.nowMs()
+    for await (const chunk of this.#store.instances()) {
+      for (const stored of chunk) this.#loadOne(stored.seq, stored.service, stored.lastHeartbeatS, nowMs)
+    }
+  }
+
+  #loadOne(seq: number, text: string, lastHeartbeatS: number, nowMs: number): void {
+    try {
+      const service = readStoredService(text)
+      const instance = new Instance(service, seq, lastHeartbeatS, nowMs)
+      this.#catalog.put(instance, service.labels)
+      this.#wheel.add(instance)
+    } catch (error) {
+      throw damaged(seq, this.#store.place, error)
+    }
+  }
+
+  async #listen(): Promise<void> {
+    const {ports} = this.#settings
+    if (ports.pub !== null) this.#publisher = await this.#openPublisher(ports.pub)
+    const pub = this.#publisher?.port ?? null
+    const hb = await this.#open(ports.hb, 'heartbeat')
+    const rep = await this.#open(ports.rep, 'rep')
+    // Last: who gets an answer to a request finds everything else open.
+    this.#ports = {req: await this.#open(ports.req, 'envelope'), pub, hb, rep}
+  }
+
+  #openPublisher(port: number): Promise<Publisher> {
+    const {bind, limits, pubHwm} = this.#settings
+    const onFailed = (error: Error) => this.#fail(error)
+    return publish({address: addressOf(bind, port), hwm: pubHwm, handshakeMs: limits.handshakeMs, onFailed})
+  }
+
+  async #open(port: number | null, kind: Envelope | 'heartbeat'): Promise<number | null> {
+    if (port === null) return null
+    const isHeartbeat = kind === 'heartbeat'
+    const listener = await listen<ReplyLine>({
+      address: addressOf(this.#settings.bind, port),
+      limits: this.#limits,
+      onMessage: isHeartbeat
+        ? (from, frames) => this.#api.onHeartbeat(from, frames)
+        : (from, frames) => this.#api.onRequest(from, frames, kind),
+      onRefused: (from, frames) => {
+        const incoming = isHeartbeat ? unwrapHeartbeat(frames) : unwrap(frames, kind)
+        this.#api.refuse(incoming, from, 'too many requests, slow down')
+      },
+      onFailed: (error) => this.#fail(error),
+    })
+    this.#listeners.push(listener)
+    return listener.port
+  }
+
+  #fail(error: Error): void {
+    const text = `a ZeroMQ socket failed: ${error.message}`
+    this.#settings.onFatal(new RegistryError('REG_LISTEN_FAILED', text, {cause: error}))
+  }
+
+  #terminate(): boolean {
+    if (this.#live.allowTerminate) this.#settings.onTerminate()
+    return this.#live.allowTerminate
+  }
+
+  async #stop(): Promise<void> {
+    this.#sweeper.stop()
+    clearInterval(this.#saveTimer)
+    for (const listener of this.#listeners) listener.pause()
+    // What the disk has not confirmed by then is answered as not confirmed.
+    await Promise.race([this.#registrar.settled(), setTimeout(this.#live.replyWithinMs, undefined, {ref: false})])
+    this.#registrar.close()
+    this.#lines.close()
+    await this.#registrar.saveRenewals().catch((error: unknown) => this.#log.warning('renewals.not-saved', {error}))
+    await Promise.all([...this.#listeners.map((listener) => listener.close()), this.#publisher?.close()])
+  }
+
+  #saveRenewals(): void {
+    this.#registrar.saveRenewals().catch((error: unknown) => this.#log.warning('renewals.not-saved', {error}))
+  }
+
+  #noteTrouble(trouble: Trouble | undefined): void {
+    if (trouble === undefined) this.#log.info('store.recovered', {place: this.#store.place})
+    else this.#log.error('store.failed', {place: this.#store.place, error: trouble.error})
+  }
+
+  #infoMembers(): string {
+    const {req, pub, hb, rep} = this.#ports
+    const {trouble} = this.#registrar
+    const problem =
+      trouble === undefined
+        ? ''
+        : `,"problem":${encodeString(trouble.error.message)},"problem_since":${Math.floor(trouble.sinceMs / 1000)}`
+    const store = `{"kind":"${this.#store.kind}"${problem}}`
+    const counts =
+      `{"services":${this.#catalog.size},"critical":${this.#catalog.critical},"events_dropped":${this.#publisher?.dropped ?? 0},` +
+      `"unanswerable":${this.#api.unanswerable}}`
+    return (
+      `"req_port":${req},"pub_port":${pub},"hb_port":${hb},"enforce_unique_service_types":${this.#settings.uniqueTypes},` +
+      `"registry":{"version":"${this.#version}","pid":${process.pid},"started":${this.#startedS},"rep_port":${rep},` +
+      `"strategy":"${this.#catalog.strategy}","lease_grace":${this.#live.graceMs / 1000},"store":${store},"counts":${counts}}`
+    )
+  }
+}
+
+const SAVE_EVERY_MS = 30_000
+
+function addressOf(bind: string, port: number): string {
+  return `tcp://${bind.includes(':') ? `[${bind}]` : bind}:${port}`
+}
+
+function damaged(seq: number, place: string, cause: unknown): RegistryError {
+  const text = `entry ${seq} in ${place} is not a service object`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {seq, place}, cause})
+}
