@@ -173,7 +173,8 @@ class Collector implements Layers {
     if (later !== undefined) this.problems.push({option: name, message: `${name}: ${later}`, origin})
     const prefix = PREFIXES.find((start) => name.startsWith(start))
     if (prefix === undefined) return
-    const message = `${name} is no option of the registry${suggestion(name, OPTION_NAMES.flatMap(variablesOf))}`
+    const known = OPTION_NAMES.flatMap(variablesOf).filter((variable) => variable.startsWith(prefix))
+    const message = `${name} is no option of the registry${suggestion(name, known, prefix.length)}`
     if (prefix === PREFIXES[0]) this.problems.push({option: name, message, origin})
     else this.warnings.push({kind: 'unknown-variable', name, message: `${message}; nothing is done with it`})
   }
@@ -185,9 +186,13 @@ function unknownOption(name: string, origin: Origin): ConfigProblem {
   return {option: shown, message, origin}
 }
 
-function suggestion(name: string, known: readonly string[]): string {
-  const nearest = nearestName(name.slice(0, 80), known)
-  return nearest === undefined ? '' : `; did you mean ${nearest}?`
+/** Adds the nearest known name, if there is one; the first `skip` characters are the same in all and do not count. */
+function suggestion(name: string, known: readonly string[], skip = 0): string {
+  const nearest = nearestName(
+    name.slice(skip, skip + 80),
+    known.map((other) => other.slice(skip)),
+  )
+  return nearest === undefined ? '' : ` (did you mean ${name.slice(0, skip)}${nearest}?)`
 }
 
 /** Reads a file as text; undefined when it is not there. Reads no more than one byte beyond the limit, and nothing but plain files. */

@@ -132,7 +132,7 @@ function checkSetting({option, value, origin}: Setting): {value?: unknown; probl
   const row = rowOf(option)
   const rule =
     row.kind === 'later'
-      ? `${option}: ${missingPart(row)} is not in this version; leave the option out, or set it to ${checked.expected}`
+      ? `${option} belongs to a part that is not in this version (${missingPart(row)}): leave it out, or set it to ${checked.expected}`
       : `${option} must be ${checked.expected}`
   const shown = row.kind === 'later' && row.secret ? 'a value that is not shown' : shortValue(value)
   return {problem: {option, message: `${rule} (got ${shown}, from ${originText(origin)})`, origin}}

@@ -39,6 +39,7 @@ export function readPlainScalar(text: string): YamlScalar {
   if (DATE.test(text) || DATETIME.test(text)) return readTimestamp(text)
   // PyYAML gives it a type of its own, which its safe loader then cannot make.
   if (text === '=') throw new YamlScalarError('a single = is no value; put it in quotes')
+  if (text === '<<') throw new YamlScalarError('merge keys are not allowed; put the text << in quotes')
   return {type: 'str', value: text}
 }
 

@@ -5,7 +5,17 @@
  * The parser recurses per level, and deep nesting can end the process in a way that nobody can catch. Therefore levels are counted on
  * the tokens first (the tokenizer does not recurse); only then is the text parsed.
  */
-import {isAlias, isScalar, isSeq, Lexer, LineCounter, type ParsedNode, parseDocument, type YAMLMap} from 'yaml'
+import {
+  isAlias,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml'
 import {RegistryError} from '../base/errors.ts'
 import {readPlainScalar, readTaggedScalar, type YamlScalar, YamlScalarError} from './yaml-scalars.ts'
 
@@ -49,7 +59,7 @@ interface ReadOptions {
  */
 export function readYaml(text: string, {source, maxBytes}: ReadOptions): YamlNode {
   checkText(text, source, maxBytes)
-  checkLevels(text, source)
+  checkTokens(text, source)
   const counter = new LineCounter()
   const document = parseDocument(text, {
     schema: 'failsafe',
@@ -58,7 +68,7 @@ export function readYaml(text: string, {source, maxBytes}: ReadOptions): YamlNod
     uniqueKeys: false,
     prettyErrors: false,
     strict: true,
-    logLevel: 'silent',
+    logLevel: 'error', // silent would also hide the error for a second document
     lineCounter: counter,
   })
   const [problem] = document.errors
@@ -86,6 +96,8 @@ export function plainValue(node: YamlNode): unknown {
 }
 
 const TAG_PREFIX = 'tag:yaml.org,2002:'
+const TAB_REFUSED = 'tabs are not allowed outside quotes; use spaces'
+const TAG_REFUSED = 'this tag is not allowed; put text that begins with ! in quotes'
 
 /** Makes the parser accept these tags; the values are read by `Reader`. */
 const CORE_TAGS = ['int', 'float', 'bool', 'null'].map((name) => ({
@@ -126,19 +138,21 @@ function checkText(text: string, source: string, maxBytes: number): void {
 }
 
 /**
- * Refuses what is nested too deep. Counts at most one level too much (a scalar is counted like the collection that could stand there)
- * and at most half of the levels too few (a list that is not indented, pairs inside brackets): `Reader` counts again, exactly.
+ * Refuses what is nested too deep, and tabs between tokens as PyYAML does. Counts at most one level too much (a scalar is counted like the
+ * collection that could stand there) and at most half of the levels too few (a list that is not indented, pairs inside brackets):
+ * `Reader` counts again, exactly.
  */
-function checkLevels(text: string, source: string): void {
+function checkTokens(text: string, source: string): void {
   const levels = new Levels()
   let line = 1
-  let isScalarNext = false
+  let before = ''
   for (const token of new Lexer().lex(text)) {
-    if (levels.take(token, isScalarNext) > YAML_LIMITS.levels + 1) {
-      throw refusal(source, {line, column: levels.column + 1}, tooDeep())
-    }
-    isScalarNext = token === SCALAR_NEXT
+    const place = {line, column: levels.column + 1}
+    const isScalar = before === SCALAR_NEXT
+    if (levels.take(token, isScalar) > YAML_LIMITS.levels + 1) throw refusal(source, place, tooDeep())
+    if (!isScalar && token.trim() === '' && token.includes('\t')) throw refusal(source, place, TAB_REFUSED)
     line += token.split('\n').length - 1
+    before = token
   }
 }
 
@@ -222,15 +236,21 @@ class Reader {
     this.#counter = counter
   }
 
-  read(node: ParsedNode | null, level: number): YamlNode {
+  /** Turns a node that stands `level` collections deep; `inBrackets` when the innermost is written with brackets. */
+  read(node: ParsedNode | null, level: number, inBrackets = false): YamlNode {
     if (node === null) return {type: 'null', value: null, line: 1, column: 1}
     const place = placeAt(this.#counter, node.range[0])
-    if (isAlias(node) || node.anchor !== undefined) throw this.#refuse(place, 'anchors and aliases are not allowed')
-    if (isScalar(node)) return {...this.#scalar(node.value, node.type === 'PLAIN', node.tag, place), ...place}
+    if (isAlias(node) || node.anchor !== undefined)
+      throw this.#refuse(place, 'anchors and aliases are not allowed; put text that begins with & or * in quotes')
+    if (isScalar(node)) return {...this.#scalar(node, inBrackets, place), ...place}
     if (level >= YAML_LIMITS.levels) throw this.#refuse(place, tooDeep())
     if (isSeq(node)) {
       this.#checkTag(node.tag, 'seq', place)
-      return {type: 'seq', items: node.items.map((item) => this.read(item as ParsedNode, level + 1)), ...place}
+      return {
+        type: 'seq',
+        items: node.items.map((item) => this.read(item as ParsedNode, level + 1, node.flow)),
+        ...place,
+      }
     }
     this.#checkTag(node.tag, 'map', place)
     return {type: 'map', entries: this.#entries(node, level + 1), ...place}
@@ -239,22 +259,30 @@ class Reader {
   #entries(map: YAMLMap.Parsed, level: number): YamlEntry[] {
     const seen = new Set<string>()
     return map.items.map((pair) => {
-      const key = this.read(pair.key, level)
+      const key = this.read(pair.key, level, map.flow)
       const {line, column} = key
       if (key.type !== 'str') throw this.#refuse(key, 'a key must be text; put it in quotes')
-      if (isScalar(pair.key) && pair.key.type === 'PLAIN' && key.value === '<<') {
-        throw this.#refuse(key, 'merge keys are not allowed')
-      }
       if (seen.has(key.value)) throw this.#refuse(key, `the key ${JSON.stringify(key.value)} comes twice`)
       seen.add(key.value)
-      return {key: key.value, line, column, value: pair.value === null ? nullAt(key) : this.read(pair.value, level)}
+      return {
+        key: key.value,
+        line,
+        column,
+        value: pair.value === null ? nullAt(key) : this.read(pair.value, level, map.flow),
+      }
     })
   }
 
-  #scalar(value: unknown, isPlain: boolean, tag: string | undefined, place: YamlPlace): YamlScalar {
+  #scalar({value, type, tag}: Scalar.Parsed, inBrackets: boolean, place: YamlPlace): YamlScalar {
     const text = String(value)
+    const isPlain = type === 'PLAIN'
+    if (isPlain && text.includes('\t')) throw this.#refuse(place, TAB_REFUSED)
+    // PyYAML ends an unquoted text in brackets at a question mark, which then makes a key.
+    if (isPlain && inBrackets && /^:|\?/.test(text)) {
+      throw this.#refuse(place, 'unquoted text in brackets may not begin with : or contain ?; put it in quotes')
+    }
     try {
-      if (tag === undefined) return isPlain ? readPlainScalar(text) : {type: 'str', value: text}
+      if (tag === undefined || tag === '!') return isPlain ? readPlainScalar(text) : {type: 'str', value: text}
       return readTaggedScalar(coreType(tag), text)
     } catch (error) {
       if (error instanceof YamlScalarError) throw this.#refuse(place, error.message, error)
@@ -263,7 +291,7 @@ class Reader {
   }
 
   #checkTag(tag: string | undefined, expected: 'seq' | 'map', place: YamlPlace): void {
-    if (tag !== undefined && tag !== `${TAG_PREFIX}${expected}`) throw this.#refuse(place, tagRefused(tag))
+    if (tag !== undefined && tag !== `${TAG_PREFIX}${expected}`) throw this.#refuse(place, TAG_REFUSED)
   }
 
   #refuse(place: YamlPlace, what: string, cause?: unknown): RegistryError {
@@ -277,7 +305,6 @@ function nullAt({line, column}: YamlPlace): YamlNode {
 
 function coreType(tag: string): 'int' | 'float' | 'bool' | 'null' | 'str' {
   switch (tag) {
-    case '!':
     case `${TAG_PREFIX}str`:
       return 'str'
     case `${TAG_PREFIX}int`:
@@ -289,10 +316,6 @@ function coreType(tag: string): 'int' | 'float' | 'bool' | 'null' | 'str' {
     case `${TAG_PREFIX}null`:
       return 'null'
     default:
-      throw new YamlScalarError(tagRefused(tag))
+      throw new YamlScalarError(TAG_REFUSED)
   }
-}
-
-function tagRefused(tag: string): string {
-  return `the tag ${JSON.stringify(tag.slice(0, 80))} is not allowed here`
 }
