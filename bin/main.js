@@ -1,14 +1,17 @@
-import {readFileSync} from 'node:fs'
-import {enableCompileCache} from 'node:module'
+import {existsSync, readFileSync} from 'node:fs'
+import {fileURLToPath} from 'node:url'
 
-enableCompileCache()
+const root = fileURLToPath(new URL('..', import.meta.url))
 const args = process.argv.slice(2)
+const bundle = new URL('../dist/cli/main.js', import.meta.url)
 if (args.length === 1 && args[0] === '--version') {
-  const pjson = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  console.log(`registry/${pjson.version} ${process.platform}-${process.arch} node-${process.version}`)
+  // Asked often by scripts, and answered without loading anything.
+  const {version} = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
+  console.log(`registry/${version} ${process.platform}-${process.arch} node-${process.version}`)
+} else if (existsSync(bundle)) {
+  const {main} = await import(bundle.href)
+  await main(args, {root, fromSource: false})
 } else {
-  const {flush, handle, run} = await import('@oclif/core')
-  await run(args, import.meta.url)
-    .catch(handle)
-    .finally(flush)
+  console.error('registry is not built yet: run npm run build in its folder first')
+  process.exitCode = 2
 }

@@ -2,6 +2,7 @@ import {Command} from '@oclif/core'
 import {readEnvironment} from '../config/environment.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {Interrupt} from './interrupt.ts'
+import {wantsJson} from './words.ts'
 
 /** How far a long step is, for people; silent where nobody watches. */
 export interface Progress extends Disposable {
@@ -72,8 +73,17 @@ export abstract class BaseCommand extends Command {
     process.exitCode = 8
   }
 
+  override jsonEnabled(): boolean {
+    return wantsJson(this.argv)
+  }
+
+  protected override logJson(json: unknown): void {
+    printText(JSON.stringify(json, undefined, 2))
+  }
+
   protected override async catch(thrown: unknown): Promise<void> {
     if (this.#interrupt.isPipeClosed || isExitRequest(thrown)) return
+    this.parsed = true // a command that fails while parsing is no mistake in it; oclif would warn of one under NODE_ENV=test
     const error = toRegistryError(thrown, (this.id ?? '').replaceAll(':', ' '))
     process.exitCode = exitOf(error)
     const withStack = error.code === 'REG_INTERNAL' || error.cause !== undefined

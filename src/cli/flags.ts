@@ -1,0 +1,28 @@
+import {Flags} from '@oclif/core'
+import {DURATION_FORM, parseDuration} from '../base/duration.ts'
+import {RegistryError} from '../base/errors.ts'
+
+/** A flag that takes a duration and gives milliseconds. */
+export const durationFlag = Flags.custom<number>({
+  helpValue: '<duration>',
+  parse: async (input) => {
+    const ms = parseDuration(input)
+    if (ms === undefined) throw new RegistryError('REG_USAGE', `"${input}" is not a duration: ${DURATION_FORM}`)
+    return ms
+  },
+})
+
+/** The flags of every command that talks to a registry. */
+export const registryFlags = {
+  url: Flags.string({
+    summary:
+      'Registry to talk to. Without it: REGISTRY_URL, else the server that runs on the data directory, else zmq://127.0.0.1:5556.',
+    helpValue: 'zmq://HOST:PORT',
+    helpGroup: 'REGISTRY',
+  }),
+  dir: Flags.string({
+    summary: 'Data directory whose server to talk to. Without it: REGISTRY_DIR, else ~/.local/share/registry.',
+    helpValue: '<directory>',
+    helpGroup: 'REGISTRY',
+  }),
+}

@@ -1,0 +1,66 @@
+import type {Config} from '@oclif/core'
+import {RegistryError} from '../base/errors.ts'
+import {readEnvironment} from '../config/environment.ts'
+import {exitOf, printError, toRegistryError} from './error-report.ts'
+import {loadCliConfig} from './load-config.ts'
+import {readRequest, suggestCommand, wantsJson} from './words.ts'
+
+export interface MainOptions {
+  /** Folder with package.json. */
+  readonly root: string
+  /** Run the commands of src instead of those of dist. */
+  readonly fromSource: boolean
+}
+
+/** Runs one command line. Never throws; the outcome is on stdout, on stderr and in the exit status. */
+export async function main(argv: readonly string[], options: MainOptions): Promise<void> {
+  forgiveClosedPipes()
+  try {
+    await runRequest(argv, await loadCliConfig(options.root, options.fromSource))
+  } catch (thrown) {
+    const error = toRegistryError(thrown, '')
+    process.exitCode = exitOf(error)
+    printError(error, {json: wantsJson(argv), withStack: readEnvironment().isDebug})
+  }
+}
+
+async function runRequest(argv: readonly string[], config: Config): Promise<void> {
+  const request = readRequest(argv, config)
+  switch (request.kind) {
+    case 'command':
+      await config.runCommand(request.id, [...request.argv])
+      break
+    case 'help':
+      await config.runCommand('help', [
+        ...request.words.filter((word) => word !== 'help'),
+        ...(request.json ? ['--json'] : []),
+      ])
+      break
+    case 'unknown':
+      throw unknownCommand(request.words, config)
+  }
+}
+
+function unknownCommand(words: readonly string[], config: Config): RegistryError {
+  const given = words.join(' ')
+  if (given.startsWith('-')) {
+    return new RegistryError('REG_USAGE', `${given} stands before the command`, {
+      hints: ['registry COMMAND [FLAGS]', 'registry help'],
+      info: {given},
+    })
+  }
+  const suggestion = suggestCommand(words, config)
+  return new RegistryError('REG_USAGE', `"${given}" is not a registry command`, {
+    hints: [...(suggestion === undefined ? [] : [`registry ${suggestion}`]), 'registry help'],
+    info: {given, ...(suggestion === undefined ? {} : {suggestion})},
+  })
+}
+
+/** A reader that went away (`registry … | head -1`) is no error; without a listener Node would print a stack and fail. */
+function forgiveClosedPipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}

@@ -1,0 +1,60 @@
+import {nearestName} from '../base/nearest.ts'
+
+/** What the frame needs to know of the commands; oclif's Config has it. */
+export interface CommandNames {
+  readonly commands: readonly {readonly id: string; readonly hidden?: boolean}[]
+  readonly topics: readonly {readonly name: string}[]
+}
+
+/** What a command line asks for. `json` is said separately because an error has to know it before anything is parsed. */
+export type Request =
+  | {readonly kind: 'help'; readonly words: readonly string[]; readonly json: boolean}
+  | {readonly kind: 'command'; readonly id: string; readonly argv: readonly string[]}
+  | {readonly kind: 'unknown'; readonly words: readonly string[]; readonly json: boolean}
+
+const HELP_FLAGS = ['--help', '-h']
+
+/** Tells whether `--json` stands among the flags; what follows `--` belongs to another program. */
+export function wantsJson(argv: readonly string[]): boolean {
+  return ownPart(argv).includes('--json')
+}
+
+/** Splits a command line into the longest command that it names and that command's arguments, or finds that it asks for help. */
+export function readRequest(argv: readonly string[], names: CommandNames): Request {
+  const json = wantsJson(argv)
+  // `registry --json service list` is understood although flags belong behind the command.
+  const start = argv.findIndex((word) => word !== '--json')
+  const moved = start > 0 ? [...argv.slice(start), '--json'] : argv
+  const words = leadingWords(start < 0 ? [] : moved)
+  if (ownPart(argv).some((word) => HELP_FLAGS.includes(word)) || start < 0) return {kind: 'help', words, json}
+  const ids = new Set(names.commands.map((command) => command.id))
+  for (let length = words.length; length > 0; length--) {
+    const id = words.slice(0, length).join(':')
+    if (ids.has(id)) return {kind: 'command', id, argv: moved.slice(length)}
+  }
+  const isTopic = words.length > 0 && names.topics.some((topic) => topic.name === words.join(':'))
+  if (isTopic) return {kind: 'help', words, json}
+  return {kind: 'unknown', words: words.length > 0 ? words : argv.slice(0, 1), json}
+}
+
+/** Gives the command that `words` most likely were meant to be, as it is typed. */
+export function suggestCommand(words: readonly string[], names: CommandNames): string | undefined {
+  const known = names.commands.filter((command) => !command.hidden).map((command) => command.id.replaceAll(':', ' '))
+  const spots = new Set([...known, ...known.map((name) => name.split(' ')[0] ?? name)])
+  for (let length = Math.min(words.length, 3); length > 0; length--) {
+    const nearest = nearestName(words.slice(0, length).join(' '), spots)
+    if (nearest !== undefined) return nearest
+  }
+  // `registry list` means one of the verbs; the first of them is a start.
+  return known.find((name) => name.split(' ').at(-1) === words.at(-1))
+}
+
+function ownPart(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--')
+  return end < 0 ? argv : argv.slice(0, end)
+}
+
+function leadingWords(argv: readonly string[]): string[] {
+  const end = argv.findIndex((word) => word.startsWith('-'))
+  return end < 0 ? [...argv] : argv.slice(0, end)
+}
