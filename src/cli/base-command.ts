@@ -1,5 +1,6 @@
 import {Command} from '@oclif/core'
 import {readEnvironment} from '../config/environment.ts'
+import {chooseRegistry} from './choose-registry.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {Interrupt} from './interrupt.ts'
 import {wantsJson} from './words.ts'
@@ -66,6 +67,21 @@ export abstract class BaseCommand extends Command {
         spinner.stop()
       },
     }
+  }
+
+  /**
+   * Gives the URL of the registry that the command talks to; `argument` is the URL given without a flag, where a command takes one. A
+   * choice that the user did not make is said on stderr.
+   */
+  protected async chooseRegistry(
+    flags: {url?: string | undefined; dir?: string | undefined},
+    argument?: string,
+  ): Promise<string> {
+    const {readRunFile} = await import('../cell/dirs.ts')
+    const {url, dir} = flags
+    const choice = await chooseRegistry({url, dir, argument, environment: readEnvironment(), readRunFile})
+    if (choice.url !== url && choice.url !== argument) this.say(`registry: ${choice.url} (${choice.because})`)
+    return choice.url
   }
 
   /** Sets the exit status of a check that says no; the result is still shown. */

@@ -1,5 +1,6 @@
 import {styleText} from 'node:util'
 import {ERRORS, messageOf, RegistryError} from '../base/errors.ts'
+import {printable} from './printable.ts'
 
 /** What a command says about an error: the shape under `--json`, and what the text on a terminal is made from. */
 export interface ErrorReport {
@@ -57,8 +58,8 @@ export function printError(error: RegistryError, {json, withStack}: {json: boole
 
 function errorText(error: RegistryError): string {
   const style = (format: 'red' | 'dim', text: string) => styleText(format, text, {stream: process.stderr})
-  const lines = [`${style('red', 'error:')} ${error.message} ${style('dim', `(${error.code})`)}`]
-  for (const hint of error.hints) lines.push(`  ${style('dim', 'try:')} ${hint}`)
+  const lines = [`${style('red', 'error:')} ${printable(error.message, true)} ${style('dim', `(${error.code})`)}`]
+  for (const hint of error.hints) lines.push(`  ${style('dim', 'try:')} ${printable(hint)}`)
   return `${lines.join('\n')}\n`
 }
 
