@@ -50,6 +50,11 @@ export const ERRORS = {
     about: 'Another registry runs on this data directory.',
     hints: ['registry status', 'stop the process named above, or give another directory'],
   },
+  REG_DIR_UNUSABLE: {
+    exit: 2,
+    about: 'The data directory cannot be made, read or written, or a file in it is not what it should be.',
+    hints: ['give another directory', 'check that it belongs to the user that runs the registry'],
+  },
   REG_STORE_FAILED: {
     exit: 1,
     about:

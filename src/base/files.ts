@@ -1,5 +1,5 @@
 import {closeSync, openSync} from 'node:fs'
-import {mkdir, open, rename, rm} from 'node:fs/promises'
+import {mkdir, open, rename, rm, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {systemCode} from './errors.ts'
 import {newGuid} from './ids.ts'
@@ -41,9 +41,29 @@ export async function removeFile(path: string): Promise<void> {
   await syncDir(dirname(path))
 }
 
-/** Makes a directory, and those above it, for the owner alone. One that exists stays as it is. */
+/**
+ * Makes a directory, and those above it, for the owner alone. One that exists stays as it is.
+ *
+ * Not by the `recursive` of Node's mkdir: below a link that leads nowhere, or in /proc, that never ends.
+ */
 export async function makePrivateDir(path: string): Promise<void> {
-  await mkdir(path, {recursive: true, mode: PRIVATE_DIR_MODE})
+  try {
+    await makeOneDir(path)
+  } catch (error) {
+    const above = dirname(path)
+    if (systemCode(error) !== 'ENOENT' || above === path) throw error
+    await makePrivateDir(above)
+    await makeOneDir(path)
+  }
+}
+
+async function makeOneDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, {mode: PRIVATE_DIR_MODE})
+  } catch (error) {
+    const isThere = systemCode(error) === 'EEXIST' && (await stat(path)).isDirectory()
+    if (!isThere) throw error
+  }
 }
 
 /**

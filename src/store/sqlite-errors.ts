@@ -22,6 +22,11 @@ const DAMAGES: Readonly<Record<number, string>> = {
   26: 'SQLITE_NOTADB',
 }
 
+/** Says whether the lock of another connection was in the way. */
+export function isBusy(thrown: unknown): boolean {
+  return isSqliteFault(thrown) && FAILURES[thrown.errcode & 0xff] === 'SQLITE_BUSY'
+}
+
 interface SqliteFault {
   /** Extended result code. */
   readonly errcode: number

@@ -42,6 +42,11 @@ export class Child implements AsyncDisposable {
     return lines
   }
 
+  /** Writes to its input. */
+  send(line: string): void {
+    this.#process.stdin?.write(`${line}\n`)
+  }
+
   /** Ends its input: what these children wait for before they end. */
   release(): void {
     this.#process.stdin?.end()

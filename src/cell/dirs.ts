@@ -1,0 +1,237 @@
+/**
+ * The data directory of a cell, and who owns it.
+ *
+ *     registry.db   state and change log (store/sqlite-schema.ts)
+ *     cell.guid     name of this directory's cell, 32 hex digits, made once
+ *     lock.db       empty database, held in an exclusive transaction by the server: the kernel lets go of it at any death
+ *     lock.pid      process id of the one that holds the lock, to tell the one that is refused
+ *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
+ */
+import {readFile} from 'node:fs/promises'
+import {join, resolve} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
+import {setTimeout} from 'node:timers/promises'
+import {systemClock} from '../base/clock.ts'
+import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '../base/files.ts'
+import {newGuid} from '../base/ids.ts'
+import {packageVersion} from '../base/package-root.ts'
+import {isBusy} from '../store/sqlite-errors.ts'
+
+const LOCK_FILE = 'lock.db'
+const PID_FILE = 'lock.pid'
+const RUN_FILE = 'run.json'
+const GUID_FILE = 'cell.guid'
+/** A client that looks whether a server runs is in the way for a moment; a server stays. */
+const LOCK_TRIES = 10
+const LOCK_PAUSE_MS = 25
+
+/** Where the ZeroMQ listeners of a running server are; null for one that it does not have. */
+export interface ZeromqPorts {
+  readonly bind: string
+  readonly req: number | null
+  readonly pub: number | null
+  readonly hb: number | null
+  readonly rep: number | null
+}
+
+/** What stands in run.json. */
+export interface RunFile {
+  readonly pid: number
+  /** ISO 8601, UTC. */
+  readonly startedAt: string
+  readonly version: string
+  readonly zeromq: ZeromqPorts
+}
+
+/** A data directory that belongs to this process until it is closed. */
+export class CellDir implements AsyncDisposable {
+  /** Absolute. */
+  readonly path: string
+  readonly guid: string
+  readonly #lock: DatabaseSync
+  readonly #startedAt = new Date(systemClock.wallMs()).toISOString()
+
+  /** Use `lockCellDir`. */
+  constructor(path: string, guid: string, lock: DatabaseSync) {
+    this.path = path
+    this.guid = guid
+    this.#lock = lock
+  }
+
+  /** The database of the embedded engine. */
+  get storePath(): string {
+    return join(this.path, 'registry.db')
+  }
+
+  /** Writes run.json, for clients on this machine. To be called when the listeners listen, and again when they moved. */
+  async announce(zeromq: ZeromqPorts): Promise<void> {
+    const run: RunFile = {pid: process.pid, startedAt: this.#startedAt, version: packageVersion(), zeromq}
+    const path = join(this.path, RUN_FILE)
+    await usable(path, () => writeFileAtomic(path, `${JSON.stringify(run, undefined, 2)}\n`))
+  }
+
+  /** Removes run.json and lets go of the directory. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.#lock.isOpen) return
+    try {
+      for (const name of [RUN_FILE, PID_FILE]) await usable(this.path, () => removeFile(join(this.path, name)))
+    } finally {
+      if (this.#lock.isOpen) this.#lock.close()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+/**
+ * Takes a data directory for this process, making it (0700) when it is not there. What a killed server left in run.json is removed.
+ *
+ * @throws RegistryError `REG_DIR_LOCKED` when another process has it, its pid in `info.pid`; `REG_DIR_UNUSABLE` when it cannot be made or
+ * used, or is no directory.
+ */
+export async function lockCellDir(directory: string): Promise<CellDir> {
+  const path = resolve(directory)
+  await usable(path, () => makePrivateDir(path))
+  const lock = await takeLock(path)
+  try {
+    await usable(path, () => writeFileAtomic(join(path, PID_FILE), String(process.pid)))
+    await usable(path, () => removeFile(join(path, RUN_FILE)))
+    return new CellDir(path, await cellGuid(path), lock)
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+}
+
+/**
+ * Reads where the server of a directory listens; undefined when none runs there. What a killed server left behind is not believed: the
+ * lock has to be held as well.
+ *
+ * @throws RegistryError `REG_DIR_UNUSABLE` when it cannot be found out, for instance because the directory belongs to somebody else.
+ */
+export async function readRunFile(directory: string): Promise<RunFile | undefined> {
+  const path = join(resolve(directory), RUN_FILE)
+  const text = await readOrUndefined(path)
+  if (text === undefined || !isLocked(resolve(directory))) return undefined
+  const run = decodeRunFile(text)
+  if (run === undefined) throw unusable(path, 'it is not one that this version can read')
+  return run
+}
+
+async function takeLock(path: string): Promise<DatabaseSync> {
+  const file = join(path, LOCK_FILE)
+  await usable(file, async () => createPrivateFile(file))
+  for (let tries = 1; ; tries++) {
+    const lock = tryLock(file)
+    if (lock !== undefined) return lock
+    if (tries === LOCK_TRIES) throw await lockedError(path)
+    await setTimeout(LOCK_PAUSE_MS)
+  }
+}
+
+function tryLock(file: string): DatabaseSync | undefined {
+  let lock: DatabaseSync | undefined
+  try {
+    lock = new DatabaseSync(file)
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE') // nothing is written: no journal beside it
+    return lock
+  } catch (error) {
+    lock?.close()
+    if (isBusy(error)) return undefined
+    throw unusable(file, messageOf(error), error)
+  }
+}
+
+async function lockedError(path: string): Promise<RegistryError> {
+  const pid = Number(await readOrUndefined(join(path, PID_FILE)))
+  if (!Number.isSafeInteger(pid) || pid <= 0) {
+    return new RegistryError('REG_DIR_LOCKED', `another registry runs on ${path}`, {info: {path}})
+  }
+  return new RegistryError('REG_DIR_LOCKED', `another registry runs on ${path}: process ${pid}`, {info: {path, pid}})
+}
+
+/** Says whether a process holds the directory, without being in the way for longer than a read. */
+function isLocked(path: string): boolean {
+  const file = join(path, LOCK_FILE)
+  let reader: DatabaseSync | undefined
+  try {
+    reader = new DatabaseSync(file, {readOnly: true})
+    reader.prepare('SELECT count(*) FROM sqlite_schema').get()
+    return false
+  } catch (error) {
+    if (isBusy(error)) return true
+    throw unusable(file, messageOf(error), error)
+  } finally {
+    reader?.close()
+  }
+}
+
+async function cellGuid(path: string): Promise<string> {
+  const file = join(path, GUID_FILE)
+  const old = (await readOrUndefined(file))?.trim()
+  if (old === undefined) {
+    const guid = newGuid()
+    await usable(file, () => writeFileAtomic(file, guid))
+    return guid
+  }
+  if (!/^[0-9a-f]{32}$/.test(old)) throw unusable(file, 'it does not hold 32 hex digits')
+  return old
+}
+
+async function readOrUndefined(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw unusable(path, code ?? messageOf(error), error)
+  }
+}
+
+async function usable<T>(path: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw unusable(path, systemCode(error) ?? messageOf(error), error)
+  }
+}
+
+function unusable(path: string, reason: string, cause?: unknown): RegistryError {
+  const text = reason === 'EEXIST' ? 'it is not a directory' : reason
+  return new RegistryError('REG_DIR_UNUSABLE', `cannot use ${path}: ${text}`, {info: {path, reason}, cause})
+}
+
+/** Reads run.json; unknown fields are passed over, undefined means that a known one is missing or wrong. */
+function decodeRunFile(text: string): RunFile | undefined {
+  const run = parseObject(text)
+  const {pid, startedAt, version} = run
+  const zeromq = asObject(run['zeromq'])
+  const {bind} = zeromq
+  const [req, pub, hb, rep] = ['req', 'pub', 'hb', 'rep'].map((name) => asPort(zeromq[name]))
+  if (typeof pid !== 'number' || typeof startedAt !== 'string' || typeof version !== 'string') return undefined
+  if (typeof bind !== 'string' || req === undefined || pub === undefined || hb === undefined || rep === undefined) {
+    return undefined
+  }
+  return {pid, startedAt, version, zeromq: {bind, req, pub, hb, rep}}
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    return asObject(JSON.parse(text))
+  } catch {
+    return {} // the caller finds every field missing
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? {...value} : {}
+}
+
+/** A port, null for none; undefined for anything else. A field that an older version did not know counts as none. */
+function asPort(value: unknown): number | null | undefined {
+  if (value === undefined || value === null) return null
+  return typeof value === 'number' ? value : undefined
+}

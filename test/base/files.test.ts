@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import {mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs'
+import {chmod, mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterEach, beforeEach, describe, test} from 'vitest'
+import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '../../src/base/files.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'registry-files-'))
+})
+afterEach(() => rm(folder, {recursive: true}))
+
+const modeOf = (path: string) => statSync(path).mode & 0o777
+
+describe('files', () => {
+  test('an atomic write makes the file, private unless told otherwise, and leaves nothing else', async () => {
+    await writeFileAtomic(join(folder, 'text'), 'é')
+    await writeFileAtomic(join(folder, 'bytes'), new Uint8Array([0, 255]), 0o644)
+    assert.equal(readFileSync(join(folder, 'text'), 'utf8'), 'é')
+    assert.deepEqual([...readFileSync(join(folder, 'bytes'))], [0, 255])
+    assert.equal(modeOf(join(folder, 'text')), 0o600)
+    assert.equal(modeOf(join(folder, 'bytes')), 0o644)
+    assert.deepEqual(readdirSync(folder).sort(), ['bytes', 'text'])
+  })
+
+  test('an atomic write replaces the file rather than writing into it, so that a reader keeps the old one', async () => {
+    const path = join(folder, 'file')
+    writeFileSync(path, 'a longer old text')
+    await chmod(path, 0o644)
+    const {ino} = statSync(path)
+    await writeFileAtomic(path, 'new')
+    assert.equal(readFileSync(path, 'utf8'), 'new')
+    assert.notEqual(statSync(path).ino, ino)
+    assert.equal(modeOf(path), 0o600)
+  })
+
+  test('writes at the same time leave one of the contents, whole', async () => {
+    const path = join(folder, 'file')
+    const contents = Array.from({length: 20}, (_, index) => String(index).repeat(10_000))
+    await Promise.all(contents.map((content) => writeFileAtomic(path, content)))
+    assert(contents.includes(readFileSync(path, 'utf8')))
+    assert.deepEqual(readdirSync(folder), ['file'])
+  })
+
+  test('a failed atomic write leaves the old state and no temporary file', async () => {
+    const path = join(folder, 'directory')
+    mkdirSync(join(path, 'in-the-way'), {recursive: true})
+    await assert.rejects(writeFileAtomic(path, 'new'), {code: 'EISDIR'})
+    assert.deepEqual(readdirSync(folder), ['directory'])
+    await assert.rejects(writeFileAtomic(join(folder, 'missing', 'file'), 'new'), {code: 'ENOENT'})
+  })
+
+  test('a removed file is gone, and one that is not there is fine', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    await removeFile(join(folder, 'file'))
+    await removeFile(join(folder, 'file'))
+    assert.deepEqual(readdirSync(folder), [])
+  })
+
+  test('private directories are made with those above them, and existing ones stay as they are', async () => {
+    await makePrivateDir(join(folder, 'a', 'b'))
+    assert.equal(modeOf(join(folder, 'a')), 0o700)
+    assert.equal(modeOf(join(folder, 'a', 'b')), 0o700)
+    await Promise.all(Array.from({length: 5}, () => makePrivateDir(join(folder, 'c', 'd', 'e'))))
+    await chmod(join(folder, 'a'), 0o755)
+    await makePrivateDir(join(folder, 'a', 'b'))
+    assert.equal(modeOf(join(folder, 'a')), 0o755)
+  })
+
+  test('a directory that cannot be made is refused', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'link'))
+    await assert.rejects(makePrivateDir(join(folder, 'file')), {code: 'EEXIST'})
+    await assert.rejects(makePrivateDir(join(folder, 'file', 'a', 'b')), {code: 'ENOTDIR'})
+    await assert.rejects(makePrivateDir(join(folder, 'link', 'a')), {code: 'ENOENT'})
+  })
+
+  test('a private file is made empty, and an existing one keeps its content and mode', () => {
+    const path = join(folder, 'file')
+    createPrivateFile(path)
+    assert.equal(modeOf(path), 0o600)
+    assert.equal(statSync(path).size, 0)
+    writeFileSync(path, 'content')
+    createPrivateFile(path)
+    assert.equal(readFileSync(path, 'utf8'), 'content')
+    assert.throws(() => createPrivateFile(join(folder, 'missing', 'file')), {code: 'ENOENT'})
+  })
+})
