@@ -1,5 +1,5 @@
 import {homedir} from 'node:os'
-import {join, resolve} from 'node:path'
+import {basename, dirname, join, resolve} from 'node:path'
 
 /** The variables that the command line itself looks at. Options of the server are read by config/load.ts. */
 export interface Environment {
@@ -37,4 +37,11 @@ export function readEnvironment(variables: Variables = process.env): Environment
 /** Gives the data directory, absolute: the argument, else `REGISTRY_DIR`, else the place for a user's data. */
 export function dataDirOf(argument: string | undefined, environment: Environment): string {
   return resolve(argument ?? environment.registryDir ?? join(environment.dataHome, 'registry'))
+}
+
+/** Gives what a user types to start the command line: the name when it is on the PATH, else the launcher's path as it was typed. */
+export function launcherName(variables: Variables = process.env): string {
+  const typed = variables['REGISTRY_LAUNCHER'] || 'registry'
+  const isOnPath = (variables['PATH'] ?? '').split(':').includes(dirname(typed))
+  return isOnPath ? basename(typed) : typed
 }
