@@ -1,40 +1,48 @@
 // Bundles src and its pure JavaScript dependencies into dist: one file per command and per worker thread, shared code in chunks.
 // Loading oclif from its hundred files would double the start-up time of every command. `--types` adds declarations.
 import {execFileSync} from 'node:child_process'
-import {globSync, rmSync} from 'node:fs'
+import {globSync, renameSync, rmSync} from 'node:fs'
 import {build} from 'esbuild'
 
+const ENTRIES = [
+  'src/index.ts',
+  'src/store/contract.ts',
+  'src/cli/main.ts',
+  'src/commands/**/*.ts',
+  'src/**/*-worker.ts',
+]
 const root = new URL('..', import.meta.url).pathname
-rmSync(`${root}/dist`, {recursive: true, force: true})
-await build({
-  absWorkingDir: root,
-  entryPoints: globSync(
-    ['src/index.ts', 'src/store/contract.ts', 'src/cli/main.ts', 'src/commands/**/*.ts', 'src/**/*-worker.ts'],
-    {
-      cwd: root,
+// Built beside and then swapped, so that a failed build leaves the last one in place.
+const fresh = `${root}dist-${process.pid}`
+const done = `${root}dist`
+try {
+  await build({
+    absWorkingDir: root,
+    entryPoints: globSync(ENTRIES, {cwd: root}),
+    outdir: fresh,
+    outbase: 'src',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    // Native code, and what oclif would load only to compile sources, or what a test asks for.
+    external: ['zeromq', 'vitest', 'typescript', 'ts-node', 'tsx'],
+    define: {__dirname: 'import.meta.dirname', __filename: 'import.meta.filename'},
+    // CommonJS packages inside the bundle ask for Node's own modules through `require`.
+    banner: {
+      js: "import {createRequire as nodeRequire} from 'node:module';const require = nodeRequire(import.meta.url);",
     },
-  ),
-  outdir: 'dist',
-  outbase: 'src',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node24',
-  // Native code, and what oclif would load only to compile sources, or what a test asks for.
-  external: ['zeromq', 'vitest', 'typescript', 'ts-node', 'tsx'],
-  define: {__dirname: 'import.meta.dirname', __filename: 'import.meta.filename'},
-  // CommonJS packages inside the bundle ask for Node's own modules through `require`.
-  banner: {
-    js: "import {createRequire as nodeRequire} from 'node:module';const require = nodeRequire(import.meta.url);",
-  },
-  sourcemap: 'linked',
-  sourcesContent: false,
-  logLevel: 'warning',
-})
-if (process.argv.includes('--types')) {
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
-    cwd: root,
-    stdio: 'inherit',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    logLevel: 'warning',
   })
+  if (process.argv.includes('--types')) {
+    const args = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', fresh]
+    execFileSync(process.execPath, args, {cwd: root, stdio: 'inherit'})
+  }
+  rmSync(done, {recursive: true, force: true})
+  renameSync(fresh, done)
+} finally {
+  rmSync(fresh, {recursive: true, force: true})
 }

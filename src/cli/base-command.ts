@@ -19,6 +19,8 @@ const SILENT: Progress = {say() {}, [Symbol.dispose]() {}}
  */
 export abstract class BaseCommand extends Command {
   static override readonly enableJsonFlag: boolean = true
+  /** Exit statuses that mean something special for this command, for the reference page. */
+  static readonly exits: Readonly<Record<number, string>> = {}
   readonly #interrupt = new Interrupt()
 
   /** Aborts with REG_CANCELLED at SIGINT, SIGTERM, and when nobody reads the output any more. */
