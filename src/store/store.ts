@@ -27,14 +27,16 @@ export interface Store extends AsyncDisposable {
   append(entries: readonly NewEntry[]): Promise<number>
 
   /**
-   * Saves when instances were last renewed. Not in the log and not urgent: a crash may lose it. Ids that are gone are ignored.
+   * Saves when instances were last renewed. Not in the log and not urgent: a crash may lose it, a failure may leave a part of it saved.
+   * Instances that are gone are ignored. Appends that are called meanwhile do not wait for a long list.
    *
    * @throws RegistryError `REG_STORE_FAILED`
    */
   saveRenewals(renewals: readonly Renewal[]): Promise<void>
 
   /**
-   * Reads at most `limit` entries from `offset` (inclusive), in order; fewer at the end, none beyond it.
+   * Reads at most `limit` entries from `offset` (inclusive), in order; fewer only at the end, none beyond it. An engine may keep a bounded
+   * number of entries.
    *
    * @throws RegistryError `REG_OFFSET_CULLED` when `offset` was trimmed away; `info.first` is the oldest kept.
    */
@@ -63,7 +65,7 @@ export interface StoredInstance {
   readonly seq: number
   /** The service object as JSON text, without `last_heartbeat` and `health`. */
   readonly service: string
-  /** Epoch seconds. */
+  /** Epoch seconds, whole. */
   readonly lastHeartbeatS: number
 }
 
@@ -72,7 +74,7 @@ export type Effect =
   | {readonly kind: 'delete'; readonly seq: number}
 
 export interface NewEntry {
-  /** When it was decided, epoch milliseconds. */
+  /** When it was decided, epoch milliseconds, whole. */
   readonly timeMs: number
   /** Who asked: `zmq:anon/<routing id>`, later a user or a key name. */
   readonly actor: string
@@ -94,5 +96,6 @@ export interface Entry {
 
 export interface Renewal {
   readonly seq: number
+  /** Epoch seconds, whole. */
   readonly lastHeartbeatS: number
 }

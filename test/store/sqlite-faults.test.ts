@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {spawnSync} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -22,6 +23,9 @@ const MOUNT = [
 const canMount = spawnSync(MOUNT[0] ?? '', [...MOUNT.slice(1), tmpdir(), 'true']).status === 0
 /** A small disk of our own where the system lets us mount one, and a limit on the size of files everywhere. */
 const DISKS = [...(canMount ? ['ballast'] : []), 'limit']
+
+/** Where strace is installed and allowed. */
+const TRACERS = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0 ? ['strace'] : []
 
 let folder: string
 let path: string
@@ -89,6 +93,25 @@ describe('SqliteStore when the world is bad', () => {
       const lines = await child.finish()
       assert.match(lines.at(-1) ?? '', /^whole after \d+ entries$/)
       assert(lines.length > 1)
+    },
+  )
+
+  test.each(TRACERS)(
+    '%s sees one fsync per append, before its promise resolves, and none for renewals',
+    async (tracer) => {
+      const trace = join(folder, 'trace')
+      const wrapper = [tracer, '-f', '-o', trace, '-e', 'trace=write,fsync,fdatasync']
+      await using child = new Child(new URL('fsync-child.ts', import.meta.url), [path], wrapper)
+      await child.finish()
+      const counts: Record<string, number[]> = {single: [], batch: [], renewals: []}
+      let count = 0
+      for (const line of readFileSync(trace, 'utf8').split('\n')) {
+        if (/ f(data)?sync\(/.test(line)) count += 1
+        const [, verb, what = ''] = /write\(1, "(begin|end) (\w+)/.exec(line) ?? []
+        if (verb === 'begin') count = 0
+        if (verb === 'end') counts[what]?.push(count)
+      }
+      assert.deepEqual(counts, {single: Array(5).fill(1), batch: Array(5).fill(1), renewals: Array(5).fill(0)})
     },
   )
 
