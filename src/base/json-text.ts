@@ -31,38 +31,21 @@ export interface Member {
  * counts. Gives an empty list for a value that is not an object.
  */
 export function members(text: string, start = 0): Member[] {
-  const found: Member[] = []
-  eachMember(text, start, (keyStart, keyEnd, valueStart, valueEnd) => {
-    found.push({
-      key: keyAt(text, keyStart, keyEnd),
-      raw: copyText(text.slice(valueStart, valueEnd)),
-      start: valueStart,
-    })
-  })
-  return found
+  return spansOf(text, start).map(({key, from, to}) => ({key, raw: copyText(text.slice(from, to)), start: from}))
 }
 
 /** Gives the exact text of the last member with `key` of the object that begins at `start`, as a copy of its own; undefined when there is none. */
 export function memberText(text: string, key: string, start = 0): string | undefined {
-  let from = -1
-  let to = -1
-  eachMember(text, start, (keyStart, keyEnd, valueStart, valueEnd) => {
-    if (!isKey(text, keyStart, keyEnd, key)) return
-    from = valueStart
-    to = valueEnd
-  })
-  return from < 0 ? undefined : copyText(text.slice(from, to))
+  const span = spansOf(text, start).findLast((one) => one.key === key)
+  return span === undefined ? undefined : copyText(text.slice(span.from, span.to))
 }
 
 /** Takes members out of an object's text; the others stay as they are, in order. */
 export function withoutMembers(objectText: string, keys: ReadonlySet<string>): string {
-  const kept: string[] = []
-  let dropped = 0
-  eachMember(objectText, 0, (keyStart, keyEnd, _valueStart, valueEnd) => {
-    if (keys.has(keyAt(objectText, keyStart, keyEnd))) dropped += 1
-    else kept.push(objectText.slice(keyStart, valueEnd))
-  })
-  return dropped === 0 ? objectText : `{${kept.join(', ')}}`
+  const spans = spansOf(objectText, 0)
+  const kept = spans.filter((span) => !keys.has(span.key))
+  if (kept.length === spans.length) return objectText
+  return `{${kept.map((span) => objectText.slice(span.keyFrom, span.to)).join(', ')}}`
 }
 
 /** Puts a member at the end of an object's text. `rawValue` is JSON text already; a member of the same key is not looked for. */
@@ -86,21 +69,28 @@ export function copyText(text: string): string {
   return text.length < 13 ? text : ` ${text}`.slice(1)
 }
 
-type Visit = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void
+/** Where a member stands: its key from the opening quote on, its value from `from` to `to`. */
+interface Span {
+  readonly key: string
+  readonly keyFrom: number
+  readonly from: number
+  readonly to: number
+}
 
-/** Calls `visit` for each member; a key's bounds include its quotes. */
-function eachMember(text: string, start: number, visit: Visit): void {
+function spansOf(text: string, start: number): Span[] {
+  const spans: Span[] = []
   let at = skipSpace(text, start)
-  if (text.charCodeAt(at) !== OPEN_OBJECT) return
+  if (text.charCodeAt(at) !== OPEN_OBJECT) return spans
   do {
-    const keyStart = skipSpace(text, at + 1)
-    if (text.charCodeAt(keyStart) !== QUOTE) return
-    const keyEnd = skipString(text, keyStart)
-    const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1)
-    const valueEnd = skipValue(text, valueStart)
-    visit(keyStart, keyEnd, valueStart, valueEnd)
-    at = skipSpace(text, valueEnd)
+    const keyFrom = skipSpace(text, at + 1)
+    if (text.charCodeAt(keyFrom) !== QUOTE) return spans
+    const keyTo = skipString(text, keyFrom)
+    const from = skipSpace(text, skipSpace(text, keyTo) + 1)
+    const to = skipValue(text, from)
+    spans.push({key: keyAt(text, keyFrom, keyTo), keyFrom, from, to})
+    at = skipSpace(text, to)
   } while (text.charCodeAt(at) === COMMA)
+  return spans
 }
 
 function skipSpace(text: string, start: number): number {
@@ -155,11 +145,4 @@ function endsWord(code: number): boolean {
 function keyAt(text: string, start: number, end: number): string {
   const inner = text.slice(start + 1, end - 1)
   return inner.includes('\\') ? String(JSON.parse(text.slice(start, end))) : copyText(inner)
-}
-
-function isKey(text: string, start: number, end: number, key: string): boolean {
-  const length = end - start - 2
-  if (length === key.length) return text.startsWith(key, start + 1) && !key.includes('\\')
-  // Written with escapes, a key is longer than itself.
-  return length > key.length && keyAt(text, start, end) === key
 }
