@@ -159,7 +159,7 @@ export const OPTIONS = {
   ),
   'zmq:rate': live(
     {kind: 'integer', min: 1, max: 10_000_000, unit: 'messages per second'},
-    '20000',
+    '50000',
     'Messages taken per second from one connection; the excess is answered with an error.',
     '5000',
     {reload: true},
