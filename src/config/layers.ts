@@ -1,9 +1,8 @@
 /** Gathers what is said about the options, source by source, without deciding anything: every setting with the place it comes from. */
-import {constants} from 'node:fs'
-import {open} from 'node:fs/promises'
 import {join} from 'node:path'
-import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {RegistryError} from '../base/errors.ts'
 import {nearestName} from '../base/nearest.ts'
+import {readConfigFile} from './files.ts'
 import {flagOf, isOptionName, OPTION_NAMES, type OptionName, PREFIXES, variablesOf} from './options.ts'
 import {plainValue, readYaml, YAML_LIMITS, type YamlNode} from './yaml.ts'
 
@@ -97,7 +96,7 @@ class Collector implements Layers {
   async takeFile(file: string): Promise<void> {
     const whole: Origin = {kind: 'file', file, line: 1}
     try {
-      const text = await readText(file)
+      const text = await readConfigFile(file)
       if (text !== undefined) this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}))
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
@@ -193,24 +192,4 @@ function suggestion(name: string, known: readonly string[], skip = 0): string {
     known.map((other) => other.slice(skip)),
   )
   return nearest === undefined ? '' : ` (did you mean ${name.slice(0, skip)}${nearest}?)`
-}
-
-/** Reads a file as text; undefined when it is not there. Reads no more than one byte beyond the limit, and nothing but plain files. */
-async function readText(file: string): Promise<string | undefined> {
-  try {
-    // Non-blocking, so that opening a pipe does not wait for its other end.
-    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
-    if (!(await handle.stat()).isFile()) throw unreadable(file, 'is not a plain file')
-    const {buffer, bytesRead} = await handle.read(Buffer.alloc(YAML_LIMITS.fileBytes + 1), 0)
-    return new TextDecoder('utf-8', {fatal: true}).decode(buffer.subarray(0, bytesRead))
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined
-    if (error instanceof RegistryError) throw error
-    const isEncoding = error instanceof TypeError
-    throw unreadable(file, isEncoding ? 'is not UTF-8 text' : `cannot be read: ${messageOf(error)}`, error)
-  }
-}
-
-function unreadable(file: string, what: string, cause?: unknown): RegistryError {
-  return new RegistryError('REG_CONFIG_INVALID', `${file} ${what}`, {info: {source: file}, cause})
 }

@@ -168,6 +168,8 @@ function outcomeOf(text: string): string {
     const levels = levelsOf(readYaml(text, {source: 'hostile', maxBytes: SIZE}))
     return levels <= YAML_LIMITS.levels ? 'read' : `read with ${levels} levels`
   } catch (error) {
+    // The parser catches most of what drives it too deep; that nobody drove it there is what is tested.
+    if (error instanceof Error && error.message.includes('call stack')) return 'ran out of stack'
     return error instanceof RegistryError && error.code === 'REG_CONFIG_INVALID' ? 'refused' : `${error}`
   }
 }
