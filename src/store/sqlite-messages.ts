@@ -36,7 +36,7 @@ export const PROBE = 6
 export const CLOSE = 7
 
 export const DONE = 1
-export const FAILED = 0
+const FAILED = 0
 /** Place of the first value after id and operation, or after id and outcome. */
 export const BODY = 2
 
@@ -45,7 +45,7 @@ export const RENEWAL_WIDTH = 2
 const INSTANCE_WIDTH = 3
 const LOG_WIDTH = 6
 export const PUT = 1
-export const DELETE = 0
+const DELETE = 0
 
 /** Gives the number at a place of a message. */
 export function numberAt(message: Readonly<Flat>, place: number): number {

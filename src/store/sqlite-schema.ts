@@ -11,7 +11,7 @@ import {newGuid} from '../base/ids.ts'
 import {FIRST_PREVIOUS_HASH} from './chain.ts'
 
 /** `regy` in ASCII, in the header of every file of ours. */
-export const APPLICATION_ID = 0x72656779
+const APPLICATION_ID = 0x72656779
 
 /** Gives the name of the table of a log segment. */
 export function segmentTable(id: number): string {
