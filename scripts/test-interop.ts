@@ -1,0 +1,25 @@
+// Installs the real Python clients where that was not done before, and runs test/interop with them. Missing pieces are failures.
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {ensurePeers} from './peers.ts'
+
+const root = new URL('..', import.meta.url).pathname
+try {
+  const started = Date.now()
+  console.log('installing the Python clients (kept in .cache/peers)')
+  await ensurePeers()
+  console.log(`ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
+  process.exitCode = await vitest(process.argv.slice(2))
+} catch (error) {
+  console.error(`test:interop: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}
+
+async function vitest(args: readonly string[]): Promise<number> {
+  const entry = new URL('../node_modules/vitest/vitest.mjs', import.meta.url).pathname
+  // Most of the time these tests wait for leases that end; a loaded machine may need longer than the other suites allow.
+  const options = ['--project', 'interop', '--testTimeout', '60000', '--hookTimeout', '60000', '--maxConcurrency', '6']
+  const child = spawn(process.execPath, [entry, 'run', ...options, ...args], {cwd: root, stdio: 'inherit'})
+  const [code] = await once(child, 'exit')
+  return code ?? 1
+}
