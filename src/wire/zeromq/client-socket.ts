@@ -5,15 +5,15 @@ import {followConnection, type Reach} from './monitor.ts'
 import {isIpv6} from './open-socket.ts'
 
 /**
- * What stands around the JSON: `envelope` for a request port of today (`REQ`, JSON; answered `RESPONSE`, JSON), `plain` for one that
- * knows only REQ sockets (empty frame, JSON both ways), `bare` for a heartbeat port (JSON both ways).
+ * What stands around the JSON: `envelope` for a request port of today (`REQ`, JSON; answered `RESPONSE` or, by CGSE 0.10 to 0.14, `REP`,
+ * and JSON), `plain` for one that knows only REQ sockets (empty frame, JSON both ways), `bare` for a heartbeat port (JSON both ways).
  */
-export type Framing = 'envelope' | 'plain' | 'bare'
+export type ClientFraming = 'envelope' | 'plain' | 'bare'
 
 export interface ClientSocketOptions {
   /** `tcp://HOST:PORT` */
   readonly address: string
-  readonly framing: Framing
+  readonly framing: ClientFraming
   /** Begins the routing id, which the server may log; the rest is random and new for each connection. */
   readonly name?: string
 }
@@ -186,15 +186,16 @@ function cancelled(cause: unknown): RegistryError {
   return new RegistryError('REG_CANCELLED', 'the request was cancelled', {cause})
 }
 
-function wrap(payload: string, framing: Framing): string[] {
+function wrap(payload: string, framing: ClientFraming): string[] {
   if (framing === 'bare') return [payload]
   return [framing === 'envelope' ? 'REQ' : '', payload]
 }
 
 /** Gives the payload, or undefined when the frames are not those of an answer. */
-function unwrap(frames: Buffer[], framing: Framing): Buffer | undefined {
+function unwrap(frames: Buffer[], framing: ClientFraming): Buffer | undefined {
   if (framing === 'bare') return frames.length === 1 ? frames[0] : undefined
-  const isAnswer = frames[0]?.toString('latin1') === (framing === 'envelope' ? 'RESPONSE' : '')
+  const head = frames[0]?.toString('latin1')
+  const isAnswer = framing === 'envelope' ? head === 'RESPONSE' || head === 'REP' : head === ''
   return isAnswer ? frames[1] : undefined
 }
 

@@ -25,11 +25,11 @@ export class Peers<State> {
   }
 
   #rejuvenate(key: string, routingId: Buffer): Peer<State> {
+    const peer = this.#old.get(key) ?? new Peer<State>(routingId, this.#limits.messagesPerS, this.#send)
     if (this.#young.size >= this.#limits.connections / 2) {
       this.#old = this.#young
       this.#young = new Map()
     }
-    const peer = this.#old.get(key) ?? new Peer<State>(routingId, this.#limits.messagesPerS, this.#send)
     this.#young.set(key, peer)
     return peer
   }
