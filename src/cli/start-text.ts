@@ -1,8 +1,16 @@
 import {launcherName} from '../config/environment.ts'
-import type {RunningRegistry} from '../server/serve.ts'
+
+/** What of a registry the text tells. */
+export interface StartedRegistry {
+  readonly bind: string
+  readonly ports: Readonly<Record<'req' | 'pub' | 'hb' | 'rep', number | null>>
+  readonly dir: string
+  /** Entries that were there at the start. */
+  readonly restored: number
+}
 
 /** Says where a registry listens, where its data is, and what to type next: commands that work as they stand. */
-export function startText({bind, ports, dir, restored}: RunningRegistry): string {
+export function startText({bind, ports, dir, restored}: StartedRegistry): string {
   const registry = launcherName()
   const url = ports.req === null ? '' : ` --url zmq://${host(bind)}:${ports.req}`
   const listeners = [

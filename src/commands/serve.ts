@@ -1,6 +1,5 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {runUntilStopped} from '../cli/run-until-stopped.ts'
 import {serveOclifFlags} from '../cli/serve-flags.ts'
 import {startText} from '../cli/start-text.ts'
 
@@ -25,6 +24,7 @@ stronger than the one before; registry config explain tells more of each option.
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Serve)
     const {serve} = await import('../server/serve.ts')
+    const {runUntilStopped} = await import('../server/run-until-stopped.ts')
     const registry = await serve({dir: args.dir, flags})
     const {ports, bind, dir, restored} = registry
     if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({pid: process.pid, dir, bind, ports, restored})}\n`)

@@ -1,4 +1,4 @@
-import type {RunningRegistry} from '../server/serve.ts'
+import type {RunningRegistry} from './serve.ts'
 
 /** Signals that stop a registry in good order. */
 const STOPPING = ['SIGTERM', 'SIGINT'] as const
