@@ -1,89 +1,191 @@
 import type {Clock} from './clock.ts'
-import {messageOf, RegistryError} from './errors.ts'
+import {RegistryError} from './errors.ts'
+import {errorLine, isUnforeseen, LineValues, type Plain, type PlainObject, safeJson, traceLine} from './log-values.ts'
 
-export type LogFields = Readonly<Record<string, unknown>>
-
-/** Writes events: a dotted lower-case name and facts as fields, one line each. */
+/**
+ * The log: one line per event, `lease.expired`, with its facts as fields. Two forms, both in local time, as the peers write them:
+ *
+ *     2026-11-21 00:12:53,578 [INFO] lease.expired id=cam-1 lateMs=12
+ *     {"message":"lease.expired","logger":{…},"level":"INFO","time":"2026-11-21 00:12:53,578","params":{"id":"cam-1","lateMs":12}}
+ *
+ * An `Error` under the name `error` stands in `error` of the second form, with its code, traceback, facts and causes.
+ */
 export interface Log {
-  debug(event: string, fields: LogFields): void
-  info(event: string, fields: LogFields): void
-  warning(event: string, fields: LogFields): void
-  error(event: string, fields: LogFields): void
-  critical(event: string, fields: LogFields): void
-  /** Warns the first time that `key` is given, for what would repeat itself. */
-  warnOnce(key: string, event: string, fields: LogFields): void
-  setLevel(level: LogLevel): void
+  debug(event: string, fields?: Fields): void
+  info(event: string, fields?: Fields): void
+  warning(event: string, fields?: Fields): void
+  error(event: string, fields?: Fields): void
+  critical(event: string, fields?: Fields): void
+  /** Writes a warning unless one with this key was written before; for what is deprecated. The last 1000 keys are remembered. */
+  warnOnce(key: string, event: string, fields?: Fields): void
+  /**
+   * Sets the least severe level that is written, for this log and all that `with` made of it.
+   *
+   * @throws RegistryError `REG_CONFIG_INVALID`
+   */
+  setLevel(level: string | number): void
+  /** Gives a log whose lines also say whom they are about. */
+  with(context: LogContext): Log
 }
 
-const LEVELS = {debug: 10, info: 20, warning: 30, error: 40, critical: 50} as const
-export type LogLevel = keyof typeof LEVELS
+/** Facts of an event, units in the names. Secrets are hidden when they are a `Secret` or their name says so; long values are cut. */
+export type Fields = Readonly<Record<string, unknown>>
+
+interface LogContext {
+  /** Full name of this service in its network, when it has one. */
+  readonly service?: string
+  /** Iden and name of the user in whose call this happens. */
+  readonly user?: string
+  readonly username?: string
+}
 
 export interface LogOptions {
-  readonly level: LogLevel
-  /** One JSON object per line instead of plain text. */
+  /** A name in any case or the number that Python's logging has for it. */
+  readonly level: string | number
   readonly structured: boolean
   readonly clock: Pick<Clock, 'wallMs'>
-  /** Takes a line without its end. */
+  /** Takes one line, without its end. */
   readonly write: (line: string) => void
 }
 
+const LEVELS = {DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50} as const
+type Level = keyof typeof LEVELS
+
+const MAX_KEYS = 1000
+const LOGGER: PlainObject = {name: 'registry', process: 'MainProcess', thread: 'MainThread'}
+
+/**
+ * Makes a log.
+ *
+ * @throws RegistryError `REG_CONFIG_INVALID` when there is no such level
+ */
 export function createLog(options: LogOptions): Log {
-  let minimum: number = LEVELS[options.level]
-  const warned = new Set<string>()
-  const format = options.structured ? structuredLine : plainLine
-  const at = (level: LogLevel) => (event: string, fields: LogFields) => {
-    if (LEVELS[level] >= minimum) options.write(format(level, timeText(options.clock.wallMs()), event, fields))
+  return new LineLog(options, {threshold: readLevel(options.level), warned: new Set()}, {})
+}
+
+/** What a log shares with those made of it. */
+interface Shared {
+  threshold: number
+  readonly warned: Set<string>
+}
+
+class LineLog implements Log {
+  readonly #options: LogOptions
+  readonly #shared: Shared
+  readonly #context: LogContext
+
+  constructor(options: LogOptions, shared: Shared, context: LogContext) {
+    this.#options = options
+    this.#shared = shared
+    this.#context = context
   }
-  const warning = at('warning')
-  return {
-    debug: at('debug'),
-    info: at('info'),
-    warning,
-    error: at('error'),
-    critical: at('critical'),
-    warnOnce(key, event, fields) {
-      if (warned.has(key)) return
-      warned.add(key)
-      warning(event, fields)
-    },
-    setLevel(level) {
-      minimum = LEVELS[level]
-    },
+
+  debug(event: string, fields?: Fields): void {
+    this.#log('DEBUG', event, fields)
+  }
+
+  info(event: string, fields?: Fields): void {
+    this.#log('INFO', event, fields)
+  }
+
+  warning(event: string, fields?: Fields): void {
+    this.#log('WARNING', event, fields)
+  }
+
+  error(event: string, fields?: Fields): void {
+    this.#log('ERROR', event, fields)
+  }
+
+  critical(event: string, fields?: Fields): void {
+    this.#log('CRITICAL', event, fields)
+  }
+
+  warnOnce(key: string, event: string, fields?: Fields): void {
+    const {warned, threshold} = this.#shared
+    if (LEVELS.WARNING < threshold || warned.has(key)) return
+    for (const oldest of warned) {
+      if (warned.size < MAX_KEYS) break
+      warned.delete(oldest)
+    }
+    warned.add(key)
+    this.#log('WARNING', event, fields)
+  }
+
+  setLevel(level: string | number): void {
+    this.#shared.threshold = readLevel(level)
+  }
+
+  with(context: LogContext): Log {
+    return new LineLog(this.#options, this.#shared, {...this.#context, ...context})
+  }
+
+  #log(level: Level, event: string, fields: Fields = {}): void {
+    if (LEVELS[level] < this.#shared.threshold) return
+    const line: Line = {level, event, fields, context: this.#context, time: localTime(this.#options.clock.wallMs())}
+    this.#options.write(this.#options.structured ? structuredLine(line) : plainLine(line))
   }
 }
 
-function plainLine(level: LogLevel, time: string, event: string, fields: LogFields): string {
-  const facts = Object.entries(fields).map(([name, value]) => ` ${name}=${plainValue(value)}`)
-  return `${time} [${level.toUpperCase()}] ${event}${facts.join('')}`
+interface Line {
+  readonly level: Level
+  readonly event: string
+  readonly fields: Fields
+  readonly context: LogContext
+  readonly time: string
 }
 
-function plainValue(value: unknown): string {
-  if (value instanceof RegistryError) return JSON.stringify(`${value.code}: ${value.message}`)
-  const text = typeof value === 'string' ? value : value instanceof Error ? value.message : JSON.stringify(value)
-  return /^[\w.:/@+-]+$/.test(text) ? text : JSON.stringify(text)
+function plainLine({level, event, fields, context, time}: Line): string {
+  const values = new LineValues()
+  const {error} = fields
+  const facts = values.object({...fields, ...context, ...(error instanceof Error ? {error: undefined} : {})})
+  if (error instanceof Error) {
+    facts['error'] = values.any(errorLine(error))
+    if (isUnforeseen(error)) facts['traceback'] = values.any(traceLine(error))
+  }
+  const parts = Object.entries(facts).map(([key, value]) => ` ${bare(key)}=${bare(value)}`)
+  return `${time} [${level}] ${bare(event)}${parts.join('')}`
 }
 
-function structuredLine(level: LogLevel, time: string, event: string, {error, ...params}: LogFields): string {
-  return JSON.stringify({
+const BARE = /^[\w.:/@+,#*-]+$/
+
+/** Text stands without quotes where nothing in it could be taken for the end of the value. */
+function bare(value: Plain): string {
+  return typeof value === 'string' && BARE.test(value) ? value : safeJson(value)
+}
+
+/** Keys and their order are those of the peers: their tools read both. */
+function structuredLine({level, event, fields, context, time}: Line): string {
+  const values = new LineValues()
+  const {error, ...others} = fields
+  const isError = error instanceof Error
+  return safeJson({
     message: event,
-    logger: {name: 'registry', process: 'MainProcess', thread: 'MainThread'},
-    level: level.toUpperCase(),
+    logger: LOGGER,
+    level,
     time,
-    ...(error === undefined ? {} : {error: errorFields(error)}),
-    params,
+    ...values.object({service: context.service, user: context.user, username: context.username}),
+    ...(isError ? {error: values.error(error)} : {}),
+    params: values.object(isError ? others : fields),
   })
 }
 
-function errorFields(error: unknown): object {
-  const code = error instanceof RegistryError ? error.code : 'REG_INTERNAL'
-  return {code, info: error instanceof RegistryError ? error.info : {}, mesg: messageOf(error)}
+function readLevel(level: string | number): number {
+  const text = String(level).trim().toUpperCase()
+  const found = Object.entries(LEVELS).find(([name, number]) => text === name || text === String(number))
+  if (found !== undefined) return found[1]
+  const names = Object.entries(LEVELS).map(([name, number]) => `${name} (${number})`)
+  throw new RegistryError('REG_CONFIG_INVALID', `no log level ${JSON.stringify(level)}: expected ${names.join(', ')}`, {
+    info: {level},
+  })
 }
 
-/** Local time, as the peers' logs have it: `2026-11-21 00:12:53,578`. */
-function timeText(wallMs: number): string {
-  const time = new Date(wallMs)
-  const two = (value: number) => String(value).padStart(2, '0')
-  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`
-  const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`
-  return `${date} ${clock},${String(time.getMilliseconds()).padStart(3, '0')}`
+/** `YYYY-MM-DD HH:MM:SS,mmm` in local time, as Python's logging writes it. */
+function localTime(wallMs: number): string {
+  const at = new Date(wallMs)
+  const day = `${pad(at.getFullYear(), 4)}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`
+  return `${day} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())},${pad(at.getMilliseconds(), 3)}`
+}
+
+function pad(value: number, digits = 2): string {
+  return String(value).padStart(digits, '0')
 }
