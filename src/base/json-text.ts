@@ -40,6 +40,21 @@ export function memberText(text: string, key: string, start = 0): string | undef
   return span === undefined ? undefined : copyText(text.slice(span.from, span.to))
 }
 
+/** Lists the exact texts of the elements of an array, as copies of their own; an empty list for a value that is not an array. */
+export function elements(arrayText: string): string[] {
+  const found: string[] = []
+  let at = skipSpace(arrayText, 0)
+  if (arrayText.charCodeAt(at) !== OPEN_ARRAY) return found
+  do {
+    const from = skipSpace(arrayText, at + 1)
+    const to = skipValue(arrayText, from)
+    if (to === from) break // the empty array
+    found.push(copyText(arrayText.slice(from, to)))
+    at = skipSpace(arrayText, to)
+  } while (arrayText.charCodeAt(at) === COMMA)
+  return found
+}
+
 /** Takes members out of an object's text; the others stay as they are, in order. */
 export function withoutMembers(objectText: string, keys: ReadonlySet<string>): string {
   const spans = spansOf(objectText, 0)

@@ -3,7 +3,7 @@ import {runInNewContext} from 'node:vm'
 import {describe, expect, test} from 'vitest'
 import {checkText, isDeeperThan} from '../../src/base/json-check.ts'
 import {parseJson} from '../../src/base/json-parse.ts'
-import {appendMember, encodeString, members, memberText, withoutMembers} from '../../src/base/json-text.ts'
+import {appendMember, elements, encodeString, members, memberText, withoutMembers} from '../../src/base/json-text.ts'
 
 const LIMITS = {maxBytes: 1 << 20, maxDepth: 64}
 const MIB = 1 << 20
@@ -133,8 +133,19 @@ describe('members', () => {
   ])('every call ends soon on 1 MiB that is not JSON (%#)', (text) => {
     expect(members(text).length).toBeLessThan(MIB)
     expect(memberText(text, 'b')).toBeUndefined()
+    expect(elements(text.slice(text.indexOf('['))).length).toBeLessThan(MIB)
     expect(typeof withoutMembers(text, new Set(['a']))).toBe('string')
     expect(typeof appendMember(text, 'a', '1')).toBe('string')
+  })
+})
+
+describe('elements', () => {
+  test('finds every element with its exact text', () => {
+    expect(elements(' [1.50 , "],[" ,{"a":[1,2]},[ ],\nNaN] ')).toEqual(['1.50', '"],["', '{"a":[1,2]}', '[ ]', 'NaN'])
+  })
+
+  test('gives nothing for an empty array and for what is not one', () => {
+    for (const text of ['[]', ' [ ] ', '{"a":[1]}', '5', '"[1]"', '']) expect(elements(text)).toEqual([])
   })
 })
 

@@ -1,8 +1,9 @@
-import {members} from '../../src/base/json-text.ts'
+import {elements, members} from '../../src/base/json-text.ts'
 
 /**
  * Writes JSON text (as Python takes it) in one form that loses nothing: integers of any size in full, floats by value and told apart from
- * integers, of several members with one key the last at the place of the first. Objects are taken apart by `members`, which is what is tested.
+ * integers, of several members with one key the last at the place of the first. It takes the text apart by `members` and `elements`, which are
+ * what is tested.
  */
 export function canonical(text: string): string {
   const raw = text.trim()
@@ -16,22 +17,4 @@ export function canonical(text: string): string {
   if (raw === 'NaN' || /[0-9]|Infinity/.test(raw))
     return Object.is(Number(raw), -0) ? 'float -0' : `float ${Number(raw)}`
   return raw
-}
-
-/** Splits an array's text at its own commas. */
-function elements(raw: string): string[] {
-  const found: string[] = []
-  let depth = 0
-  let item = ''
-  for (const [token] of raw.slice(1, -1).matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g)) {
-    if ('[{'.includes(token)) depth += 1
-    if (']}'.includes(token)) depth -= 1
-    if (token === ',' && depth === 0) {
-      found.push(item)
-      item = ''
-    } else {
-      item += token
-    }
-  }
-  return item === '' ? found : [...found, item]
 }
