@@ -2,6 +2,7 @@
 // fails when one is stale.
 import {readFileSync, writeFileSync} from 'node:fs'
 import {commandsPage} from './pages/commands.ts'
+import {configPage, configSchemaText} from './pages/config.ts'
 import {errorsPage} from './pages/errors.ts'
 import {manifestText} from './pages/manifest.ts'
 
@@ -9,6 +10,8 @@ const root = new URL('..', import.meta.url).pathname
 const FILES: Readonly<Record<string, (root: string) => string | Promise<string>>> = {
   'oclif.manifest.json': manifestText,
   'docs/commands.md': commandsPage,
+  'docs/config.md': configPage,
+  'docs/config.schema.json': configSchemaText,
   'docs/errors.md': errorsPage,
 }
 

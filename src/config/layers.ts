@@ -39,6 +39,8 @@ export interface ConfigWarning {
 
 /** All that was found; settings in the order of precedence, the weakest first. */
 export interface Layers {
+  /** Configuration files that are there. */
+  readonly files: readonly string[]
   readonly settings: readonly Setting[]
   readonly problems: readonly ConfigProblem[]
   readonly warnings: readonly ConfigWarning[]
@@ -89,6 +91,7 @@ const LATER_VARIABLES: Readonly<Record<string, string>> = {
 }
 
 class Collector implements Layers {
+  readonly files: string[] = []
   readonly settings: Setting[] = []
   readonly problems: ConfigProblem[] = []
   readonly warnings: ConfigWarning[] = []
@@ -97,7 +100,9 @@ class Collector implements Layers {
     const whole: Origin = {kind: 'file', file, line: 1}
     try {
       const text = await readConfigFile(file)
-      if (text !== undefined) this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}))
+      if (text === undefined) return
+      this.files.push(file)
+      this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}))
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       const line = typeof error.info['line'] === 'number' ? error.info['line'] : 1
@@ -110,8 +115,11 @@ class Collector implements Layers {
     for (const option of OPTION_NAMES) {
       const names = variablesOf(option)
       for (const name of names) known.add(name)
-      const variable = names.find((name) => env[name] !== undefined)
-      if (variable !== undefined) this.#takeVariable(option, variable, env[variable] ?? '')
+      // The first of them wins: it comes last here.
+      for (const variable of names.toReversed()) {
+        const text = env[variable]
+        if (text !== undefined) this.#takeText(option, text, {kind: 'variable', variable}, variable)
+      }
     }
     for (const [name, value] of Object.entries(env)) {
       if (value !== undefined && !known.has(name)) this.#takeUnknownVariable(name)
@@ -151,10 +159,6 @@ class Collector implements Layers {
     }
   }
 
-  #takeVariable(option: OptionName, variable: string, text: string): void {
-    this.#takeText(option, text, {kind: 'variable', variable}, variable)
-  }
-
   /** Reads a text as YAML, as the peer does with variables. */
   #takeText(option: OptionName, text: string, origin: Origin, source: string): void {
     try {
@@ -173,15 +177,19 @@ class Collector implements Layers {
     const prefix = PREFIXES.find((start) => name.startsWith(start))
     if (prefix === undefined) return
     const known = OPTION_NAMES.flatMap(variablesOf).filter((variable) => variable.startsWith(prefix))
-    const message = `${name} is no option of the registry${suggestion(name, known, prefix.length)}`
-    if (prefix === PREFIXES[0]) this.problems.push({option: name, message, origin})
-    else this.warnings.push({kind: 'unknown-variable', name, message: `${message}; nothing is done with it`})
+    const nearest = suggestion(name, known, prefix.length)
+    if (prefix === PREFIXES[0]) {
+      this.problems.push({option: name, message: `${name} is not an option of the registry${nearest}`, origin})
+    } else {
+      const message = `${name} is not an option of the registry and has no effect${nearest}`
+      this.warnings.push({kind: 'unknown-variable', name, message})
+    }
   }
 }
 
 function unknownOption(name: string, origin: Origin): ConfigProblem {
   const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name
-  const message = `${shown} is not an option${suggestion(name, OPTION_NAMES)} (from ${originText(origin)})`
+  const message = `${shown} is not an option (from ${originText(origin)})${suggestion(name, OPTION_NAMES)}`
   return {option: shown, message, origin}
 }
 
@@ -191,5 +199,5 @@ function suggestion(name: string, known: readonly string[], skip = 0): string {
     name.slice(skip, skip + 80),
     known.map((other) => other.slice(skip)),
   )
-  return nearest === undefined ? '' : ` (did you mean ${name.slice(0, skip)}${nearest}?)`
+  return nearest === undefined ? '' : `; did you mean ${name.slice(0, skip)}${nearest}?`
 }

@@ -11,7 +11,16 @@ import {
   readLayers,
   type Setting,
 } from './layers.ts'
-import {type Conf, type LiveName, missingPart, OPTION_NAMES, OPTIONS, type OptionName, rowOf} from './options.ts'
+import {
+  type Conf,
+  isOptionName,
+  type LiveName,
+  missingPart,
+  OPTION_NAMES,
+  OPTIONS,
+  type OptionName,
+  rowOf,
+} from './options.ts'
 import {checkValue} from './schema.ts'
 import {plainValue, readYaml, YAML_LIMITS} from './yaml.ts'
 
@@ -30,18 +39,27 @@ export interface LoadedConf {
  * @throws RegistryError `REG_CONFIG_INVALID` that names everything that is wrong at once; `info.problems` has them one by one.
  */
 export async function loadConf(sources: ConfSources): Promise<LoadedConf> {
-  const checked = checkLayers(await readLayers(sources))
+  const checked = await inspectConf(sources)
   if (checked.problems.length > 0) throw invalid(checked.problems)
   return {conf: checked.conf, origins: checked.origins, warnings: checked.warnings}
 }
 
 /** What came out of all layers. `conf` has the default where a value was refused. */
 export interface CheckedConf extends LoadedConf {
+  /** Configuration files that are there. */
+  readonly files: readonly string[]
+  /** Everything that sets an option, the weakest first. */
+  readonly settings: readonly Setting[]
   readonly problems: readonly ConfigProblem[]
 }
 
+/** Reads and checks a configuration as `loadConf` does, and gives what is wrong instead of throwing it. */
+export async function inspectConf(sources: ConfSources): Promise<CheckedConf> {
+  return checkLayers(await readLayers(sources))
+}
+
 /** Checks the settings and picks those in force. Only the strongest setting of an option is looked at, as the peer does. */
-export function checkLayers({settings, problems: found, warnings: noted}: Layers): CheckedConf {
+function checkLayers({files, settings, problems: found, warnings: noted}: Layers): CheckedConf {
   const problems = [...found]
   const warnings = [...noted]
   const values: Record<string, unknown> = {}
@@ -59,7 +77,7 @@ export function checkLayers({settings, problems: found, warnings: noted}: Layers
   const withDefaults = Object.fromEntries(LIVE_NAMES.map((name) => [name, origins[name] ?? DEFAULT_ORIGIN]))
   const loaded = {conf, origins: withDefaults as Record<LiveName, Origin>}
   problems.push(...relationProblems(loaded))
-  return {...loaded, problems, warnings}
+  return {...loaded, files, settings, problems, warnings}
 }
 
 /** Makes one error of all problems. */
@@ -69,13 +87,10 @@ export function invalid(problems: readonly ConfigProblem[]): RegistryError {
     texts.length === 1
       ? `${texts[0]}`
       : [`${texts.length} things are wrong in the configuration:`, ...texts].join('\n  ')
-  const [first] = problems
-  const hints =
-    first?.option !== undefined && Object.hasOwn(OPTIONS, first.option)
-      ? [`registry config explain ${first.option}`, 'registry config validate']
-      : ['registry config validate', 'registry config show --all']
+  const known = new Set(problems.flatMap(({option}) => (option !== undefined && isOptionName(option) ? [option] : [])))
+  const explain = [...known].slice(0, LARGEST_HINTS).map((option) => `registry config explain ${option}`)
   return new RegistryError('REG_CONFIG_INVALID', message, {
-    hints,
+    hints: [...explain, 'registry config validate'],
     info: {
       problems: problems.map(({option, message: text, origin}) => ({
         option,
@@ -108,6 +123,7 @@ export const LIVE_NAMES: readonly LiveName[] = OPTION_NAMES.filter(
   (name): name is LiveName => OPTIONS[name].kind === 'live',
 )
 
+const LARGEST_HINTS = 3
 const DEFAULT_ORIGIN: Origin = {kind: 'default'}
 
 function strongest(settings: readonly Setting[]): Map<OptionName, Setting> {
@@ -162,7 +178,7 @@ export function shortValue(value: unknown): string {
 }
 
 type Decided = Pick<LoadedConf, 'conf' | 'origins'>
-const PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port'] as const satisfies LiveName[]
+const PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port', 'zmq:rep:port'] as const satisfies LiveName[]
 
 function relationProblems(decided: Decided): ConfigProblem[] {
   return [...portProblems(decided), ...exposureProblems(decided)]

@@ -150,7 +150,7 @@ export const OPTIONS = {
     },
   ),
   'zmq:reply:within': live(
-    // Clients of the peer give up, and take a late reply as the answer to their next request, after 500 ms at the earliest.
+    // Clients of the peer (cgse-core 0.25.11) give up after 500 ms, and take a late reply as the answer to their next request.
     {kind: 'duration', minMs: 10, maxMs: 490},
     '400ms',
     'Latest moment of a reply; what is not on disk by then is answered as not confirmed.',
