@@ -1,0 +1,40 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../cli/base-command.ts'
+import {type Candidate, complete, type LiveKind} from '../cli/complete.ts'
+import {flagValue, liveValues} from '../cli/live-names.ts'
+import {candidateLine, readTyped, SHELLS, type Shell, type TypedLine} from '../cli/shells.ts'
+
+const LIVE_WITHIN_MS = 300 // longer than this, a press of the key feels stuck
+
+export default class Complete extends BaseCommand {
+  static override readonly summary = 'Print what may stand at the cursor; called by the scripts of autocomplete.'
+  static override readonly hidden = true
+  static override readonly args = {shell: Args.string({options: [...SHELLS], required: true})}
+  static override readonly strict = false
+
+  async run(): Promise<readonly Candidate[]> {
+    const {args, argv} = await this.parse(Complete)
+    const shell = args.shell as Shell // oclif takes only what stands in `options`
+    const typed = readTyped(shell, argv.slice(1).map(String))
+    const {candidates, live} = complete(typed.words, typed.current, this.config.commands)
+    const all = live === undefined ? candidates : [...candidates, ...(await this.#live(live, typed))]
+    return this.show(all, () => all.map((candidate) => candidateLine(shell, candidate, typed.current)).join('\n'))
+  }
+
+  async #live(kind: LiveKind, {words, current}: TypedLine): Promise<Candidate[]> {
+    const prefix = /^--[^=]+=/.exec(current)?.[0] ?? ''
+    try {
+      const values = liveValues(kind, await this.#services(words))
+      return values.map((value) => ({value: prefix + value, about: ''})).filter(({value}) => value.startsWith(current))
+    } catch {
+      return [] // A key was pressed: no registry means no names, and an error text would only damage the line.
+    }
+  }
+
+  async #services(words: readonly string[]) {
+    const url = await this.chooseRegistry({url: flagValue(words, 'url'), dir: flagValue(words, 'dir')})
+    const {RegistryClient} = await import('../client/registry-client.ts')
+    await using client = new RegistryClient(url, {timeoutMs: LIVE_WITHIN_MS})
+    return await client.list()
+  }
+}
