@@ -20,6 +20,9 @@ export async function listen<State>(options: ListenOptions<State>): Promise<List
     ...SERVER_SOCKET,
     // Without it libzmq drops in silence; with it a send that cannot be done is rejected, and counted.
     mandatory: true,
+    // A peer that comes back keeps its id. Without it libzmq ignores the new link for good as long as it believes that the old one lives:
+    // after a cut cable, and in one of seven cases after a quick close and connect.
+    handover: true,
     maxMessageSize: limits.messageBytes,
     sendHighWaterMark: limits.hwm,
     receiveHighWaterMark: limits.hwm,

@@ -84,6 +84,12 @@ describe('a connection', () => {
     expect(await ask(openDealer(echo.port, {routingId}), '?')).toEqual([id])
   })
 
+  test('may be taken over by a peer that comes back with its id while the former link still stands', async () => {
+    await using echo = await openEcho()
+    expect(await ask(openDealer(echo.port, {routingId: 'cam'}), '1')).toEqual(['1'])
+    expect(await ask(openDealer(echo.port, {routingId: 'cam', linger: 0}), '2')).toEqual(['2'])
+  })
+
   test('prints the id that libzmq made as hex', async () => {
     await using echo = await openEcho({onMessage: (from) => from.send([from.id])})
     expect(await ask(openDealer(echo.port), '?')).toEqual([expect.stringMatching(/^0x00[0-9a-f]{8}$/)])
