@@ -7,9 +7,8 @@ export interface Environment {
   readonly registryUrl: string | undefined
   /** Data directory of the server. */
   readonly registryDir: string | undefined
-  /** Where a user's data and caches live; absolute. */
+  /** Where a user's data lives; absolute. */
   readonly dataHome: string
-  readonly cacheHome: string
   /** Show the stack of unexpected errors. */
   readonly isDebug: boolean
 }
@@ -20,16 +19,12 @@ type Variables = Readonly<Record<string, string | undefined>>
 export function readEnvironment(variables: Variables = process.env): Environment {
   const value = (name: string) => variables[name] || undefined
   const home = value('HOME') ?? homedir()
-  const folder = (name: string, ...fallback: string[]) => {
-    const given = value(name)
-    // The XDG specification: a relative path is invalid and to be ignored.
-    return given?.startsWith('/') ? given : join(home, ...fallback)
-  }
+  const given = value('XDG_DATA_HOME')
   return {
     registryUrl: value('REGISTRY_URL'),
     registryDir: value('REGISTRY_DIR'),
-    dataHome: folder('XDG_DATA_HOME', '.local', 'share'),
-    cacheHome: folder('XDG_CACHE_HOME', '.cache'),
+    // The XDG specification: a relative path is invalid and to be ignored.
+    dataHome: given?.startsWith('/') ? given : join(home, '.local', 'share'),
     isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
   }
 }
