@@ -1,7 +1,6 @@
 // Writes what is derived from the sources and committed: the manifest of the commands and the reference pages. `--check` writes nothing and
 // fails when one is stale.
 import {readFileSync, writeFileSync} from 'node:fs'
-import {describeConfigMarkdown} from '../src/config/describe.ts'
 import {commandsPage} from './pages/commands.ts'
 import {configPage, configSchemaText} from './pages/config.ts'
 import {errorsPage} from './pages/errors.ts'
@@ -14,7 +13,6 @@ const FILES: Readonly<Record<string, (root: string) => string | Promise<string>>
   'docs/config.md': configPage,
   'docs/config.schema.json': configSchemaText,
   'docs/errors.md': errorsPage,
-  'docs/config.md': describeConfigMarkdown,
 }
 
 const isCheck = process.argv.includes('--check')
