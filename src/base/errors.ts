@@ -91,6 +91,16 @@ export const ERRORS = {
     about: 'What was waited for did not happen in the given time.',
     hints: ['give a longer --timeout'],
   },
+  REG_NOT_CONFIRMED: {
+    exit: 7,
+    about: 'The registry could not make the change durable in time. It may still happen, or may not.',
+    hints: ['registry service list', 'ask again'],
+  },
+  REG_BUSY: {
+    exit: 7,
+    about: 'The registry has too many requests to take this one now.',
+    hints: ['ask again, less often'],
+  },
   REG_INTERNAL: {
     exit: 1,
     about: 'The program itself failed; this is a mistake in it, not in what was asked.',

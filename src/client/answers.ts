@@ -1,0 +1,225 @@
+import {type ErrorCode, messageOf, RegistryError} from '../base/errors.ts'
+import {checkText} from '../base/json-check.ts'
+import {parseJson} from '../base/json-parse.ts'
+import {elements, memberText} from '../base/json-text.ts'
+import {decodeEntry, type ServiceEntry} from './service-entry.ts'
+
+/** What was asked, for the texts of errors. */
+export interface Question {
+  readonly action: string
+  /** What the action is about, as a person would say it: `service cam1`. */
+  readonly about?: string | undefined
+  readonly url: string
+}
+
+/** An answer that says yes. */
+export interface Answer {
+  readonly question: Question
+  readonly text: string
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+/** State of the registry as `health` gives it. */
+export interface RegistryHealth {
+  /** `degraded`: it answers, but cannot store changes at present. */
+  readonly status: 'ok' | 'degraded'
+  readonly timeMs: number
+  readonly problem: string | undefined
+}
+
+/** What the registry says of itself. */
+export interface RegistryInfo {
+  readonly status: 'ok' | 'degraded'
+  /** Null for a listener that it does not have. */
+  readonly ports: {
+    readonly req: number | null
+    readonly pub: number | null
+    readonly hb: number | null
+    readonly rep: number | null
+  }
+  /** Undefined when it does not say: CGSE before 0.15. */
+  readonly uniqueTypes: boolean | undefined
+  /** What only this software says; undefined for a Python server. */
+  readonly server: ServerFacts | undefined
+  /** Undefined when the server left them out as it was asked to; a Python server always gives them. */
+  readonly services: readonly ServiceEntry[] | undefined
+}
+
+export interface ServerFacts {
+  readonly version: string
+  readonly pid: number
+  readonly startedMs: number
+  readonly strategy: string
+  readonly leaseGraceS: number
+  readonly store: {
+    readonly kind: string
+    readonly problem: string | undefined
+    readonly problemSinceMs: number | undefined
+  }
+  readonly counts: {
+    readonly services: number
+    readonly critical: number
+    readonly eventsDropped: number
+    readonly unanswerable: number
+  }
+}
+
+/** Nesting of an answer; a service may have 64 levels, and stands two levels deep. */
+const MAX_DEPTH = 100
+
+/**
+ * Reads an answer.
+ *
+ * @throws RegistryError what the registry said no with, as one of the codes; `REG_BAD_ANSWER` when it is not an answer.
+ */
+export function readAnswer(bytes: Buffer, question: Question): Answer {
+  const text = checkText(bytes, {maxBytes: Number.POSITIVE_INFINITY, maxDepth: MAX_DEPTH})
+  if (typeof text !== 'string') throw badAnswer(question, text.error)
+  const value = parseObject(text, question)
+  if (value['success'] === false) throw refusalOf(value, question)
+  if (value['success'] !== true) throw badAnswer(question, 'it does not say whether it succeeded')
+  return {question, text, value}
+}
+
+/** Reads `service_id` of an answer to `register`. */
+export function readServiceId({question, value}: Answer): string {
+  const id = value['service_id']
+  if (typeof id === 'string' || typeof id === 'number') return String(id)
+  throw badAnswer(question, 'service_id is missing')
+}
+
+/** Reads `service` of an answer to `get` or `discover`. */
+export function readService({question, text, value}: Answer): ServiceEntry {
+  const entry = decodeEntry(memberText(text, 'service') ?? '{}', value['service'])
+  if (entry === undefined) throw badAnswer(question, 'it has no service object')
+  return entry
+}
+
+/** Reads `services` of an answer to `list`. */
+export function readServices(answer: Answer): ServiceEntry[] {
+  const services = readOptionalServices(answer)
+  if (services === undefined) throw badAnswer(answer.question, 'it has no list of services')
+  return services
+}
+
+function readOptionalServices({question, text, value}: Answer): ServiceEntry[] | undefined {
+  const list = value['services']
+  if (!Array.isArray(list)) return undefined
+  return elements(memberText(text, 'services') ?? '[]').map((raw, index) => {
+    const entry = decodeEntry(raw, list[index])
+    if (entry === undefined) throw badAnswer(question, `entry ${index} of the list is not a service object`)
+    return entry
+  })
+}
+
+/** Reads an answer to `health`. */
+export function readHealth({value}: Answer): RegistryHealth {
+  return {
+    status: statusOf(value),
+    timeMs: (numberOf(value['timestamp']) ?? 0) * 1000,
+    problem: textOf(value['problem']),
+  }
+}
+
+/** Reads an answer to `info`. */
+export function readInfo(answer: Answer): RegistryInfo {
+  const {value} = answer
+  const facts = objectOf(value['registry'])
+  const unique = value['enforce_unique_service_types']
+  return {
+    status: statusOf(value),
+    ports: {
+      req: portOf(value['req_port']),
+      pub: portOf(value['pub_port']),
+      hb: portOf(value['hb_port']),
+      rep: portOf(facts?.['rep_port']),
+    },
+    uniqueTypes: typeof unique === 'boolean' ? unique : undefined,
+    server: facts === undefined ? undefined : factsOf(facts),
+    services: readOptionalServices(answer),
+  }
+}
+
+function factsOf(facts: Readonly<Record<string, unknown>>): ServerFacts {
+  const store = objectOf(facts['store']) ?? {}
+  const counts = objectOf(facts['counts']) ?? {}
+  const sinceS = numberOf(store['problem_since'])
+  return {
+    version: textOf(facts['version']) ?? '',
+    pid: numberOf(facts['pid']) ?? 0,
+    startedMs: (numberOf(facts['started']) ?? 0) * 1000,
+    strategy: textOf(facts['strategy']) ?? '',
+    leaseGraceS: numberOf(facts['lease_grace']) ?? 0,
+    store: {
+      kind: textOf(store['kind']) ?? '',
+      problem: textOf(store['problem']),
+      problemSinceMs: sinceS === undefined ? undefined : sinceS * 1000,
+    },
+    counts: {
+      services: numberOf(counts['services']) ?? 0,
+      critical: numberOf(counts['critical']) ?? 0,
+      eventsDropped: numberOf(counts['events_dropped']) ?? 0,
+      unanswerable: numberOf(counts['unanswerable']) ?? 0,
+    },
+  }
+}
+
+/** What the texts of a refusal mean, the first that fits; both kinds of server use the same ones where both know the case. */
+const REFUSALS: readonly (readonly [text: RegExp, code: ErrorCode])[] = [
+  [/^Service not found|^No healthy service of type /, 'REG_NOT_FOUND'],
+  [/^duplicate_service_type$/, 'REG_CONFLICT'],
+  [/^not confirmed, ask again$/, 'REG_NOT_CONFIRMED'],
+  [/^too many requests/, 'REG_BUSY'],
+  [/^Failed to (?:de)?register service/, 'REG_STORE_FAILED'],
+  [/^terminate is not allowed/, 'REG_DENIED'],
+]
+
+function refusalOf(value: Readonly<Record<string, unknown>>, question: Question): RegistryError {
+  const {success: _, error, message, ...rest} = value
+  const said = textOf(error) ?? 'no reason given'
+  const code = REFUSALS.find(([text]) => text.test(said))?.[1] ?? 'REG_BAD_REQUEST'
+  const {action, about} = question
+  const reason = textOf(message) ?? said
+  const what = about === undefined ? action : `${action} ${about}`
+  const text = code === 'REG_NOT_FOUND' && about !== undefined ? `${about}: ${reason}` : `cannot ${what}: ${reason}`
+  return new RegistryError(code, text, {info: {action, error: said, ...rest}})
+}
+
+function parseObject(text: string, question: Question): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = parseJson(text)
+  } catch (error) {
+    throw badAnswer(question, messageOf(error), error)
+  }
+  const object = objectOf(value)
+  if (object === undefined) throw badAnswer(question, 'it is not an object')
+  return object
+}
+
+function badAnswer({action, url}: Question, why: string, cause?: unknown): RegistryError {
+  return new RegistryError('REG_BAD_ANSWER', `what ${url} answered to ${action} is not understood: ${why}`, {
+    info: {url, action},
+    cause,
+  })
+}
+
+function statusOf(value: Readonly<Record<string, unknown>>): 'ok' | 'degraded' {
+  return value['status'] === 'degraded' ? 'degraded' : 'ok'
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? {...value} : undefined
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+}
+
+function portOf(value: unknown): number | null {
+  return numberOf(value) || null
+}
