@@ -5,8 +5,14 @@ const project = (name: string, include: string[], exclude: string[] = []) => ({
   test: {name, include, exclude: ['**/node_modules/**', ...exclude]},
 })
 
+// .ci/run counts the tests of all runs in these files.
+// biome-ignore lint/style/noProcessEnv: this file is the tool's configuration, not the program's.
+const reports = process.env['REGISTRY_TEST_REPORTS']
+const json: ['json', {outputFile: string}][] = reports ? [['json', {outputFile: `${reports}/${process.pid}.json`}]] : []
+
 export default defineConfig({
   test: {
+    reporters: ['default', ...json],
     disableConsoleIntercept: true,
     testTimeout: 20_000,
     hookTimeout: 30_000,
