@@ -60,7 +60,10 @@ export class Catalog {
     const old = this.#byId.get(instance.id)
     if (old !== undefined) this.#leave(old)
     this.#byId.set(instance.id, instance)
-    for (const label of labels) this.#groupOf(label).add(instance)
+    // Arrays of the exact size: a pushed one has room for sixteen more, which counts with a hundred thousand instances.
+    instance.groups = labels.map((label) => this.#groupOf(label))
+    instance.slots = labels.map(() => -1)
+    for (const group of instance.groups) group.add(instance)
     this.#addName(instance)
     this.#version += 1
   }

@@ -43,14 +43,12 @@ export class Group {
     return this.#members.has(instance)
   }
 
-  /** Takes a passing instance in. */
+  /** Takes an instance in whose `groups` name this one already. */
   add(instance: Instance): void {
     this.version += 1
     if (instance.seq < this.#lastSeq) this.#isOrdered = false
     else this.#lastSeq = instance.seq
     this.#members.add(instance)
-    instance.groups.push(this)
-    instance.slots.push(-1)
     if (instance.health === 'passing') this.join(instance)
   }
 

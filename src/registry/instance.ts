@@ -5,6 +5,8 @@ import type {Service} from './service.ts'
 export type Health = 'passing' | 'critical'
 
 const LAST_HEARTBEAT = ',"last_heartbeat":'
+const NO_GROUPS: readonly Group[] = []
+const NO_SLOTS: number[] = []
 const TAILS = {passing: ',"health":"passing"}', critical: ',"health":"critical"}'} as const
 
 /**
@@ -33,8 +35,8 @@ export class Instance {
   /** True while its last renewal has not been saved. */
   isUnsaved = false
   /** The groups that it is in, and its place among the passing members of each. */
-  readonly groups: Group[] = []
-  readonly slots: number[] = []
+  groups: readonly Group[] = NO_GROUPS
+  slots: number[] = NO_SLOTS
 
   constructor(service: Service, seq: number, lastHeartbeatS: number, renewedMs: number) {
     this.seq = seq

@@ -12,6 +12,7 @@ export type ReplyLine = Slot[]
 
 /** One answer that is due; `answer` is what is known of it so far. */
 export interface Slot {
+  readonly from: LineConnection
   readonly framing: Framing
   /** A text: ready. A function: a read that is done when its turn comes. Undefined: a change that is under way. */
   answer: Frame | (() => Frame) | undefined
@@ -30,8 +31,8 @@ export class ReplyLines {
   readonly #clock: Clock
   /** Latest moment of an answer after its request. */
   withinMs: number
-  readonly #waiting: {readonly from: LineConnection; readonly slot: Slot}[] = []
-  #head = 0
+  /** The changes under way, the oldest first: they were all given the same time. */
+  readonly #waiting = new Set<Slot>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(clock: Clock, withinMs: number) {
@@ -52,62 +53,45 @@ export class ReplyLines {
   add(from: LineConnection, framing: Framing, answer: Frame | (() => Frame)): void {
     const line = from.state
     if (line === undefined || line.length === 0) send(from, framing, typeof answer === 'function' ? answer() : answer)
-    else if (line.length < 2 * LINE_MAX) line.push({framing, answer, dueMs: 0})
+    else if (line.length < 2 * LINE_MAX) line.push({from, framing, answer, dueMs: 0})
   }
 
   /** Reserves the place of a change that is under way. */
   reserve(from: LineConnection, framing: Framing): Slot {
-    const slot: Slot = {framing, answer: undefined, dueMs: this.#clock.monotonicMs() + this.withinMs}
+    const slot: Slot = {from, framing, answer: undefined, dueMs: this.#clock.monotonicMs() + this.withinMs}
     from.state ??= []
     from.state.push(slot)
-    this.#waiting.push({from, slot})
+    this.#waiting.add(slot)
     if (this.#timer === undefined) this.#arm()
     return slot
   }
 
   /** Gives a reserved place its answer, unless its time ran out before. */
-  settle(from: LineConnection, slot: Slot, answer: Frame): void {
-    if (slot.answer !== undefined) return
+  settle(slot: Slot, answer: Frame): void {
+    if (!this.#waiting.delete(slot)) return
     slot.answer = answer
-    drain(from)
+    drain(slot.from)
   }
 
   /** Answers whatever still waits and stops the timer. */
   close(): void {
     clearTimeout(this.#timer)
-    for (const {from, slot} of this.#waiting.slice(this.#head)) this.settle(from, slot, NOT_CONFIRMED)
-    this.#waiting.length = 0
-    this.#head = 0
+    for (const slot of this.#waiting) this.settle(slot, NOT_CONFIRMED)
   }
 
   #arm(): void {
-    const first = this.#firstWaiting()
-    this.#timer =
-      first === undefined
-        ? undefined
-        : setTimeout(() => this.#expire(), Math.max(1, first.slot.dueMs - this.#clock.monotonicMs()))
+    const [first] = this.#waiting
+    const inMs = first === undefined ? 0 : Math.max(1, first.dueMs - this.#clock.monotonicMs())
+    this.#timer = first === undefined ? undefined : setTimeout(() => this.#expire(), inMs)
   }
 
   #expire(): void {
     const nowMs = this.#clock.monotonicMs()
-    for (
-      let first = this.#firstWaiting();
-      first !== undefined && first.slot.dueMs <= nowMs;
-      first = this.#firstWaiting()
-    ) {
-      this.settle(first.from, first.slot, NOT_CONFIRMED)
+    for (const slot of this.#waiting) {
+      if (slot.dueMs > nowMs) break
+      this.settle(slot, NOT_CONFIRMED)
     }
     this.#arm()
-  }
-
-  /** Passes over what has its answer; the array is cut now and then. */
-  #firstWaiting(): {readonly from: LineConnection; readonly slot: Slot} | undefined {
-    while (this.#waiting[this.#head]?.slot.answer !== undefined) this.#head += 1
-    if (this.#head > 4096 || this.#head === this.#waiting.length) {
-      this.#waiting.splice(0, this.#head)
-      this.#head = 0
-    }
-    return this.#waiting[this.#head]
   }
 }
 

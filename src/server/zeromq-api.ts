@@ -138,12 +138,12 @@ export class ZeromqApi {
     const slot = lines.reserve(from, framing)
     const begun = registrar.register(info, actorOf(from), (error) => {
       const answer = error === undefined ? registered(sent) : failure(`Failed to register service: ${error.message}`)
-      lines.settle(from, slot, answer)
+      lines.settle(slot, answer)
     })
     // The id goes back as it was sent: a number stays a number.
     const sent =
       'id' in begun ? (typeof value['id'] === 'number' && value['id'] !== 0 ? begun.id : encodeString(begun.id)) : ''
-    if ('kind' in begun) lines.settle(from, slot, refusalAnswer(begun, 'register'))
+    if ('kind' in begun) lines.settle(slot, refusalAnswer(begun, 'register'))
   }
 
   #deregister(from: LineConnection, framing: Framing, request: Request): void {
@@ -155,13 +155,9 @@ export class ZeromqApi {
     }
     const slot = lines.reserve(from, framing)
     const refusal = registrar.deregister(id, actorOf(from), (error) => {
-      lines.settle(
-        from,
-        slot,
-        error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${error.message}`),
-      )
+      lines.settle(slot, error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${error.message}`))
     })
-    if (refusal !== undefined) lines.settle(from, slot, refusalAnswer(refusal, 'deregister'))
+    if (refusal !== undefined) lines.settle(slot, refusalAnswer(refusal, 'deregister'))
   }
 
   #renew(request: Request): Frame {
