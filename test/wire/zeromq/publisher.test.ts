@@ -106,8 +106,8 @@ describe('what one peer does to the event port is not felt by the others:', () =
     await using publisher = await openPublisher()
     const honest = openSubscriber(publisher.port)
     await joined(publisher, [honest])
-    const rude = openSubscriber(publisher.port, ['x'.repeat(255)])
-    await monitored(rude, 'handshake')
+    const rude = openSubscriber(publisher.port, ['x'.repeat(200), 'join'])
+    await joined(publisher, [rude])
     const cut = monitored(rude, 'disconnect')
     rude.subscribe('x'.repeat(300))
     await cut
@@ -146,7 +146,7 @@ describe('what one peer does to the event port is not felt by the others:', () =
       while ((await nextEvent(survivor))[1] !== 'end') answersSinceEvent = 0
     })()
     const dealer = openDealer(echo.port)
-    for (let i = 0; answersSinceEvent < 100; i++) {
+    for (let i = 0; answersSinceEvent < 30; i++) {
       publisher.publish('tick', '')
       expect(await ask(dealer, `${i}`)).toEqual([`${i}`])
       answersSinceEvent++
@@ -166,9 +166,10 @@ describe('when the publishing thread does not get on', () => {
     for (let i = 0; i < 200_010; i++) publisher.publish('other', '')
     publisher.publish('register', 'one too many')
     expect(publisher.dropped).toBeGreaterThanOrEqual(11)
-    await joined(publisher, [subscriber])
-    publisher.publish('register', 'taken again')
+    // When those before are acknowledged, events are taken again.
+    const ticks = setInterval(() => publisher.publish('register', 'taken again'), 5)
     expect(await nextEvent(subscriber)).toEqual(['register', 'taken again'])
+    clearInterval(ticks)
   })
 
   test('the newest events are dropped and counted, beyond 64 Mi characters', async () => {
