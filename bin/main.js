@@ -1,4 +1,5 @@
 import {existsSync, readFileSync} from 'node:fs'
+import {enableCompileCache} from 'node:module'
 import {fileURLToPath} from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -9,6 +10,9 @@ if (args.length === 1 && args[0] === '--version') {
   const {version} = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
   console.log(`registry/${version} ${process.platform}-${process.arch} node-${process.version}`)
 } else if (existsSync(bundle)) {
+  // Not in the shared temporary directory, which is Node's choice: who writes there could make others run code. Whoever may write
+  // beside the program could change the program itself; where it is read-only there is no cache.
+  enableCompileCache(`${root}/dist/.cache`)
   const {main} = await import(bundle.href)
   await main(args, {root, fromSource: false})
 } else {
