@@ -1,4 +1,4 @@
-// Runs every static check and says which ones failed: format and lint, types, floors and cycles, dead code, generated files.
+// Runs every static check and says which ones failed: format and lint, types, floors and cycles, dead code, lock file, generated files.
 import {spawnSync} from 'node:child_process'
 
 const bin = (name: string) => `node_modules/.bin/${name}`
@@ -18,6 +18,7 @@ const CHECKS: readonly (readonly [name: string, command: string, args: readonly 
     ],
   ],
   ['dead code', bin('knip'), []],
+  ['lock file', process.execPath, ['scripts/complete-lock.ts', '--check']],
   ['generated files', process.execPath, ['scripts/generate.ts', '--check']],
 ]
 const failed: string[] = []
