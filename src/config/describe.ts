@@ -67,7 +67,7 @@ export function explainOption(name: OptionName, checked: CheckedConf): Explanati
 }
 
 /** Gives a value for people; secrets are not shown. */
-export function shownValue(row: OptionRow, value: unknown): string {
+function shownValue(row: OptionRow, value: unknown): string {
   if (isSecret(row) && value !== null) return '(not shown)'
   return typeof value === 'string' ? value : shortValue(value)
 }

@@ -173,7 +173,7 @@ export function shortValue(value: unknown): string {
   const text =
     typeof value === 'number'
       ? String(value)
-      : JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part))
+      : (JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part)) ?? typeof value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 

@@ -247,7 +247,7 @@ export const OPTIONS = {
     'mirror',
     'boolean',
     'Whether a demotion may pick this service as the new leader.',
-    'false',
+    'true',
     SWITCH_OFF,
   ),
   'aha:svcinfo': later(
@@ -272,7 +272,7 @@ export const OPTIONS = {
     'provision',
     'boolean',
     'Whether services may be made root, as the peer does.',
-    'false',
+    'true',
     SWITCH_OFF,
   ),
   'https:bind': later('https', 'text', 'Address that the HTTPS listener uses.', '0.0.0.0'),

@@ -20,7 +20,7 @@ import {RegistryError} from '../base/errors.ts'
 import {readPlainScalar, readTaggedScalar, type YamlScalar, YamlScalarError} from './yaml-scalars.ts'
 
 /** Where something stands; both count from 1. */
-export interface YamlPlace {
+interface YamlPlace {
   readonly line: number
   readonly column: number
 }
@@ -34,7 +34,7 @@ export type YamlNode = YamlPlace &
   )
 
 /** One `key: value` of a mapping; the place is that of the key. */
-export interface YamlEntry extends YamlPlace {
+interface YamlEntry extends YamlPlace {
   readonly key: string
   readonly value: YamlNode
 }

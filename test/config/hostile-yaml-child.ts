@@ -148,7 +148,7 @@ function* randomTexts(): Generator<string> {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
     return Math.floor((seed / 2 ** 32) * below)
   }
-  for (let round = 0; round < 1000; round++) {
+  for (let round = 0; round < 500; round++) {
     let text = ''
     for (let part = next(60); part >= 0; part--) {
       const unit = UNITS[next(UNITS.length)] ?? ''

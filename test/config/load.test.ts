@@ -1,0 +1,440 @@
+import {execFileSync} from 'node:child_process'
+import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import fc from 'fast-check'
+import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {RegistryError} from '../../src/base/errors.ts'
+import {originText} from '../../src/config/layers.ts'
+import {compareConf, inspectConf, LIVE_NAMES, loadConf} from '../../src/config/load.ts'
+import {flagOf, type LiveName, OPTION_NAMES, OPTIONS, rowOf, serveFlags, variablesOf} from '../../src/config/options.ts'
+
+const MAKE_PIPE = 'mkfifo' // Node has no call for it
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'registry-config-'))
+})
+afterEach(() => rm(dir, {recursive: true}))
+
+type Env = Record<string, string>
+
+const cellYaml = (text: string) => writeFile(join(dir, 'cell.yaml'), text)
+const modsYaml = (text: string) => writeFile(join(dir, 'cell.mods.yaml'), text)
+const load = (env: Env = {}, flags: Record<string, unknown> = {}) => loadConf({dir, env, flags})
+
+/** Gives the messages of everything that is wrong, without the path of the directory. */
+async function problemsOf(env: Env = {}, flags: Record<string, unknown> = {}): Promise<string[]> {
+  const {problems} = await inspectConf({dir, env, flags})
+  return problems.map(({message}) => message.replaceAll(`${dir}/`, ''))
+}
+
+async function warningsOf(env: Env = {}): Promise<string[]> {
+  return (await load(env)).warnings.map(({message}) => message.replaceAll(`${dir}/`, ''))
+}
+
+describe('without any source', () => {
+  test('the defaults of the table are in force', async () => {
+    const {conf, origins, warnings} = await loadConf({dir: join(dir, 'nowhere'), env: {}})
+    expect(conf).toEqual({
+      bind: '127.0.0.1',
+      'zmq:req:port': 5556,
+      'zmq:pub:port': 5557,
+      'zmq:hb:port': 5558,
+      'zmq:rep:port': null,
+      'zmq:types:unique': false,
+      'zmq:allow:plain': false,
+      'zmq:allow:terminate': false,
+      'zmq:reply:within': 400,
+      'zmq:rate': 50_000,
+      'zmq:hwm': 10_000,
+      'zmq:pub:hwm': 10_000,
+      'discover:strategy': 'random',
+      'lease:grace': 10_000,
+      'cleanup:interval': 10_000,
+      backend: 'sqlite',
+      'log:level': 'info',
+      'log:structured': false,
+    })
+    expect(new Set(Object.values(origins).map(originText))).toEqual(new Set(['default']))
+    expect(warnings).toEqual([])
+  })
+
+  test('the conf cannot be changed', async () => {
+    const {conf} = await load()
+    expect(() => Object.assign(conf, {bind: '0.0.0.0'})).toThrow(TypeError)
+  })
+})
+
+describe('precedence', () => {
+  const SOURCES = [
+    'cell.yaml',
+    'SYN_AHACELL_ZMQ_RATE',
+    'SYN_AHA_ZMQ_RATE',
+    'SYN_REGISTRY_ZMQ_RATE',
+    '--zmq-rate',
+    'cell.mods.yaml',
+  ] as const
+
+  async function loadFrom(sources: readonly string[]) {
+    const env: Env = {}
+    const flags: Record<string, string> = {}
+    for (const [index, source] of SOURCES.entries()) {
+      if (!sources.includes(source)) continue
+      const value = String(index + 1)
+      if (source.startsWith('SYN_')) env[source] = value
+      else if (source === '--zmq-rate') flags['zmq-rate'] = value
+      else await writeFile(join(dir, source), `# first line\nzmq:rate: ${value}\n`)
+    }
+    return load(env, flags)
+  }
+
+  test('the strongest source wins, whichever others there are', async () => {
+    await fc.assert(
+      fc
+        .asyncProperty(fc.subarray([...SOURCES], {minLength: 1}), async (sources) => {
+          const {conf, origins} = await loadFrom(sources)
+          const strongest = sources.at(-1) ?? 'cell.yaml'
+          expect(conf['zmq:rate']).toBe(SOURCES.indexOf(strongest) + 1)
+          expect(originText(origins['zmq:rate']).replace(`${dir}/`, '')).toBe(
+            strongest.endsWith('.yaml') ? `${strongest} line 2` : strongest,
+          )
+        })
+        .afterEach(async () => {
+          await rm(dir, {recursive: true})
+          await mkdir(dir)
+        }),
+      {numRuns: 64},
+    )
+  })
+
+  test('a value given by a program is stronger than a variable and weaker than cell.mods.yaml', async () => {
+    const given = {'zmq:rate': 7}
+    expect((await loadConf({dir, env: {SYN_REGISTRY_ZMQ_RATE: '1'}, given})).conf['zmq:rate']).toBe(7)
+    await modsYaml('zmq:rate: 8\n')
+    expect((await loadConf({dir, env: {}, given})).conf['zmq:rate']).toBe(8)
+  })
+
+  test('the log variables of the peer are read, and are weaker than the own ones', async () => {
+    const both = {SYN_LOG_LEVEL: 'ERROR', SYN_LOG_STRUCT: '1'}
+    expect((await load(both)).conf).toMatchObject({'log:level': 'error', 'log:structured': true})
+    const own = {SYN_REGISTRY_LOG_LEVEL: 'debug', SYN_REGISTRY_LOG_STRUCTURED: 'no'}
+    expect((await load({...both, ...own})).conf).toMatchObject({'log:level': 'debug', 'log:structured': false})
+    expect((await load({SYN_LOG_LEVEL: '30'})).conf['log:level']).toBe('warning')
+  })
+
+  test('a refused value of a weaker source does not matter when a stronger one is right', async () => {
+    await cellYaml('zmq:rate: none\n')
+    expect((await load({SYN_AHA_ZMQ_RATE: '9'})).conf['zmq:rate']).toBe(9)
+  })
+})
+
+/** For each live option: a value as it is typed, what it becomes, and one that is refused. */
+const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused: string]> = {
+  bind: ['127.0.0.9', '127.0.0.9', 'example.net'],
+  'zmq:req:port': ['0', 0, '65536'],
+  'zmq:pub:port': ['null', null, '-1'],
+  'zmq:hb:port': ['65535', 65_535, '5558.5'],
+  'zmq:rep:port': ['5559', 5559, 'true'],
+  'zmq:types:unique': ['yes', true, 'maybe'],
+  'zmq:allow:plain': ['on', true, '1'],
+  'zmq:allow:terminate': ['True', true, '"true"'],
+  'zmq:reply:within': ['250ms', 250, '500ms'],
+  'zmq:rate': ['1_000', 1000, '0'],
+  'zmq:hwm': ['0x10', 16, '0'],
+  'zmq:pub:hwm': ['012', 10, '1e3'],
+  'discover:strategy': ['least-recent', 'least-recent', 'Random'],
+  'lease:grace': ['1:30', 90_000, '-1'],
+  'cleanup:interval': ['1.5', 1500, '0'],
+  backend: ['memory', 'memory', 'etcd'],
+  'log:level': ['Debug', 'debug', 'loud'],
+  'log:structured': ['1', true, '2'],
+}
+
+describe.each(LIVE_NAMES)('%s', (name) => {
+  const [typed, value, refused] = SAMPLES[name]
+  const variable = variablesOf(name)[0] ?? ''
+  const flag = flagOf(name)?.name ?? ''
+
+  test('is set by a file, a variable and a flag', async () => {
+    const {conf, origins} = await load({[variable]: typed})
+    expect(conf[name]).toEqual(value)
+    expect(originText(origins[name])).toBe(variable)
+    expect((await load({}, {[flag]: typed})).conf[name]).toEqual(value)
+    await cellYaml(`\n${name}: ${typed}\n`)
+    const fromFile = await load()
+    expect(fromFile.conf[name]).toEqual(value)
+    expect(originText(fromFile.origins[name])).toBe(`${dir}/cell.yaml line 2`)
+  })
+
+  test('refuses a wrong value and names its source', async () => {
+    await cellYaml(`\n\n${name}: ${refused}\n`)
+    const [problem, ...more] = await problemsOf()
+    expect(more).toEqual([])
+    expect(problem).toMatch(new RegExp(`^${name} must be .* \\(got .*, from cell\\.yaml line 3\\)$`))
+    await rm(join(dir, 'cell.yaml'))
+    expect(await problemsOf({[variable]: refused})).toEqual([
+      expect.stringMatching(new RegExp(`^${name} must be .*, from ${variable}\\)$`)),
+    ])
+    expect(await problemsOf({}, {[flag]: refused})).toEqual([
+      expect.stringMatching(new RegExp(`^${name} must be .*, from --${flag}\\)$`)),
+    ])
+  })
+})
+
+describe('options of parts that are not there', () => {
+  const later = OPTION_NAMES.filter((name) => rowOf(name).kind === 'later')
+
+  test.each(later)('%s takes what means off, and nothing else', async (name) => {
+    const row = rowOf(name)
+    if (row.kind !== 'later') throw new Error('not of that kind')
+    for (const off of row.off) {
+      await cellYaml(`${name}: ${off}\n`)
+      expect(await problemsOf()).toEqual([])
+    }
+    await cellYaml(`${name}: ${row.example}\n`)
+    expect(await problemsOf()).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^${name} belongs to a part that is not in this version \\(.+\\): leave it out, or set it to null.* \\(got .*, from cell\\.yaml line 1\\)$`,
+        ),
+      ),
+    ])
+  })
+
+  test('a secret is in no message', async () => {
+    await cellYaml('auth:passwd: hunter2\n')
+    const [problem] = await problemsOf()
+    expect(problem).toContain('got a value that is not shown')
+    const error = await load().catch((thrown: unknown) => thrown)
+    expect(JSON.stringify([(error as RegistryError).message, (error as RegistryError).info])).not.toContain('hunter2')
+  })
+
+  test('a whole configuration of an AHA server is answered option by option', async () => {
+    await cellYaml(
+      'aha:network: prod.example.net\ndns:name: aha.prod.example.net\nprovision:listen: tcp://0.0.0.0:27272\nnexslog:en: true\nhttps:port: null\n',
+    )
+    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual([
+      'aha:network',
+      'dns:name',
+      'provision:listen',
+    ])
+  })
+
+  test('restoring from a URL is refused rather than forgotten', async () => {
+    expect(await problemsOf({SYN_RESTORE_HTTPS_URL: 'https://example.net/b.tar.gz'})).toEqual([
+      'SYN_RESTORE_HTTPS_URL: restoring from a URL is not in this version; unset it',
+    ])
+  })
+})
+
+describe('warnings', () => {
+  test.each(OPTION_NAMES.filter((name) => rowOf(name).kind === 'peer-only'))('%s is taken and named', async (name) => {
+    await cellYaml(`${name}: ${rowOf(name).example}\n`)
+    expect(await warningsOf()).toEqual([
+      expect.stringMatching(new RegExp(`^${name} has no effect here: .+ \\(from cell\\.yaml line 1\\)$`)),
+    ])
+  })
+
+  test('a deprecated option is named with what to use instead', async () => {
+    expect(await warningsOf({SYN_AHA_AHA_URLS: 'null'})).toEqual([
+      'aha:urls is deprecated; use dns:name (from SYN_AHA_AHA_URLS)',
+    ])
+  })
+
+  test('each is given once, for the source that counts', async () => {
+    await cellYaml('safemode: true\n')
+    await modsYaml('safemode: false\n')
+    expect(await warningsOf({SYN_AHA_SAFEMODE: 'true'})).toEqual([
+      'safemode has no effect here: there is no automation that could be switched off (from cell.mods.yaml line 1)',
+    ])
+  })
+
+  test('an unknown variable of the peer is one, with the nearest name', async () => {
+    expect(
+      await warningsOf({SYN_AHA_ZMQ_RATTE: '1', SYN_AHACELL_QQQQQQQQQQQQQQ: '', SYN_CORTEX_AXON: 'x', SYN_AHA: 'x'}),
+    ).toEqual([
+      'SYN_AHA_ZMQ_RATTE is not an option of the registry and has no effect; did you mean SYN_AHA_ZMQ_RATE?',
+      'SYN_AHACELL_QQQQQQQQQQQQQQ is not an option of the registry and has no effect',
+    ])
+  })
+})
+
+describe('what is refused', () => {
+  test('an unknown key, with the nearest known one', async () => {
+    await cellYaml('bind: 127.0.0.1\nzmq:reqport: 1\nqqqqqqqqqqqqqqqqqqqqqq: 1\n__proto__: 1\nconstructor: 1\n')
+    expect(await problemsOf()).toEqual([
+      'zmq:reqport is not an option (from cell.yaml line 2); did you mean zmq:req:port?',
+      'qqqqqqqqqqqqqqqqqqqqqq is not an option (from cell.yaml line 3)',
+      '__proto__ is not an option (from cell.yaml line 4)',
+      'constructor is not an option (from cell.yaml line 5)',
+    ])
+  })
+
+  test('an unknown variable with our own prefix', async () => {
+    expect(await problemsOf({SYN_REGISTRY_ZMQ_RATTE: '1'})).toEqual([
+      'SYN_REGISTRY_ZMQ_RATTE is not an option of the registry; did you mean SYN_REGISTRY_ZMQ_RATE?',
+    ])
+  })
+
+  test('what the peer does not take from its environment either', async () => {
+    expect(await problemsOf({SYN_REGISTRY_CELL_GUID: 'null'})).toHaveLength(1)
+    expect(flagOf('cell:guid')).toBeUndefined()
+  })
+
+  test('text that is no YAML, with its place', async () => {
+    await cellYaml('bind: 127.0.0.1\nzmq:rate: [1\n')
+    expect(await problemsOf({SYN_AHA_ZMQ_HWM: '{a'})).toEqual([
+      expect.stringMatching(/^cell\.yaml line 3, column 1: /),
+      expect.stringMatching(/^SYN_AHA_ZMQ_HWM line 1, column \d+: /),
+    ])
+  })
+
+  test('a variable of more than 4 KiB and a file of more than 64 KiB', async () => {
+    await cellYaml(`# ${'x'.repeat(64 * 1024)}`)
+    expect(await problemsOf({SYN_AHA_BIND: 'x'.repeat(4097)})).toEqual([
+      'cell.yaml line 1, column 1: longer than 65536 bytes',
+      'SYN_AHA_BIND line 1, column 1: longer than 4096 bytes',
+    ])
+  })
+
+  test('a file that is a list, or no UTF-8, or a directory', async () => {
+    await cellYaml('- bind\n')
+    expect(await problemsOf()).toEqual(['cell.yaml line 1: must be a mapping of options to values'])
+    await writeFile(join(dir, 'cell.yaml'), Buffer.from('bind: \xff\n', 'latin1'))
+    expect(await problemsOf()).toEqual(['cell.yaml is not UTF-8 text'])
+    await rm(join(dir, 'cell.yaml'))
+    await mkdir(join(dir, 'cell.yaml'))
+    expect(await problemsOf()).toEqual(['cell.yaml is not a plain file'])
+  })
+
+  test('a pipe, without waiting for its other end', async () => {
+    execFileSync(MAKE_PIPE, [join(dir, 'cell.yaml')])
+    expect(await problemsOf()).toEqual(['cell.yaml is not a plain file'])
+  })
+
+  test('a listener off loopback, until it is allowed', async () => {
+    for (const bind of ['0.0.0.0', '192.0.2.1', '"::"', '"fe80::1"', '"::ffff:192.0.2.1"']) {
+      await cellYaml(`\nbind: ${bind}\n`)
+      expect(await problemsOf()).toEqual([
+        expect.stringMatching(
+          /^bind: .* is not a loopback address.*Set zmq:allow:plain: true .*\(from cell\.yaml line 2\)$/,
+        ),
+      ])
+      expect(await problemsOf({SYN_REGISTRY_ZMQ_ALLOW_PLAIN: 'true'})).toEqual([])
+    }
+    for (const bind of ['127.0.0.1', '127.1.2.3', '"::1"', 'localhost']) {
+      await cellYaml(`bind: ${bind}\n`)
+      expect(await problemsOf()).toEqual([])
+    }
+  })
+
+  test('an address off loopback is fine when nothing listens on it', async () => {
+    await cellYaml('bind: 0.0.0.0\nzmq:req:port: null\nzmq:pub:port: null\nzmq:hb:port: null\n')
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test('the same port twice, blamed on the one that was set', async () => {
+    await cellYaml('zmq:req:port: 5557\n')
+    expect(await problemsOf()).toEqual([
+      'zmq:pub:port and zmq:req:port must be different ports (both are 5557; zmq:req:port is from cell.yaml line 1)',
+    ])
+    await cellYaml('zmq:req:port: 0\nzmq:pub:port: 0\nzmq:hb:port: null\n')
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test('all of it together, with the next commands', async () => {
+    await cellYaml('zmq:rate: 0\nbackend: etcd\nnope: 1\n')
+    const error = await load({SYN_REGISTRY_NOPE: '1'}).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(RegistryError)
+    const {code, message, hints, info} = error as RegistryError
+    expect(code).toBe('REG_CONFIG_INVALID')
+    expect(message.split('\n')).toHaveLength(5)
+    expect(message).toMatch(/^4 things are wrong in the configuration:\n {2}nope is not an option/)
+    expect(hints).toEqual([
+      'registry config explain zmq:rate',
+      'registry config explain backend',
+      'registry config validate',
+    ])
+    expect((info['problems'] as unknown[]).length).toBe(4)
+  })
+})
+
+describe('reloading', () => {
+  test('tells what can be applied from what needs a restart', async () => {
+    const before = (await load()).conf
+    await cellYaml('log:level: debug\nlease:grace: 1m\nbind: 127.0.0.2\nzmq:hwm: 7\nzmq:rate: 50000\n')
+    expect(compareConf(before, (await load()).conf)).toEqual({
+      live: ['lease:grace', 'log:level'],
+      restart: ['bind', 'zmq:hwm'],
+    })
+    expect(compareConf(before, before)).toEqual({live: [], restart: []})
+  })
+})
+
+describe('the table', () => {
+  test('gives each option its own variables and flag', () => {
+    const variables = OPTION_NAMES.flatMap(variablesOf)
+    expect(new Set(variables).size).toBe(variables.length)
+    const flags = serveFlags().map(({name}) => name)
+    expect(new Set(flags).size).toBe(flags.length)
+    expect(variablesOf('zmq:req:port')).toEqual([
+      'SYN_REGISTRY_ZMQ_REQ_PORT',
+      'SYN_AHA_ZMQ_REQ_PORT',
+      'SYN_AHACELL_ZMQ_REQ_PORT',
+    ])
+  })
+
+  test('gives flags that say their default, and hides those without effect', () => {
+    expect(flagOf('zmq:req:port')).toEqual({
+      option: 'zmq:req:port',
+      name: 'zmq-req-port',
+      type: 'text',
+      summary: 'Port of ZeroMQ requests; 0 takes a free one, null switches the listener off.',
+      defaultText: '5556',
+      hidden: false,
+    })
+    expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
+    expect(flagOf('aha:network')).toMatchObject({name: 'aha-network', hidden: true})
+    expect(flagOf('https:headers')).toBeUndefined()
+  })
+
+  test('is in one sentence per option, with an example that is accepted', async () => {
+    for (const name of OPTION_NAMES) {
+      expect(OPTIONS[name].about, name).toMatch(/^[A-Z][^\n]*\.$/)
+      if (rowOf(name).kind !== 'live') continue
+      await cellYaml(
+        `zmq:allow:plain: true\n${name === 'zmq:allow:plain' ? '' : `${name}: ${OPTIONS[name].example}\n`}`,
+      )
+      expect(await problemsOf(), name).toEqual([])
+    }
+  })
+})
+
+describe('laws', () => {
+  test('no bytes in the file do more than make problems', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({maxLength: 300}), async (bytes) => {
+        await writeFile(join(dir, 'cell.yaml'), bytes)
+        const {conf} = await inspectConf({dir, env: {}})
+        expect(Object.keys(conf)).toEqual(LIVE_NAMES)
+      }),
+      {numRuns: 300},
+    )
+  })
+
+  test('no value of an option does more than make a problem', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...OPTION_NAMES),
+        fc.anything({withBigInt: true, withNullPrototype: true}),
+        async (name, value) => {
+          const {problems, conf} = await inspectConf({dir, env: {}, given: {[name]: value}})
+          expect(problems.every(({message}) => message.length < 400)).toBe(true)
+          expect(Object.keys(conf)).toEqual(LIVE_NAMES)
+        },
+      ),
+      {numRuns: 500},
+    )
+  })
+})
