@@ -8,7 +8,7 @@ import {isIpv6} from './open-socket.ts'
  * What stands around the JSON: `envelope` for a request port of today (`REQ`, JSON; answered `RESPONSE` or, by CGSE 0.10 to 0.14, `REP`,
  * and JSON), `plain` for one that knows only REQ sockets (empty frame, JSON both ways), `bare` for a heartbeat port (JSON both ways).
  */
-export type ClientFraming = 'envelope' | 'plain' | 'bare'
+type ClientFraming = 'envelope' | 'plain' | 'bare'
 
 export interface ClientSocketOptions {
   /** `tcp://HOST:PORT` */
