@@ -2,9 +2,10 @@
 import {join} from 'node:path'
 import {RegistryError} from '../base/errors.ts'
 import {nearestName} from '../base/nearest.ts'
-import {readConfigFile} from './files.ts'
 import {flagOf, isOptionName, OPTION_NAMES, type OptionName, PREFIXES, variablesOf} from './options.ts'
-import {plainValue, readYaml, YAML_LIMITS, type YamlNode} from './yaml.ts'
+import {readConfigFile} from './read-file.ts'
+import type {YamlNode} from './yaml.ts'
+import {readSimpleText, scalarValue, YAML_LIMITS} from './yaml-scalars.ts'
 
 /** Where a value comes from. */
 export type Origin =
@@ -78,8 +79,8 @@ export function originText(origin: Origin): string {
 export async function readLayers({dir, env = process.env, flags = {}, given = {}}: ConfSources): Promise<Layers> {
   const layers = new Collector()
   await layers.takeFile(join(dir, 'cell.yaml'))
-  layers.takeVariables(env)
-  layers.takeFlags(flags)
+  await layers.takeVariables(env)
+  await layers.takeFlags(flags)
   layers.takeGiven(given)
   await layers.takeFile(join(dir, 'cell.mods.yaml'))
   return layers
@@ -102,7 +103,8 @@ class Collector implements Layers {
       const text = await readConfigFile(file)
       if (text === undefined) return
       this.files.push(file)
-      this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}))
+      const {plainValue, readYaml} = await import('./yaml.ts')
+      this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}), plainValue)
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       const line = typeof error.info['line'] === 'number' ? error.info['line'] : 1
@@ -110,7 +112,7 @@ class Collector implements Layers {
     }
   }
 
-  takeVariables(env: Readonly<Record<string, string | undefined>>): void {
+  async takeVariables(env: Readonly<Record<string, string | undefined>>): Promise<void> {
     const known = new Set<string>()
     for (const option of OPTION_NAMES) {
       const names = variablesOf(option)
@@ -118,7 +120,7 @@ class Collector implements Layers {
       // The first of them wins: it comes last here.
       for (const variable of names.toReversed()) {
         const text = env[variable]
-        if (text !== undefined) this.#takeText(option, text, {kind: 'variable', variable}, variable)
+        if (text !== undefined) await this.#takeText(option, text, {kind: 'variable', variable}, variable)
       }
     }
     for (const [name, value] of Object.entries(env)) {
@@ -126,13 +128,13 @@ class Collector implements Layers {
     }
   }
 
-  takeFlags(flags: Readonly<Record<string, unknown>>): void {
+  async takeFlags(flags: Readonly<Record<string, unknown>>): Promise<void> {
     for (const option of OPTION_NAMES) {
       const flag = flagOf(option)
       if (flag === undefined || !Object.hasOwn(flags, flag.name)) continue
       const origin: Origin = {kind: 'flag', flag: flag.name}
       const value = flags[flag.name]
-      if (typeof value === 'string') this.#takeText(option, value, origin, `--${flag.name}`)
+      if (typeof value === 'string') await this.#takeText(option, value, origin, `--${flag.name}`)
       else if (value !== undefined) this.settings.push({option, value, origin})
     }
   }
@@ -145,7 +147,7 @@ class Collector implements Layers {
     }
   }
 
-  #takeEntries(file: string, node: YamlNode): void {
+  #takeEntries(file: string, node: YamlNode, toValue: (node: YamlNode) => unknown): void {
     if (node.type === 'null') return
     if (node.type !== 'map') {
       const message = `${file} line ${node.line}: must be a mapping of options to values`
@@ -154,16 +156,15 @@ class Collector implements Layers {
     }
     for (const {key, value, line} of node.entries) {
       const origin: Origin = {kind: 'file', file, line}
-      if (isOptionName(key)) this.settings.push({option: key, value: plainValue(value), origin})
+      if (isOptionName(key)) this.settings.push({option: key, value: toValue(value), origin})
       else this.problems.push(unknownOption(key, origin))
     }
   }
 
   /** Reads a text as YAML, as the peer does with variables. */
-  #takeText(option: OptionName, text: string, origin: Origin, source: string): void {
+  async #takeText(option: OptionName, text: string, origin: Origin, source: string): Promise<void> {
     try {
-      const node = readYaml(text, {source, maxBytes: YAML_LIMITS.variableBytes})
-      this.settings.push({option, value: plainValue(node), origin})
+      this.settings.push({option, value: await readText(text, source), origin})
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       this.problems.push({option, message: error.message, origin})
@@ -200,4 +201,12 @@ function suggestion(name: string, known: readonly string[], skip = 0): string {
     known.map((other) => other.slice(skip)),
   )
   return nearest === undefined ? '' : `; did you mean ${name.slice(0, skip)}${nearest}?`
+}
+
+/** Reads the text of a variable or flag. The parser costs as much as the rest of the start and is loaded only where it is needed. */
+async function readText(text: string, source: string): Promise<unknown> {
+  const simple = readSimpleText(text)
+  if (simple !== undefined) return scalarValue(simple)
+  const {plainValue, readYaml} = await import('./yaml.ts')
+  return plainValue(readYaml(text, {source, maxBytes: YAML_LIMITS.variableBytes}))
 }

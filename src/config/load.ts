@@ -1,4 +1,5 @@
 /** Decides the configuration: the strongest setting of each option, checked, with the rules that hold between options. */
+import assert from 'node:assert/strict'
 import {isIPv4} from 'node:net'
 import {RegistryError} from '../base/errors.ts'
 import {
@@ -22,7 +23,7 @@ import {
   rowOf,
 } from './options.ts'
 import {checkValue} from './schema.ts'
-import {plainValue, readYaml, YAML_LIMITS} from './yaml.ts'
+import {readSimpleText, scalarValue} from './yaml-scalars.ts'
 
 /** A configuration in force. */
 export interface LoadedConf {
@@ -136,9 +137,10 @@ function defaults(): Record<string, unknown> {
 
 /** Reads the default the way an operator's value is read, so that it cannot be one that nobody else may set. */
 function defaultOf(name: LiveName): unknown {
-  const text = OPTIONS[name].default
-  const checked = checkValue(name, plainValue(readYaml(text, {source: name, maxBytes: YAML_LIMITS.variableBytes})))
-  if (!checked.ok) throw new TypeError(`the default of ${name} is refused by its own row`)
+  const simple = readSimpleText(OPTIONS[name].default)
+  assert(simple !== undefined, `the default of ${name} must be one word`)
+  const checked = checkValue(name, scalarValue(simple))
+  assert(checked.ok, `the default of ${name} is refused by its own row`)
   return checked.value
 }
 

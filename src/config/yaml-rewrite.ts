@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import {type Document, isMap, isScalar, type Pair, type ParsedNode, parseDocument, type YAMLMap} from 'yaml'
 import {RegistryError} from '../base/errors.ts'
-import {plainValue, readYaml, YAML_LIMITS} from './yaml.ts'
-import {readPlainScalar} from './yaml-scalars.ts'
+import {plainValue, readYaml} from './yaml.ts'
+import {readPlainScalar, YAML_LIMITS} from './yaml-scalars.ts'
 
 /** What can be written. */
 export type YamlValue =

@@ -13,6 +13,13 @@ export type YamlScalar =
   | {readonly type: 'date' | 'datetime'; readonly value: string}
   | {readonly type: 'str'; readonly value: string}
 
+/** How much of configuration text is read. */
+export const YAML_LIMITS = {
+  fileBytes: 64 * 1024,
+  variableBytes: 4 * 1024,
+  levels: 32,
+} as const
+
 /** A scalar that PyYAML recognizes by its form and then cannot read, such as the 31st of February. */
 export class YamlScalarError extends Error {}
 
@@ -41,6 +48,26 @@ export function readPlainScalar(text: string): YamlScalar {
   if (text === '=') throw new YamlScalarError('a single = is no value; put it in quotes')
   if (text === '<<') throw new YamlScalarError('merge keys are not allowed; put the text << in quotes')
   return {type: 'str', value: text}
+}
+
+const SIMPLE = /^-?[A-Za-z0-9_.+][\w.+-]{0,99}(?::[\w.+-]{1,99}){0,9}$/
+
+/**
+ * Reads a text that is one plain word, as nearly all variables, flags and defaults are; undefined for anything else. What this reads, the
+ * parser reads alike; it spares loading the parser at every start.
+ */
+export function readSimpleText(text: string): YamlScalar | undefined {
+  if (text !== '' && (!SIMPLE.test(text) || text.startsWith('...'))) return undefined
+  try {
+    return readPlainScalar(text)
+  } catch {
+    return undefined // The parser refuses it, and says where.
+  }
+}
+
+/** Gives the plain value of a scalar: dates as their text in an object, whole numbers beyond 2^53 as bigint. */
+export function scalarValue(scalar: YamlScalar): unknown {
+  return scalar.type === 'date' || scalar.type === 'datetime' ? {[scalar.type]: scalar.value} : scalar.value
 }
 
 /** Reads a scalar whose type is said by a tag (`int`, `float`, `bool`, `null` or `str`). */

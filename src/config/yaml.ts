@@ -17,7 +17,14 @@ import {
   type YAMLMap,
 } from 'yaml'
 import {RegistryError} from '../base/errors.ts'
-import {readPlainScalar, readTaggedScalar, type YamlScalar, YamlScalarError} from './yaml-scalars.ts'
+import {
+  readPlainScalar,
+  readTaggedScalar,
+  scalarValue,
+  YAML_LIMITS,
+  type YamlScalar,
+  YamlScalarError,
+} from './yaml-scalars.ts'
 
 /** Where something stands; both count from 1. */
 interface YamlPlace {
@@ -38,12 +45,6 @@ interface YamlEntry extends YamlPlace {
   readonly key: string
   readonly value: YamlNode
 }
-
-export const YAML_LIMITS = {
-  fileBytes: 64 * 1024,
-  variableBytes: 4 * 1024,
-  levels: 32,
-} as const
 
 interface ReadOptions {
   /** Named in messages: a path, or a variable. */
@@ -76,23 +77,11 @@ export function readYaml(text: string, {source, maxBytes}: ReadOptions): YamlNod
   return new Reader(source, counter).read(document.contents, 0)
 }
 
-/** Gives the plain value of a node: dates as their text in an object, whole numbers beyond 2^53 as bigint. */
+/** Gives the plain value of a node, as `scalarValue` does of scalars. */
 export function plainValue(node: YamlNode): unknown {
-  switch (node.type) {
-    case 'seq':
-      return node.items.map(plainValue)
-    case 'map':
-      return Object.fromEntries(node.entries.map(({key, value}) => [key, plainValue(value)]))
-    case 'date':
-    case 'datetime':
-      return {[node.type]: node.value}
-    case 'null':
-    case 'bool':
-    case 'int':
-    case 'float':
-    case 'str':
-      return node.value
-  }
+  if (node.type === 'seq') return node.items.map(plainValue)
+  if (node.type === 'map') return Object.fromEntries(node.entries.map(({key, value}) => [key, plainValue(value)]))
+  return scalarValue(node)
 }
 
 const TAG_PREFIX = 'tag:yaml.org,2002:'

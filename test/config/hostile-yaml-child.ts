@@ -3,7 +3,8 @@
  * that is driven too deep can end its process, and then the last line is missing.
  */
 import {RegistryError} from '../../src/base/errors.ts'
-import {readYaml, YAML_LIMITS, type YamlNode} from '../../src/config/yaml.ts'
+import {readYaml, type YamlNode} from '../../src/config/yaml.ts'
+import {YAML_LIMITS} from '../../src/config/yaml-scalars.ts'
 
 const SIZE = YAML_LIMITS.fileBytes
 

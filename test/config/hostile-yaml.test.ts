@@ -3,7 +3,8 @@ import {fileURLToPath} from 'node:url'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {plainValue, readYaml, YAML_LIMITS} from '../../src/config/yaml.ts'
+import {plainValue, readYaml} from '../../src/config/yaml.ts'
+import {YAML_LIMITS} from '../../src/config/yaml-scalars.ts'
 
 const read = (text: string, maxBytes: number = YAML_LIMITS.fileBytes) =>
   plainValue(readYaml(text, {source: 'cell.yaml', maxBytes}))

@@ -1,7 +1,9 @@
 import {readFileSync} from 'node:fs'
+import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {readYaml, YAML_LIMITS, type YamlNode} from '../../src/config/yaml.ts'
+import {readYaml, type YamlNode} from '../../src/config/yaml.ts'
+import {readSimpleText, YAML_LIMITS} from '../../src/config/yaml-scalars.ts'
 
 type Shape = readonly [type: string, value: unknown]
 type Vector = {readonly yaml: string; readonly node: Shape} | {readonly yaml: string; readonly error: true}
@@ -81,5 +83,29 @@ describe('YAML is read as PyYAML reads it', () => {
   test('every deviation stands in the vectors', () => {
     const texts = VECTORS.map(({yaml}) => yaml)
     expect(texts).toEqual(expect.arrayContaining([...REASONS.keys(), ...READ]))
+  })
+})
+
+describe('the short way for one word', () => {
+  const viaParser = (text: string) => {
+    const {line, column, ...scalar} = readYaml(text, {source: 'word', maxBytes: YAML_LIMITS.fileBytes})
+    return scalar
+  }
+
+  test('reads every vector as the parser does, or leaves it to the parser', () => {
+    const words = VECTORS.map(({yaml}) => yaml).filter((yaml) => readSimpleText(yaml) !== undefined)
+    expect(words.length).toBeGreaterThan(200)
+    for (const word of words) expect(readSimpleText(word), word).toStrictEqual(viaParser(word))
+  })
+
+  test('reads any text as the parser does, or leaves it to the parser', () => {
+    const word = fc.string({unit: fc.constantFrom(...'019aexEyb_.+-: \n#'.split('')), maxLength: 8})
+    fc.assert(
+      fc.property(word, (text) => {
+        const simple = readSimpleText(text)
+        if (simple !== undefined) expect(simple).toStrictEqual(viaParser(text))
+      }),
+      {numRuns: 5000},
+    )
   })
 })

@@ -3,9 +3,10 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import fc from 'fast-check'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
-import {updateConfigFile} from '../../src/config/files.ts'
-import {plainValue, readYaml, YAML_LIMITS} from '../../src/config/yaml.ts'
+import {updateConfigFile} from '../../src/config/update-file.ts'
+import {plainValue, readYaml} from '../../src/config/yaml.ts'
 import {encodeYaml, removeYamlKey, setYamlKey, type YamlValue} from '../../src/config/yaml-rewrite.ts'
+import {YAML_LIMITS} from '../../src/config/yaml-scalars.ts'
 
 const read = (text: string) => plainValue(readYaml(text, {source: 'test', maxBytes: YAML_LIMITS.fileBytes}))
 const set = (text: string, key: string, value: YamlValue) => setYamlKey(text, key, value, 'cell.yaml')

@@ -1,9 +1,7 @@
 import {constants} from 'node:fs'
-import {open, stat} from 'node:fs/promises'
+import {open} from 'node:fs/promises'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {PRIVATE_FILE_MODE, writeFileAtomic} from '../base/files.ts'
-import {YAML_LIMITS} from './yaml.ts'
-import {removeYamlKey, setYamlKey, type YamlValue} from './yaml-rewrite.ts'
+import {YAML_LIMITS} from './yaml-scalars.ts'
 
 /**
  * Reads a configuration file as text; undefined when it is not there. Opens nothing but plain files, and reads no more than one byte beyond
@@ -23,26 +21,6 @@ export async function readConfigFile(file: string): Promise<string | undefined> 
     if (error instanceof RegistryError) throw error
     throw unreadable(file, isEncodingError(error) ? 'is not UTF-8 text' : `cannot be read: ${messageOf(error)}`, error)
   }
-}
-
-/**
- * Sets keys of a configuration file, or removes them (undefined); comments and order stay. The file is replaced as a whole and keeps its
- * mode; a new one belongs to the owner alone. Two writers at the same time: the last one wins.
- *
- * @throws RegistryError `REG_CONFIG_INVALID` when the file is not one that can be changed key by key; it is then as it was.
- */
-export async function updateConfigFile(
-  file: string,
-  changes: Readonly<Record<string, YamlValue | undefined>>,
-): Promise<void> {
-  const before = await readConfigFile(file)
-  let text = before ?? ''
-  for (const [key, value] of Object.entries(changes)) {
-    text = value === undefined ? removeYamlKey(text, key, file) : setYamlKey(text, key, value, file)
-  }
-  if (text === (before ?? '')) return
-  const mode = before === undefined ? PRIVATE_FILE_MODE : (await stat(file)).mode & 0o777
-  await writeFileAtomic(file, text, mode)
 }
 
 function isEncodingError(error: unknown): boolean {
