@@ -15,7 +15,7 @@ export function parseDuration(text: string): number | undefined {
 /** Writes milliseconds with at most two units, the way people say them: `850ms`, `2.5s`, `1m 30s`, `3d 4h`. */
 export function formatDuration(ms: number): string {
   if (ms < 0) return `-${formatDuration(-ms)}`
-  if (ms < 1000) return `${Math.round(ms)}ms`
+  if (Math.round(ms) < 1000) return `${Math.round(ms)}ms`
   if (ms < 9950) return `${Number((ms / 1000).toFixed(1))}s`
   const rest = Math.round(ms / 1000)
   const parts = [

@@ -30,7 +30,14 @@ complete -o bashdefault -o default -F _registry_complete registry
 }
 compdef _registry registry
 `,
-  fish: `complete -c registry -a '(registry complete fish -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+  fish: `function __registry_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  set -l program $words[1]
+  set -e words[1]
+  $program complete fish -- $words "$current" 2>/dev/null
+end
+complete -c registry -a '(__registry_complete)'
 `,
 }
 
