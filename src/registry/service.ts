@@ -1,5 +1,13 @@
 import {parseJson} from '../base/json-parse.ts'
-import {appendMember, encodeString, type Member, members, memberText, withoutMembers} from '../base/json-text.ts'
+import {
+  appendMember,
+  copyText,
+  encodeString,
+  type Member,
+  members,
+  memberText,
+  withoutMembers,
+} from '../base/json-text.ts'
 
 /** What a service says of itself, checked. */
 export interface Service {
@@ -102,7 +110,9 @@ function compose(fields: Fields, infoText: string): Service {
   const text =
     `{"id":${encodeString(fields.id)},"name":${encodeString(fields.name)},"host":${encodeString(fields.host)},"port":${fields.port}` +
     `${typeText},"metadata":${metadata},"ttl":${fields.ttlS},"tags":${tagsText(tags)}${extra}}`
-  return {...fields, type, labels: labelsOf(tags, type), text}
+  // Only what is kept: thousands of these wait for the disk at a time, and what they hold outlives two collections.
+  const {id, name, host, port, ttlS} = fields
+  return {id, name, host, port, ttlS, type, labels: labelsOf(tags, type), text: copyText(text)}
 }
 
 const TYPE_ONLY: ReadonlySet<string> = new Set(['type'])
