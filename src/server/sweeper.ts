@@ -39,6 +39,8 @@ export class Sweeper {
   /** Critical instances in the order in which they became so, which is the order of their removal. */
   #critical: {readonly instance: Instance; readonly sinceMs: number}[] = []
   #head = 0
+  /** The instances among them, so that the full pass adds none twice. */
+  readonly #queued = new Set<Instance>()
   #expiring = 0
   #timer: NodeJS.Timeout | undefined
   #nextPassMs: number
@@ -88,16 +90,24 @@ export class Sweeper {
     // The grace counts from the moment the lease ended, not from when it was noticed.
     instance.criticalSinceMs = Math.min(nowMs, leaseEndS(instance.renewedMs, instance.ttlS) * 1000)
     this.#ports.catalog.setHealth(instance, 'critical')
+    this.#enqueue(instance)
+  }
+
+  #enqueue(instance: Instance): void {
+    this.#queued.add(instance)
     this.#critical.push({instance, sinceMs: instance.criticalSinceMs})
   }
 
   #removeOverdue(nowMs: number): void {
     const {registrar} = this.#ports
-    while (this.#expiring < EXPIRING_MAX && registrar.trouble === undefined) {
+    while (!this.#isStopped && this.#expiring < EXPIRING_MAX && registrar.trouble === undefined) {
       const first = this.#critical[this.#head]
       if (first === undefined || first.sinceMs + this.#graceMs > nowMs) break
       this.#head += 1
-      if (isStill(first)) this.#remove(first.instance)
+      // It came back meanwhile, and stands further behind if it is critical again.
+      if (first.sinceMs !== first.instance.criticalSinceMs) continue
+      this.#queued.delete(first.instance)
+      if (isStill(first.instance)) this.#remove(first.instance)
     }
     if (this.#head > 4096 || this.#head === this.#critical.length) {
       this.#critical = this.#critical.slice(this.#head)
@@ -123,16 +133,16 @@ export class Sweeper {
       if (done === true) return
       const isOver = leaseEndS(instance.renewedMs, instance.ttlS) * 1000 + this.#cleanupMs <= nowMs
       if (instance.health === 'passing' && isOver) this.#markCritical(instance, nowMs)
-      else if (isForgotten(instance, nowMs - this.#graceMs - this.#cleanupMs)) {
-        this.#critical.push({instance, sinceMs: instance.criticalSinceMs})
+      else if (isForgotten(instance, nowMs - this.#graceMs - this.#cleanupMs) && !this.#queued.has(instance)) {
+        this.#enqueue(instance)
       }
     }
     if (!this.#isStopped) setImmediate(() => this.#pass(instances))
   }
 }
 
-function isStill({instance, sinceMs}: {readonly instance: Instance; readonly sinceMs: number}): boolean {
-  return !instance.isGone && instance.health === 'critical' && instance.criticalSinceMs === sinceMs
+function isStill(instance: Instance): boolean {
+  return !instance.isGone && instance.health === 'critical'
 }
 
 function isForgotten(instance: Instance, beforeMs: number): boolean {

@@ -13,11 +13,13 @@ import type {Envelope} from '../../src/wire/zeromq/messages.ts'
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
   nowMs: number
+  /** How far somebody has set the wall clock away from where it was. */
+  wallStepMs = 0
   constructor(nowMs = 1_800_000_000_000) {
     this.nowMs = nowMs
   }
   wallMs(): number {
-    return this.nowMs
+    return this.nowMs + this.wallStepMs
   }
   monotonicMs(): number {
     return this.nowMs
@@ -50,6 +52,8 @@ export interface ApiOptions {
   readonly clock?: FakeClock
   readonly terminate?: () => boolean
   readonly replyWithinMs?: number
+  /** Longest step of the lease clock. */
+  readonly maxGapMs?: number
 }
 
 /** The server's inside without sockets and timers: messages in, answers and events out. */
@@ -60,6 +64,7 @@ export class TestApi {
   readonly troubles: (Trouble | undefined)[] = []
   readonly registrar: Registrar
   readonly lines: ReplyLines
+  readonly leaseClock: LeaseClock
   readonly wheel: LeaseWheel
   readonly api: ZeromqApi
 
@@ -72,14 +77,14 @@ export class TestApi {
 
   private constructor(options: ApiOptions & {readonly store: NonNullable<ApiOptions['store']>}) {
     this.clock = options.clock ?? new FakeClock()
-    const leaseClock = new LeaseClock(this.clock, 1e12)
-    this.wheel = new LeaseWheel(leaseClock.nowMs())
+    this.leaseClock = new LeaseClock(this.clock, options.maxGapMs ?? 1e12)
+    this.wheel = new LeaseWheel(this.leaseClock.nowMs())
     this.registrar = new Registrar(
       {
         store: options.store,
         catalog: this.catalog,
         wheel: this.wheel,
-        leaseClock,
+        leaseClock: this.leaseClock,
         clock: this.clock,
         publish: (topic, body) => this.events.push({topic, body}),
         onTrouble: (trouble) => this.troubles.push(trouble),
