@@ -6,6 +6,9 @@ export interface Clock {
   monotonicMs(): number
 }
 
+/** The longest time that a timer of Node can be set to; a longer one would ring at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),

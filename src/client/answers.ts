@@ -178,11 +178,14 @@ function refusalOf(value: Readonly<Record<string, unknown>>, question: Question)
   const {success: _, error, message, ...rest} = value
   const said = textOf(error) ?? 'no reason given'
   const code = REFUSALS.find(([text]) => text.test(said))?.[1] ?? 'REG_BAD_REQUEST'
-  const {action, about} = question
+  const {action} = question
   const reason = textOf(message) ?? said
-  const what = about === undefined ? action : `${action} ${about}`
-  const text = code === 'REG_NOT_FOUND' && about !== undefined ? `${about}: ${reason}` : `cannot ${what}: ${reason}`
-  return new RegistryError(code, text, {info: {action, error: said, ...rest}})
+  return new RegistryError(code, refusalText(code, question, reason), {info: {action, error: said, ...rest}})
+}
+
+function refusalText(code: ErrorCode, {action, about}: Question, reason: string): string {
+  if (code !== 'REG_NOT_FOUND') return `cannot ${about === undefined ? action : `${action} ${about}`}: ${reason}`
+  return about === undefined ? reason : `${about} is not registered`
 }
 
 function parseObject(text: string, question: Question): Readonly<Record<string, unknown>> {

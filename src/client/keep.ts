@@ -1,3 +1,4 @@
+import {LONGEST_TIMER_MS} from '../base/clock.ts'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import {newServiceId} from '../base/ids.ts'
 import {type CallOptions, DEFAULT_TTL_S, type RegisterOptions, type ServiceInfo} from './service-info.ts'
@@ -53,7 +54,7 @@ export class Kept implements AsyncDisposable {
   readonly #first = Promise.withResolvers<void>()
   readonly #ended: Promise<void>
   #state: KeepState = {kind: 'registering'}
-  /** Whether a registration was ever sent: then there may be something to take back. */
+  /** Whether a registration may have reached the registry: then there may be something to take back. */
   #isSent = false
   #isRegistered = false
   #stopped: Promise<RegistryError | undefined> | undefined
@@ -159,8 +160,14 @@ export class Kept implements AsyncDisposable {
 
   async #register(options: CallOptions): Promise<void> {
     const host = (await this.#options.host?.()) ?? this.#info.host
-    this.#isSent = true
-    await this.#registry.register({...this.#info, host}, {...options, ttlS: this.#ttlS})
+    try {
+      await this.#registry.register({...this.#info, host}, {...options, ttlS: this.#ttlS})
+      this.#isSent = true
+    } catch (error) {
+      // Whatever else went wrong, the registry may have got it.
+      this.#isSent ||= asRegistryError(error).code !== 'REG_UNREACHABLE'
+      throw error
+    }
   }
 
   #failed(error: RegistryError, periodMs: number): number | undefined {
@@ -204,7 +211,7 @@ export class Kept implements AsyncDisposable {
 
 /** Three times within a lease, as the Python clients do, not more often than each second; twice for leases too short for that. */
 function renewalPeriodMs(ttlS: number): number {
-  return 1000 * Math.min(Math.max(1, ttlS / 3), Math.max(0.1, ttlS / 2))
+  return Math.min(1000 * Math.min(Math.max(1, ttlS / 3), Math.max(0.1, ttlS / 2)), LONGEST_TIMER_MS)
 }
 
 function cancelled(cause?: unknown): RegistryError {

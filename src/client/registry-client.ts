@@ -1,3 +1,4 @@
+import {LONGEST_TIMER_MS} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {
   type Answer,
@@ -116,14 +117,15 @@ export class RegistryClient implements AsyncDisposable {
    */
   async discover(type: string, options: CallOptions & {readonly tag?: string | undefined} = {}): Promise<ServiceEntry> {
     const {tag} = options
-    const about = `service of type ${type}${tag === undefined ? '' : ` with tag ${tag}`}`
-    const entry = readService(await this.#ask({action: 'discover', service_type: type, tag}, options, about))
+    const entry = readService(await this.#ask({action: 'discover', service_type: type, tag}, options))
     if (tag === undefined || entry.tags.includes(tag)) return entry
     // A server that does not know tags chose one without it: choose here.
     const fitting = await this.list({type, tag, health: 'passing'}, options)
     const chosen = fitting[Math.floor(Math.random() * fitting.length)]
-    if (chosen === undefined) throw new RegistryError('REG_NOT_FOUND', `no healthy ${about}`, {info: {type, tag}})
-    return chosen
+    if (chosen !== undefined) return chosen
+    throw new RegistryError('REG_NOT_FOUND', `No healthy service of type ${type} with tag ${tag} found`, {
+      info: {type, tag},
+    })
   }
 
   async health(options: CallOptions = {}): Promise<RegistryHealth> {
@@ -163,7 +165,8 @@ export class RegistryClient implements AsyncDisposable {
     options: CallOptions,
     about?: string,
   ): Promise<Answer> {
-    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const wantedMs = options.timeoutMs ?? this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const timeoutMs = Math.min(wantedMs, LONGEST_TIMER_MS)
     const connectMs = Math.min(this.#options.connectMs ?? DEFAULT_CONNECT_MS, timeoutMs)
     const signal = eitherSignal(options.signal, this.#options.signal)
     const bytes = await this.#channel.request(JSON.stringify(request), {timeoutMs, connectMs, signal})

@@ -1,4 +1,4 @@
-import {systemClock} from '../base/clock.ts'
+import {LONGEST_TIMER_MS, systemClock} from '../base/clock.ts'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
 import {memberText} from '../base/json-text.ts'
@@ -77,7 +77,7 @@ export class ServiceWatch implements AsyncIterable<WatchEvent>, AsyncDisposable 
     this.#registry = registry
     this.#filter = filter
     this.#signal = options.signal
-    this.#refreshMs = options.refreshMs ?? REFRESH_MS
+    this.#refreshMs = Math.min(options.refreshMs ?? REFRESH_MS, LONGEST_TIMER_MS)
   }
 
   /** The services as far as they are known, in no particular order. */

@@ -40,3 +40,8 @@ export function launcherName(variables: Variables = process.env): string {
   const isOnPath = (variables['PATH'] ?? '').split(':').includes(dirname(typed))
   return isOnPath ? basename(typed) : typed
 }
+
+/** Gives the environment for a program that we start: ours, and more. */
+export function variablesWith(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  return {...process.env, ...more}
+}
