@@ -22,8 +22,13 @@ export interface Slot {
 /** Gives up on what the disk has not confirmed in time, so that no answer is taken for that of a later request. */
 export const NOT_CONFIRMED = '{"success":false,"error":"not confirmed, ask again"}'
 
-/** Answers that one connection may have outstanding; beyond it requests are refused, and at twice the number dropped. */
+/**
+ * Requests that one connection may have outstanding. What comes beyond it is refused in its place: a place in the line is small, and none
+ * waits longer than `zmq:reply:within`, while an answer left out would make all later ones belong to the wrong requests.
+ */
 const LINE_MAX = 1024
+/** Refuses what is beyond the limit. */
+export const TOO_MANY = '{"success":false,"error":"too many requests outstanding, ask again"}'
 
 export type LineConnection = Connection<ReplyLine>
 
@@ -53,7 +58,7 @@ export class ReplyLines {
   add(from: LineConnection, framing: Framing, answer: Frame | (() => Frame)): void {
     const line = from.state
     if (line === undefined || line.length === 0) send(from, framing, typeof answer === 'function' ? answer() : answer)
-    else if (line.length < 2 * LINE_MAX) line.push({from, framing, answer, dueMs: 0})
+    else line.push({from, framing, answer: line.length < LINE_MAX ? answer : TOO_MANY, dueMs: 0})
   }
 
   /** Reserves the place of a change that is under way. */

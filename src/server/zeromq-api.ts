@@ -16,7 +16,7 @@ import {
 } from '../wire/zeromq/messages.ts'
 import {ListCache, listText} from './list-cache.ts'
 import type {Refusal, Registrar} from './registrar.ts'
-import type {LineConnection, ReplyLines} from './reply-line.ts'
+import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
 
 export interface ZeromqApiPorts {
   readonly catalog: Catalog
@@ -116,7 +116,7 @@ export class ZeromqApi {
         failure(isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`),
       )
     } else if (lines.isFull(from)) {
-      lines.add(from, framing, failure('too many requests outstanding, ask again'))
+      lines.add(from, framing, TOO_MANY)
     } else {
       write(from, framing, request)
     }

@@ -204,17 +204,27 @@ describe('an answer', () => {
     api.close()
   })
 
-  test('is refused when too many of a connection are outstanding, in its order', async () => {
-    const store = new HeldStore()
-    const api = await TestApi.start({store})
-    const peer = new TestPeer()
-    for (let count = 0; count < 1025; count += 1) send(api, peer, register(`s${count}`))
-    await settle()
-    while (store.isWriting) await store.finish(true)
-    expect(peer.received).toHaveLength(1025)
-    expect(answers(peer).at(-1)).toEqual({success: false, error: 'too many requests outstanding, ask again'})
-    api.close()
-  })
+  test.each([1, 7])(
+    'is refused when too many of a connection are outstanding, each in its place (%i x 1025)',
+    async (times) => {
+      const store = new HeldStore()
+      const api = await TestApi.start({store})
+      const peer = new TestPeer()
+      for (let count = 0; count < 1025 * times; count += 1) {
+        send(api, peer, count % 2 === 0 ? register(`s${count}`) : request('get', `s${count - 1}`))
+      }
+      await settle()
+      while (store.isWriting) await store.finish(true)
+      expect(peer.received).toHaveLength(1025 * times)
+      const [taken, refused] = [answers(peer).slice(0, 1024), answers(peer).slice(1024)]
+      expect(taken.map((answer) => answer.service_id ?? answer.service.id)).toEqual(
+        taken.map((_, count) => `s${count - (count % 2)}`),
+      )
+      expect(refused).toEqual(refused.map(() => ({success: false, error: 'too many requests outstanding, ask again'})))
+      expect(await api.ask({action: 'get', service_id: 's1022'}, peer)).toMatchObject({success: true})
+      api.close()
+    },
+  )
 })
 
 describe('a unique type', () => {
