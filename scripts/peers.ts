@@ -5,7 +5,7 @@ import {access, mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 
-/** The current release, the first one with an envelope and a heartbeat port, and the last but two with plain REQ sockets. */
+/** The current release, the first one with an envelope and a heartbeat port, and one with plain REQ sockets (0.7 to 0.9). */
 export const PEER_VERSIONS = ['0.25.11', '0.10.0', '0.7.3'] as const
 export type PeerVersion = (typeof PEER_VERSIONS)[number]
 
