@@ -13,6 +13,8 @@ export class Catalog {
   readonly #byLabel = new Map<string, Group>()
   /** Most names belong to one instance: a set only where they do not. */
   readonly #byName = new Map<string, Instance | Set<Instance>>()
+  /** The groups of each combination of labels that is in use: most instances share theirs with many. */
+  readonly #shared = new Map<string, {readonly groups: readonly Group[]; instances: number}>()
   #version = 0
   #critical = 0
 
@@ -58,13 +60,13 @@ export class Catalog {
   /** Takes an instance in; one with the same id gives its place to it. */
   put(instance: Instance, labels: readonly string[]): void {
     const old = this.#byId.get(instance.id)
-    if (old !== undefined) this.#leave(old)
+    if (old !== undefined) this.#markGone(old)
     this.#byId.set(instance.id, instance)
-    // Arrays of the exact size: a pushed one has room for sixteen more, which counts with a hundred thousand instances.
-    instance.groups = labels.map((label) => this.#groupOf(label))
-    instance.slots = labels.map(() => -1)
-    for (const group of instance.groups) group.add(instance)
     this.#addName(instance)
+    const groups = this.#groupsOf(labels)
+    instance.groups = groups
+    for (const group of groups) group.add(instance, old?.groups.includes(group) === true ? old : undefined)
+    if (old !== undefined) this.#leaveGroups(old, groups)
     this.#version += 1
   }
 
@@ -72,7 +74,8 @@ export class Catalog {
   remove(instance: Instance): void {
     if (this.#byId.get(instance.id) !== instance) return
     this.#byId.delete(instance.id)
-    this.#leave(instance)
+    this.#markGone(instance)
+    this.#leaveGroups(instance, [])
     this.#version += 1
   }
 
@@ -99,20 +102,31 @@ export class Catalog {
     this.#touch(instance)
   }
 
-  /** Picks a passing instance with the label, and with the tag if one is given. `random` is a number from 0 to below 1. */
-  pick(label: string, tag: string | undefined, random: number): Instance | undefined {
+  /** Picks a passing instance with the label, and with the tag if one is given. `random` gives numbers from 0 to below 1. */
+  pick(label: string, tag: string | undefined, random: () => number): Instance | undefined {
     const group = this.#byLabel.get(label)
     if (tag === undefined) return group?.pick(this.strategy, random)
     const tagged = this.#byLabel.get(tag)
     if (group === undefined || tagged === undefined) return undefined
     const [few, other] = group.size < tagged.size ? [group, tagged] : [tagged, group]
-    const both = few.passing.filter((instance) => other.has(instance))
-    return both[Math.floor(random * both.length)]
+    const both = few.passing().filter((instance) => other.has(instance))
+    return both[Math.floor(random() * both.length)]
   }
 
   #touch(instance: Instance): void {
     this.#version += 1
     for (const group of instance.groups) group.version += 1
+  }
+
+  #groupsOf(labels: readonly string[]): readonly Group[] {
+    const key = labels.join(SEPARATOR)
+    let shared = this.#shared.get(key)
+    if (shared === undefined) {
+      shared = {groups: labels.map((label) => this.#groupOf(label)), instances: 0}
+      this.#shared.set(key, shared)
+    }
+    shared.instances += 1
+    return shared.groups
   }
 
   #groupOf(label: string): Group {
@@ -137,13 +151,26 @@ export class Catalog {
     if (found === instance || (found instanceof Set && found.size === 0)) this.#byName.delete(instance.name)
   }
 
-  #leave(instance: Instance): void {
+  #markGone(instance: Instance): void {
     instance.isGone = true
     if (instance.health === 'critical') this.#critical -= 1
     this.#removeName(instance)
+  }
+
+  /** Takes an instance out of its groups, but for those in which another has its place already. */
+  #leaveGroups(instance: Instance, kept: readonly Group[]): void {
     for (const group of instance.groups) {
+      if (kept.some((one) => one === group)) continue
       group.remove(instance)
       if (group.size === 0) this.#byLabel.delete(group.key)
     }
+    const key = instance.groups.map((group) => group.key).join(SEPARATOR)
+    const shared = this.#shared.get(key)
+    if (shared === undefined) return
+    shared.instances -= 1
+    if (shared.instances === 0) this.#shared.delete(key)
   }
 }
+
+/** Stands between labels, which have no control characters. */
+const SEPARATOR = '\n'

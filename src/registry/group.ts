@@ -1,18 +1,25 @@
-import type {Instance} from './instance.ts'
+import type {Instance, Membership} from './instance.ts'
 
 /** How `discover` picks one of the passing instances. */
 export type Strategy = 'random' | 'round-robin' | 'least-recent'
 
-/** The instances that share a label or a name. Changed only by `Catalog`. */
-export class Group {
+/** Guesses at a passing member before they are counted through. */
+const MAX_GUESSES = 32
+
+/**
+ * The instances that share a label. Changed only by `Catalog`.
+ *
+ * One array is all it keeps, because every byte here counts twice for each of a hundred thousand instances: those that left stay in it,
+ * marked, until they are half of it, and a passing one is found by guessing, which takes two guesses at most where most are passing.
+ */
+export class Group implements Membership {
   readonly key: string
-  /** Rises with every change of a member; what was made of the members is valid for one version. */
   version = 0
-  readonly #members = new Set<Instance>()
-  readonly #passing: Instance[] = []
-  #lastSeq = 0
+  #members: Instance[] = []
+  #gone = 0
+  #passing = 0
   #isOrdered = true
-  #cursor = 0
+  #cursor = -1
   /** The passing members, the longest unused first; kept from the first time that `least-recent` asks. */
   #unused: Set<Instance> | undefined
 
@@ -21,83 +28,123 @@ export class Group {
   }
 
   get size(): number {
-    return this.#members.size
+    return this.#members.length - this.#gone
   }
 
-  /** Gives the members in order of first registration. */
-  members(): Iterable<Instance> {
-    if (this.#isOrdered) return this.#members
-    const ordered = [...this.#members].sort((a, b) => a.seq - b.seq)
-    this.#members.clear()
-    for (const instance of ordered) this.#members.add(instance)
+  /** Gives the members in order of first registration; valid until the next change. */
+  members(): readonly Instance[] {
+    if (this.#gone > 0) this.#compact()
+    if (!this.#isOrdered) this.#members.sort((a, b) => a.seq - b.seq)
     this.#isOrdered = true
-    this.#lastSeq = ordered.at(-1)?.seq ?? 0
     return this.#members
   }
 
-  get passing(): readonly Instance[] {
-    return this.#passing
+  /** Gives the passing members, in order of first registration. */
+  passing(): readonly Instance[] {
+    return this.members().filter((instance) => instance.health === 'passing')
   }
 
   has(instance: Instance): boolean {
-    return this.#members.has(instance)
+    return !instance.isGone && instance.groups.includes(this)
   }
 
-  /** Takes an instance in whose `groups` name this one already. */
-  add(instance: Instance): void {
+  /** Takes an instance in, at the place of the one with the same `seq` that it replaces. */
+  add(instance: Instance, replaced: Instance | undefined): void {
     this.version += 1
-    if (instance.seq < this.#lastSeq) this.#isOrdered = false
-    else this.#lastSeq = instance.seq
-    this.#members.add(instance)
+    const place = replaced === undefined ? -1 : this.#placeOf(replaced)
+    if (place === -1) {
+      const last = this.#members.at(-1)
+      if (last !== undefined && last.seq > instance.seq) this.#isOrdered = false
+      this.#members.push(instance)
+    } else {
+      this.#members[place] = instance
+    }
+    if (replaced?.health === 'passing') this.leave(replaced)
     if (instance.health === 'passing') this.join(instance)
   }
 
+  /** Takes an instance out that is marked as gone. */
   remove(instance: Instance): void {
     this.version += 1
-    this.#members.delete(instance)
-    this.leave(instance)
+    this.#gone += 1
+    if (instance.health === 'passing') this.leave(instance)
+    if (this.#gone * 2 > this.#members.length) this.#compact()
   }
 
-  /** Puts a member among the passing ones. */
   join(instance: Instance): void {
-    const place = instance.groups.indexOf(this)
-    if (instance.slots[place] !== -1) return
-    instance.slots[place] = this.#passing.length
-    this.#passing.push(instance)
+    this.#passing += 1
     this.#unused?.add(instance)
   }
 
-  /** Takes a member from among the passing ones: the last of them gets its place. */
   leave(instance: Instance): void {
-    const place = instance.groups.indexOf(this)
-    const slot = instance.slots[place] ?? -1
-    if (slot === -1) return
-    const last = this.#passing.pop()
-    if (last !== undefined && last !== instance) {
-      this.#passing[slot] = last
-      last.slots[last.groups.indexOf(this)] = slot
-    }
-    instance.slots[place] = -1
+    this.#passing -= 1
     this.#unused?.delete(instance)
   }
 
-  /** Picks a passing member; `random` is a number from 0 to below 1. */
-  pick(strategy: Strategy, random: number): Instance | undefined {
+  /** Picks a passing member; `random` gives numbers from 0 to below 1. */
+  pick(strategy: Strategy, random: () => number): Instance | undefined {
+    if (this.#passing === 0) return undefined
     switch (strategy) {
       case 'random':
-        return this.#passing[Math.floor(random * this.#passing.length)]
+        return this.#pickRandom(random)
       case 'round-robin':
-        this.#cursor = (this.#cursor + 1) % Math.max(1, this.#passing.length)
-        return this.#passing[this.#cursor]
-      case 'least-recent': {
-        this.#unused ??= new Set(this.#passing)
-        const [first] = this.#unused
-        if (first !== undefined) {
-          this.#unused.delete(first)
-          this.#unused.add(first)
-        }
-        return first
-      }
+        return this.#pickNext()
+      case 'least-recent':
+        return this.#pickUnused()
     }
   }
+
+  #pickRandom(random: () => number): Instance | undefined {
+    const members = this.#members
+    // Where few are passing, guessing would take longer than counting.
+    for (let guesses = this.#passing * 8 < members.length ? MAX_GUESSES : 0; guesses < MAX_GUESSES; guesses += 1) {
+      const instance = members[Math.floor(random() * members.length)]
+      if (instance !== undefined && isPassing(instance)) return instance
+    }
+    let place = Math.floor(random() * this.#passing)
+    return members.find((instance) => isPassing(instance) && place-- === 0)
+  }
+
+  #pickNext(): Instance | undefined {
+    const members = this.members()
+    for (let steps = 0; steps < members.length; steps += 1) {
+      this.#cursor = (this.#cursor + 1) % members.length
+      const instance = members[this.#cursor]
+      if (instance?.health === 'passing') return instance
+    }
+    return undefined
+  }
+
+  #pickUnused(): Instance | undefined {
+    this.#unused ??= new Set(this.passing())
+    const [first] = this.#unused
+    if (first === undefined) return undefined
+    this.#unused.delete(first)
+    this.#unused.add(first)
+    return first
+  }
+
+  /** Finds a member by its `seq`, in which the array is ordered unless some came late. */
+  #placeOf(instance: Instance): number {
+    if (!this.#isOrdered) return this.#members.indexOf(instance)
+    let low = 0
+    let high = this.#members.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#members[middle]?.seq ?? 0) < instance.seq) low = middle + 1
+      else high = middle
+    }
+    // One that left may stand before it with the same number.
+    while (this.#members[low] !== instance && this.#members[low]?.seq === instance.seq) low += 1
+    return this.#members[low] === instance ? low : -1
+  }
+
+  #compact(): void {
+    this.#members = this.#members.filter((instance) => !instance.isGone)
+    this.#gone = 0
+  }
+}
+
+function isPassing(instance: Instance): boolean {
+  return !instance.isGone && instance.health === 'passing'
 }

@@ -1,17 +1,28 @@
 import {copyText} from '../base/json-text.ts'
-import type {Group} from './group.ts'
 import type {Service} from './service.ts'
+
+/** A group of instances, as its members see it (`Group`). */
+export interface Membership {
+  readonly key: string
+  readonly size: number
+  /** Rises with every change of a member; what was made of the members is valid for one version. */
+  version: number
+  /** Counts a member that is passing again. */
+  join(instance: Instance): void
+  /** No longer counts a member as passing. */
+  leave(instance: Instance): void
+  remove(instance: Instance): void
+}
 
 export type Health = 'passing' | 'critical'
 
 const LAST_HEARTBEAT = ',"last_heartbeat":'
-const NO_GROUPS: readonly Group[] = []
-const NO_SLOTS: number[] = []
+const NONE: readonly Membership[] = []
 const TAILS = {passing: ',"health":"passing"}', critical: ',"health":"critical"}'} as const
 
 /**
  * One running endpoint of a service, as the catalog holds it. What the service said of itself never changes (a new registration makes a
- * new object); its lease and its health do, and only `Catalog` changes them.
+ * new object); its lease and its health do, and only `Catalog` and `LeaseWheel` change them.
  */
 export class Instance {
   /** Order of first registration; a new registration of a living id keeps it. */
@@ -34,9 +45,8 @@ export class Instance {
   isGone = false
   /** True while its last renewal has not been saved. */
   isUnsaved = false
-  /** The groups that it is in, and its place among the passing members of each. */
-  groups: readonly Group[] = NO_GROUPS
-  slots: number[] = NO_SLOTS
+  /** The groups that it is in; one array for all instances with the same labels. */
+  groups: readonly Membership[] = NONE
 
   constructor(service: Service, seq: number, lastHeartbeatS: number, renewedMs: number) {
     this.seq = seq

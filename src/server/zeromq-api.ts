@@ -191,7 +191,7 @@ export class ZeromqApi {
     const type = labelOf(body['service_type'])
     if (type === undefined) return failure('Missing required field: service_type')
     const tag = typeof body['tag'] === 'string' ? body['tag'] : undefined
-    const instance = this.#ports.catalog.pick(type, tag, this.#ports.random())
+    const instance = this.#ports.catalog.pick(type, tag, this.#ports.random)
     if (instance !== undefined) return `{"success":true,"service":${instance.text()}}`
     return failure(`No healthy service of type ${type} found`)
   }
