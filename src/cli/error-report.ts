@@ -15,7 +15,9 @@ interface OclifError extends Error {
   readonly oclif: {readonly exit?: number}
 }
 
+/** What oclif adds to the message of every error while it parses, ours included. */
 const PARSE_HELP = /\nSee more help with --help$/
+const PARSE_FLAG = /^Parsing (--?\S+) \n\t/
 
 function isOclifError(thrown: unknown): thrown is OclifError {
   return thrown instanceof Error && 'oclif' in thrown && typeof thrown.oclif === 'object' && thrown.oclif !== null
@@ -23,17 +25,23 @@ function isOclifError(thrown: unknown): thrown is OclifError {
 
 /** Makes one of our errors of whatever was thrown. `command` is the command as it is typed, without flags. */
 export function toRegistryError(thrown: unknown, command: string): RegistryError {
-  if (thrown instanceof RegistryError) return thrown
+  const help = [`registry help ${command}`.trim()]
+  if (thrown instanceof RegistryError) {
+    const {code, message, info, hints} = thrown
+    const isGeneral = code === 'REG_USAGE' && hints === ERRORS.REG_USAGE.hints
+    return isGeneral ? new RegistryError(code, tidy(message), {info, hints: help, cause: thrown}) : thrown
+  }
   if (isOclifError(thrown)) {
-    return new RegistryError('REG_USAGE', thrown.message.replace(PARSE_HELP, '').trim(), {
-      hints: [`registry help ${command}`.trim()],
-      cause: thrown,
-    })
+    return new RegistryError('REG_USAGE', tidy(thrown.message), {hints: help, cause: thrown})
   }
   return new RegistryError('REG_INTERNAL', messageOf(thrown) || 'unknown error', {
     info: thrown instanceof Error ? {name: thrown.name} : {},
     cause: thrown,
   })
+}
+
+function tidy(message: string): string {
+  return message.replace(PARSE_HELP, '').replace(PARSE_FLAG, '$1: ').trim()
 }
 
 /** Gives the exit status that a command ends with after `error`. */

@@ -30,6 +30,19 @@ describe('whatever is thrown', () => {
     expect(exitOf(error)).toBe(2)
   })
 
+  test('of wrong usage gets the help of the command, unless it has better hints', () => {
+    const general = new RegistryError('REG_USAGE', 'no', {info: {a: 1}})
+    expect(reportOf(toRegistryError(general, 'service list'))).toMatchObject({
+      message: 'no',
+      hints: ['registry help service list'],
+      info: {a: 1},
+    })
+    const whileParsing = new RegistryError('REG_USAGE', 'Parsing --ttl \n\tno duration\nSee more help with --help')
+    expect(toRegistryError(whileParsing, 'x').message).toBe('--ttl: no duration')
+    const better = new RegistryError('REG_USAGE', 'no', {hints: ['give one']})
+    expect(toRegistryError(better, 'service list')).toBe(better)
+  })
+
   test.each([
     [new TypeError('x is undefined'), 'x is undefined', {name: 'TypeError'}],
     ['a string', 'a string', {}],

@@ -7,7 +7,7 @@ export const LAUNCHER = new URL('../../bin/registry', import.meta.url).pathname
 
 export interface CliOptions {
   /** More variables; undefined takes one away. */
-  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined
   readonly cwd?: string
 }
 
