@@ -242,20 +242,21 @@ describe('opening', () => {
 })
 
 describe('ending', () => {
-  test('close lets every answer that was sent leave', async () => {
+  test('close lets every answer that was sent leave, megabytes too', async () => {
+    const count = 500
+    const bulk = 'x'.repeat(32 * 1024)
     const {promise: all, resolve} = Promise.withResolvers<void>()
-    let count = 0
     const echo = await openEcho({
       onMessage: (from, frames) => {
-        from.send(frames)
-        if (++count === 1000) resolve()
+        from.send([...frames, bulk])
+        if (echo.handed.length === count) resolve()
       },
     })
-    const dealer = openDealer(echo.port, {sendHighWaterMark: 2000, receiveHighWaterMark: 2000})
-    for (let i = 0; i < 1000; i++) await dealer.send(`${i}`)
+    const dealer = openDealer(echo.port, {sendHighWaterMark: count, receiveHighWaterMark: count})
+    for (let i = 0; i < count; i++) await dealer.send(`${i}`)
     await all
     await echo.close()
-    for (let i = 0; i < 1000; i++) expect(`${(await dealer.receive())[0]}`).toBe(`${i}`)
+    for (let i = 0; i < count; i++) expect(`${(await dealer.receive())[0]}`).toBe(`${i}`)
   })
 
   test('close ends although a peer does not read', async () => {
