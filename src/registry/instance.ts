@@ -22,7 +22,7 @@ const TAILS = {passing: ',"health":"passing"}', critical: ',"health":"critical"}
 
 /**
  * One running endpoint of a service, as the catalog holds it. What the service said of itself never changes (a new registration makes a
- * new object); its lease and its health do, and only `Catalog` and `LeaseWheel` change them.
+ * new object); its lease and its health do, and only `Catalog` changes them.
  */
 export class Instance {
   /** Order of first registration; a new registration of a living id keeps it. */

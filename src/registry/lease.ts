@@ -15,9 +15,17 @@ export function leaseEndS(renewedMs: number, ttlS: number): number {
 export class LeaseWheel {
   readonly #seconds = new Map<number, Instance[]>()
   #nextS: number
+  #size = 0
+  /** How many have left since their lists were last looked through; some of them may not have been watched any more. */
+  #gone = 0
 
   constructor(nowMs: number) {
     this.#nextS = Math.floor(nowMs / 1000)
+  }
+
+  /** Instances that are held here, with those that have left but are not let go yet: not more than those that stay. */
+  get size(): number {
+    return this.#size
   }
 
   /** Watches an instance from now on. */
@@ -26,6 +34,16 @@ export class LeaseWheel {
     const list = this.#seconds.get(second)
     if (list === undefined) this.#seconds.set(second, [instance])
     else list.push(instance)
+    this.#size += 1
+  }
+
+  /**
+   * To be called when an instance has left and is marked as gone. Leases may last for years: those that left are let go when they are half
+   * of what is held here, not when their leases would have ended.
+   */
+  noteGone(): void {
+    this.#gone += 1
+    if (this.#gone * 2 > this.#size) this.#compact()
   }
 
   /**
@@ -39,6 +57,7 @@ export class LeaseWheel {
     while (this.#nextS <= nowS) {
       const list = this.#seconds.get(this.#nextS)
       for (let instance = list?.pop(); instance !== undefined; instance = list?.pop()) {
+        this.#size -= 1
         if (!instance.isGone) {
           if (leaseEndS(instance.renewedMs, instance.ttlS) > nowS) this.add(instance)
           else ended.push(instance)
@@ -50,5 +69,16 @@ export class LeaseWheel {
       this.#nextS += 1
     }
     return {ended, isDone: true}
+  }
+
+  #compact(): void {
+    this.#gone = 0
+    this.#size = 0
+    for (const [second, list] of this.#seconds) {
+      const staying = list.filter((instance) => !instance.isGone)
+      if (staying.length === 0) this.#seconds.delete(second)
+      else this.#seconds.set(second, staying)
+      this.#size += staying.length
+    }
   }
 }

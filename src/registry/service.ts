@@ -150,12 +150,11 @@ export function readStoredService(text: string): Service {
 /** Gives the `service_info` that the register event and the log carry: as it was sent, with the id added. */
 export function infoWithId(infoText: string, id: string): string {
   const sent = memberText(infoText, 'id')
-  if (sent !== undefined && !EMPTY_TEXTS.has(sent)) return infoText
+  if (sent !== undefined && !isEmpty(parseJson(sent))) return infoText
   return appendMember(sent === undefined ? infoText : withoutMembers(infoText, ID_ONLY), 'id', encodeString(id))
 }
 
 const ID_ONLY: ReadonlySet<string> = new Set(['id'])
-const EMPTY_TEXTS: ReadonlySet<string> = new Set(['null', '""', 'false', '0'])
 
 /** Gives the id that a request means: text, or a number as text; undefined when it can't be one. */
 export function idText(value: unknown): string | undefined {

@@ -183,7 +183,9 @@ export class Registrar {
     const ended: Instance[] = []
     for (const holder of this.#pending.holders(type, id)) {
       const instance = this.#ports.catalog.get(holder)
-      if (instance?.health !== 'critical') return holder
+      // One that registers again just now is alive, whatever its last lease says.
+      const isComing = this.#pending.get(holder)?.service !== undefined
+      if (isComing || instance?.health !== 'critical') return holder
       ended.push(instance)
     }
     for (const instance of ended) this.expire(instance, actor, () => undefined)
@@ -207,8 +209,11 @@ export class Registrar {
 
   #applyRegister(service: Service, seq: number, info: string, timeS: number, leaseMs: number): void {
     const {catalog, wheel, publish} = this.#ports
+    const old = catalog.get(service.id)
     const instance = new Instance(service, seq, timeS, leaseMs)
+    if (old !== undefined) takeOverRenewal(instance, old)
     catalog.put(instance, service.labels)
+    if (old !== undefined) wheel.noteGone()
     wheel.add(instance)
     this.#pending.settle(service.id)
     publish(
@@ -218,12 +223,13 @@ export class Registrar {
   }
 
   #applyRemoval(kind: 'deregister' | 'expire', id: string, timeS: number): void {
-    const {catalog, publish} = this.#ports
+    const {catalog, wheel, publish} = this.#ports
     const instance = catalog.get(id)
     this.#pending.settle(id)
     if (instance === undefined) throw new TypeError(`${kind} of ${id} was committed, but there is no such entry`)
     const data = `{"service_id":${encodeString(id)},"service_info":${instance.text()}}`
     catalog.remove(instance)
+    wheel.noteGone()
     publish(kind, eventBody(kind, timeS, data))
   }
 
@@ -253,6 +259,13 @@ export class Registrar {
     }, PROBE_EVERY_MS)
     this.#probeTimer.unref()
   }
+}
+
+/** A renewal that came while the registration waited for the disk counts on. */
+function takeOverRenewal(instance: Instance, old: Instance): void {
+  if (old.renewedMs <= instance.renewedMs) return
+  instance.renewedMs = old.renewedMs
+  instance.lastHeartbeatS = old.lastHeartbeatS
 }
 
 function effectOf(change: Change, timeMs: number): NewEntry['effect'] {

@@ -60,6 +60,26 @@ describe('the wheel', () => {
     )
   })
 
+  test('lets go of those that left, however long their leases, and keeps the others', () => {
+    fc.assert(
+      fc.property(fc.array(fc.record({ttlS: fc.integer({min: 1, max: 60}), isGone: fc.boolean()})), (specs) => {
+        const wheel = new LeaseWheel(0)
+        const watched = specs.map(({ttlS, isGone}) => ({instance: instanceAt(0, ttlS), isGone}))
+        for (const {instance} of watched) wheel.add(instance)
+        let [held, gone] = [watched.length, 0]
+        for (const {instance} of watched.filter(({isGone}) => isGone)) {
+          instance.isGone = true
+          wheel.noteGone()
+          held -= 1
+          gone += 1
+          expect(wheel.size - held).toBeLessThanOrEqual(Math.min(gone, held))
+        }
+        const staying = watched.filter(({isGone}) => !isGone).map(({instance}) => instance)
+        expect(new Set(wheel.advance(100_000, 1000).ended)).toEqual(new Set(staying))
+      }),
+    )
+  })
+
   test('forgets an instance that has left', () => {
     const wheel = new LeaseWheel(0)
     const instance = instanceAt(0, 1)

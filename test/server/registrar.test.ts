@@ -241,6 +241,21 @@ describe('a unique type', () => {
     expect(api.events.map(({topic}) => topic)).toEqual(['register', 'expire', 'register'])
   })
 
+  test('is not free while its holder, whose lease had ended, registers again', async () => {
+    const store = new HeldStore()
+    const api = await TestApi.start({store, uniqueTypes: true})
+    const [one, two] = [new TestPeer('one'), new TestPeer('two')]
+    send(api, one, register('a', {type: 't'}))
+    await settle()
+    await store.finish(true)
+    const holder = api.catalog.get('a')
+    if (holder !== undefined) api.catalog.setHealth(holder, 'critical')
+    send(api, one, register('a', {type: 't'}))
+    send(api, two, register('b', {type: 't'}))
+    expect(answers(two)).toMatchObject([{success: false, error: 'duplicate_service_type', existing_service_id: 'a'}])
+    api.close()
+  })
+
   test('cannot be taken by two requests of one commit', async () => {
     const store = new HeldStore()
     const api = await TestApi.start({store, uniqueTypes: true})
@@ -250,6 +265,54 @@ describe('a unique type', () => {
     expect(answers(two)).toMatchObject([{success: false, error: 'duplicate_service_type', existing_service_id: 'a'}])
     api.close()
   })
+})
+
+describe('a registration of a living id that waits for the disk', () => {
+  test('does not take back a renewal that came meanwhile', async () => {
+    const store = new HeldStore()
+    const api = await TestApi.start({store})
+    const peer = new TestPeer()
+    send(api, peer, register('a'))
+    await settle()
+    await store.finish(true)
+    send(api, peer, register('a', {port: 2}))
+    await settle()
+    api.clock.nowMs += 5000
+    expect(api.registrar.renew('a')).toBe(true)
+    const renewedS = api.catalog.get('a')?.lastHeartbeatS
+    await store.finish(true)
+    expect(answers(peer)).toHaveLength(2)
+    expect(api.catalog.get('a')).toMatchObject({renewedMs: api.leaseClock.nowMs(), lastHeartbeatS: renewedS})
+    api.close()
+  })
+})
+
+test('services that come and go with long leases are not kept', async () => {
+  const api = await TestApi.start()
+  const infos = ['a', 'b'].map((id) => ({id, name: id, host: 'h', port: 1}))
+  for (let round = 0; round < 50; round += 1) {
+    for (const info of infos) await api.ask({action: 'register', service_info: info, ttl: 3e8})
+    await api.ask({action: 'deregister', service_id: 'a'})
+  }
+  expect([api.catalog.size, api.wheel.size <= 2]).toEqual([1, true])
+})
+
+describe('an id that counts as absent', () => {
+  test.each(['0', '0.0', '-0', '0e7', 'null', 'false', '""'])(
+    '%s is replaced in the event and in the log',
+    async (id) => {
+      const store = new HeldStore()
+      const api = await TestApi.start({store})
+      const info = `{"id":${id},"name":"a","host":"h","port":1}`
+      send(api, new TestPeer(), ['REQ', `{"action":"register","service_info":${info}}`])
+      await settle()
+      await store.finish(true)
+      const [instance] = api.catalog.all()
+      expect(JSON.parse(api.events[0]?.body ?? '').data.service_info.id).toBe(instance?.id)
+      expect(decodeChange(store.written[0]?.change ?? '')).toMatchObject({service: {id: instance?.id}})
+      api.close()
+    },
+  )
 })
 
 describe('an instance that is being removed', () => {

@@ -103,7 +103,7 @@ describe('at the end of its lease an instance', () => {
     await world.pass(2900)
     expect(world.health('a')).toBe('passing')
     await world.pass(200)
-    expect([world.health('a'), world.api.catalog.pick('t', undefined, 0)]).toEqual(['critical', undefined])
+    expect([world.health('a'), world.api.catalog.pick('t', undefined, () => 0)]).toEqual(['critical', undefined])
     await world.pass(GRACE_MS - 200)
     expect([world.health('a'), world.expired]).toEqual(['critical', []])
     await world.pass(200)
