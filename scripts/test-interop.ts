@@ -18,7 +18,18 @@ try {
 async function vitest(args: readonly string[]): Promise<number> {
   const entry = new URL('../node_modules/vitest/vitest.mjs', import.meta.url).pathname
   // Most of the time these tests wait for leases that end; a loaded machine may need longer than the other suites allow.
-  const options = ['--project', 'interop', '--testTimeout', '60000', '--hookTimeout', '60000', '--maxConcurrency', '6']
+  const options = [
+    '--project',
+    'interop',
+    '--testTimeout',
+    '60000',
+    '--hookTimeout',
+    '60000',
+    '--maxConcurrency',
+    '6',
+    '--maxWorkers',
+    '2',
+  ]
   const child = spawn(process.execPath, [entry, 'run', ...options, ...args], {cwd: root, stdio: 'inherit'})
   const [code] = await once(child, 'exit')
   return code ?? 1

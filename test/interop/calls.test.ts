@@ -114,7 +114,9 @@ describe.each(ALL)('the $kind client of CGSE $version', ({version, kind}) => {
     await client.enter()
     expect(await client.call('health_check')).toBe(true)
     await client.leave()
-    // The same object again: leaving has closed its sockets, entering opens new ones.
+    // The same object again: leaving has closed its sockets, entering opens new ones with the same routing id. The Python server ignores
+    // these for good when it has not yet seen the end of the old ones.
+    if (againstPeer) return
     await client.enter()
     expect(await client.call('health_check')).toBe(true)
     await client.leave()
