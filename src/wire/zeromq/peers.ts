@@ -25,7 +25,7 @@ export class Peers<State> {
   }
 
   #rejuvenate(key: string, routingId: Buffer): Peer<State> {
-    const peer = this.#old.get(key) ?? new Peer<State>(routingId, this.#limits.messagesPerS, this.#send)
+    const peer = this.#old.get(key) ?? new Peer<State>(routingId, this.#limits, this.#send)
     if (this.#young.size >= this.#limits.connections / 2) {
       this.#old = this.#young
       this.#young = new Map()
@@ -40,15 +40,16 @@ export class Peer<State> implements Connection<State> {
   state: State | undefined = undefined
   readonly #routingId: Buffer
   readonly #send: Outlet
-  readonly #messagesPerS: number
+  /** The listener's own, so that a rate that is set anew holds for those who are connected, too. */
+  readonly #limits: Pick<ListenLimits, 'messagesPerS'>
   #allowance: number
   #filledAtMs: number
 
-  constructor(routingId: Buffer, messagesPerS: number, send: Outlet) {
+  constructor(routingId: Buffer, limits: Pick<ListenLimits, 'messagesPerS'>, send: Outlet) {
     this.#routingId = routingId
     this.#send = send
-    this.#messagesPerS = messagesPerS
-    this.#allowance = messagesPerS
+    this.#limits = limits
+    this.#allowance = limits.messagesPerS
     this.#filledAtMs = performance.now()
   }
 
@@ -70,8 +71,9 @@ export class Peer<State> implements Connection<State> {
 
   #refill(): boolean {
     const nowMs = performance.now()
-    const gained = ((nowMs - this.#filledAtMs) / 1000) * this.#messagesPerS
-    this.#allowance = Math.min(this.#allowance + gained, this.#messagesPerS)
+    const {messagesPerS} = this.#limits
+    const gained = ((nowMs - this.#filledAtMs) / 1000) * messagesPerS
+    this.#allowance = Math.min(this.#allowance + gained, messagesPerS)
     this.#filledAtMs = nowMs
     return this.#allowance >= 1
   }

@@ -128,9 +128,21 @@ describe('the rate limit', () => {
     expect(await ask(modest, 'y')).toEqual(['y'])
   })
 
+  test('may be set while a peer is connected', () => {
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(5000)
+    const limits = {messagesPerS: 2}
+    const peer = new Peer(Buffer.from('p'), limits, () => {})
+    const admitted = () => Array.from({length: 100}, () => peer.admit()).filter(Boolean).length
+    expect(admitted()).toBe(2)
+    limits.messagesPerS = 50
+    clock.mockReturnValue(6000)
+    expect(admitted()).toBe(50)
+    clock.mockRestore()
+  })
+
   test('allows a second of messages at once, then as many as time has passed, and never saves up more', () => {
     const clock = vi.spyOn(performance, 'now').mockReturnValue(5000)
-    const peer = new Peer(Buffer.from('p'), 10, () => {})
+    const peer = new Peer(Buffer.from('p'), {messagesPerS: 10}, () => {})
     const admitted = (tries: number) => Array.from({length: tries}, () => peer.admit()).filter(Boolean).length
     expect(admitted(15)).toBe(10)
     clock.mockReturnValue(5350)
