@@ -13,6 +13,7 @@ import {
   nextEvent,
   openDealer,
   openEcho,
+  openFlood,
   openPublisher,
   openSubscriber,
   openTcp,
@@ -134,9 +135,7 @@ describe('what one peer does to the event port is not felt by the others:', () =
   test('60 000 subscriptions, after which 20 subscribers leave', async () => {
     await using publisher = await openPublisher()
     await using echo = await openEcho()
-    const flood = openSubscriber(publisher.port, [])
-    for (let i = 0; i < 60_000; i++) flood.subscribe(`a-topic-of-some-length-${i}`)
-    flood.subscribe('join')
+    const flood = await openFlood(publisher.port, 60_000)
     const leaving = numbers(20).map(() => openSubscriber(publisher.port))
     const survivor = openSubscriber(publisher.port)
     await joined(publisher, [flood, survivor, ...leaving])

@@ -1,7 +1,7 @@
 // Real sockets on loopback for the tests of the wire.
 import {once} from 'node:events'
 import {connect, type Socket as TcpSocket} from 'node:net'
-import {Dealer, Publisher as PubSocket, Router, type Socket, Subscriber} from 'zeromq'
+import {Dealer, Publisher as PubSocket, Router, type Socket, Subscriber, XSubscriber} from 'zeromq'
 import type {Connection, Listener, ListenLimits, ListenOptions, Publisher} from '../../../src/wire/zeromq/listener.ts'
 import {publish} from '../../../src/wire/zeromq/publisher.ts'
 import {listen} from '../../../src/wire/zeromq/router-listener.ts'
@@ -104,10 +104,20 @@ export function openSubscriber(
   return subscriber
 }
 
+/** Subscribes to that many topics, and to `join` after them; a plain SUB socket would lose those beyond its high-water mark. */
+export async function openFlood(port: number, topics: number): Promise<XSubscriber> {
+  const flood = new XSubscriber({linger: 0, sendHighWaterMark: 0})
+  opened.push(flood)
+  flood.connect(`tcp://127.0.0.1:${port}`)
+  for (let i = 0; i < topics; i++) await flood.send(`\x01a-topic-of-some-length-${i}`)
+  await flood.send('\x01join')
+  return flood
+}
+
 /** Publishes on `topic` until each of the subscribers has received it: then their subscriptions are known to the publisher. */
 export async function joined(
   publisher: Pick<Publisher, 'publish'>,
-  subscribers: Subscriber[],
+  subscribers: {receive(): Promise<Buffer[]>}[],
   topic = 'join',
 ): Promise<void> {
   const ticks = setInterval(() => publisher.publish(topic, ''), 5)
