@@ -18,6 +18,7 @@ export const filterFlags = {
       'Only services whose metadata has this value (or only this key); a.b looks into a. May be given several times.',
     helpValue: '<key>[=<value>]',
     multiple: true,
+    multipleNonGreedy: true,
     helpGroup: 'FILTER',
   }),
 }
@@ -48,11 +49,12 @@ export const infoFlags = {
   }),
   type: Flags.string({summary: 'Type that it is discovered by.'}),
   id: Flags.string({summary: 'Id of its entry; one that is there is replaced. Without it one is made.'}),
-  tag: Flags.string({summary: 'A tag. May be given several times.', multiple: true}),
+  tag: Flags.string({summary: 'A tag. May be given several times.', multiple: true, multipleNonGreedy: true}),
   metadata: Flags.string({
     summary: 'A text in its metadata. May be given several times.',
     helpValue: '<key>=<value>',
     multiple: true,
+    multipleNonGreedy: true,
   }),
   'metadata-json': Flags.string({summary: 'Metadata as a JSON object.', helpValue: '<json>'}),
   ttl: durationFlag({summary: 'Time without a renewal after which its lease ends; 30s unless given.'}),

@@ -198,7 +198,7 @@ export class Kept implements AsyncDisposable {
   }
 
   #sleep(ms: number): Promise<void> {
-    if (ms === 0) return Promise.resolve()
+    if (ms === 0 || this.#stopping.signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       this.#wake = () => {

@@ -11,7 +11,7 @@ import {
   readServiceId,
   readServices,
 } from './answers.ts'
-import {Channel} from './channel.ts'
+import {Channel, type Patience} from './channel.ts'
 import {matches, type ServiceFilter} from './filter.ts'
 import {type KeepOptions, Kept} from './keep.ts'
 import type {ServiceEntry} from './service-entry.ts'
@@ -169,7 +169,19 @@ export class RegistryClient implements AsyncDisposable {
     const timeoutMs = Math.min(wantedMs, LONGEST_TIMER_MS)
     const connectMs = Math.min(this.#options.connectMs ?? DEFAULT_CONNECT_MS, timeoutMs)
     const signal = eitherSignal(options.signal, this.#options.signal)
-    const bytes = await this.#channel.request(JSON.stringify(request), {timeoutMs, connectMs, signal})
+    const bytes = await this.#request(JSON.stringify(request), {timeoutMs, connectMs, signal})
     return readAnswer(bytes, {action: request.action, about, url: this.url})
+  }
+
+  async #request(payload: string, patience: Patience): Promise<Buffer> {
+    try {
+      return await this.#channel.request(payload, patience)
+    } catch (error) {
+      // Who cancels with an error of this software is given that one back.
+      const {reason} = patience.signal ?? {}
+      if (error instanceof RegistryError && error.code === 'REG_CANCELLED' && reason instanceof RegistryError)
+        throw reason
+      throw error
+    }
   }
 }

@@ -31,7 +31,7 @@ The order is that of first registration unless --sort is given.`
     ...filterFlags,
     sort: Flags.option({
       options: SORT_KEYS,
-      summary: 'Order by this, ascending; with a minus in front, descending.',
+      summary: 'Order by name, type, host, port, health, renewed, ttl or id; with a minus in front, descending.',
       helpValue: '[-]<key>',
     })(),
     limit: Flags.integer({summary: 'Show at most so many.', min: 1}),

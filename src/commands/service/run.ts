@@ -4,6 +4,7 @@ import {newServiceId} from '../../base/ids.ts'
 import {registryFlags} from '../../cli/flags.ts'
 import {RegistryCommand} from '../../cli/registry-command.ts'
 import {infoFlags, infoOf, ttlSeconds} from '../../cli/service-flags.ts'
+import {behindDashes, ownPart} from '../../cli/words.ts'
 
 export default class ServiceRun extends RegistryCommand {
   static override readonly summary = 'Run a program and keep it registered for as long as it runs.'
@@ -14,7 +15,6 @@ of the registry, then gets the signal; other signals are passed on. The exit sta
 stderr; stdout is the program's, so there is no --json.`
   static override readonly usage = 'service run --name NAME --port PORT [FLAGS] -- PROGRAM [ARGUMENTS]'
   static override readonly enableJsonFlag = false
-  static override readonly strict = false
   static override readonly exits = {
     2: 'wrong usage, or the program cannot be started',
     3: 'and all others: the status of the program',
@@ -39,9 +39,9 @@ stderr; stdout is the program's, so there is no --json.`
   }
 
   async run(): Promise<void> {
-    const {flags, argv} = await this.parse(ServiceRun)
-    const program = argv.map(String)
+    const program = behindDashes(this.argv)
     if (program.length === 0) throw missingProgram()
+    const {flags} = await this.parse(ServiceRun, ownPart(this.argv))
     const info = infoOf(flags)
     const url = await this.chooseRegistry(flags)
     const {RegistryClient} = await import('../../client/registry-client.ts')

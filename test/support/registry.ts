@@ -1,0 +1,68 @@
+// A registry in the test's own process, and clients of it: on loopback, on ports that the system chose, in its own directory.
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {RegistryClient} from '../../src/client/registry-client.ts'
+import {type RunningRegistry, serve} from '../../src/server/serve.ts'
+
+export interface RegistryOptions {
+  readonly options?: Readonly<Record<string, unknown>>
+}
+
+/** A registry that can be stopped and started again on the same ports, with or without what it knew. */
+export class TestRegistry implements AsyncDisposable {
+  readonly #dir: string
+  readonly #options: Readonly<Record<string, unknown>>
+  readonly #clients: RegistryClient[] = []
+  #running: RunningRegistry | undefined
+  #ports: {req: number; pub: number; hb: number} | undefined
+
+  static async start({options = {}}: RegistryOptions = {}): Promise<TestRegistry> {
+    const registry = new TestRegistry(await mkdtemp(join(tmpdir(), 'registry-test-')), options)
+    await registry.start()
+    return registry
+  }
+
+  private constructor(dir: string, options: Readonly<Record<string, unknown>>) {
+    this.#dir = dir
+    this.#options = options
+  }
+
+  get url(): string {
+    return `zmq://127.0.0.1:${this.ports.req}`
+  }
+
+  get ports(): {req: number; pub: number; hb: number} {
+    if (this.#ports === undefined) throw new Error('not started')
+    return this.#ports
+  }
+
+  async start(): Promise<void> {
+    const {req, pub, hb} = this.#ports ?? {req: 0, pub: 0, hb: 0}
+    this.#running = await serve({
+      dir: this.#dir,
+      options: {'zmq:req:port': req, 'zmq:pub:port': pub, 'zmq:hb:port': hb, backend: 'memory', ...this.#options},
+      writeLog: () => undefined,
+    })
+    const ports = this.#running.ports
+    this.#ports = {req: ports.req ?? 0, pub: ports.pub ?? 0, hb: ports.hb ?? 0}
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.stop()
+    this.#running = undefined
+  }
+
+  /** A client that is closed together with the registry. */
+  client(options: ConstructorParameters<typeof RegistryClient>[1] = {}): RegistryClient {
+    const client = new RegistryClient(this.url, options)
+    this.#clients.push(client)
+    return client
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()))
+    await this.stop()
+    await rm(this.#dir, {recursive: true, force: true})
+  }
+}
