@@ -66,6 +66,8 @@ export function printError(error: RegistryError, {json, withStack}: {json: boole
 
 function errorText(error: RegistryError): string {
   const style = (format: 'red' | 'dim', text: string) => styleText(format, text, {stream: process.stderr})
+  // Whoever pressed Ctrl-C knows; it is not a thing gone wrong.
+  if (error.code === 'REG_CANCELLED') return `${printable(error.message)}\n`
   const lines = [`${style('red', 'error:')} ${printable(error.message, true)} ${style('dim', `(${error.code})`)}`]
   for (const hint of error.hints) lines.push(`  ${style('dim', 'try:')} ${printable(hint)}`)
   return `${lines.join('\n')}\n`

@@ -49,9 +49,16 @@ export function suggestCommand(words: readonly string[], names: CommandNames): s
   return known.find((name) => name.split(' ').at(-1) === words.at(-1))
 }
 
-function ownPart(argv: readonly string[]): readonly string[] {
+/** Gives the words before `--`, which are ours. */
+export function ownPart(argv: readonly string[]): string[] {
   const end = argv.indexOf('--')
-  return end < 0 ? argv : argv.slice(0, end)
+  return end < 0 ? [...argv] : argv.slice(0, end)
+}
+
+/** Gives the words behind `--`, in their order. (oclif's own list of them is sorted by where a word first stood on the whole line.) */
+export function behindDashes(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--')
+  return end < 0 ? [] : argv.slice(end + 1)
 }
 
 function leadingWords(argv: readonly string[]): string[] {

@@ -3,6 +3,7 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {type Candidate, complete, type LiveKind} from '../cli/complete.ts'
 import {flagValue, liveValues} from '../cli/live-names.ts'
 import {candidateLine, readTyped, SHELLS, type Shell, type TypedLine} from '../cli/shells.ts'
+import {behindDashes, ownPart} from '../cli/words.ts'
 
 const LIVE_WITHIN_MS = 300 // longer than this, a press of the key feels stuck
 
@@ -10,12 +11,12 @@ export default class Complete extends BaseCommand {
   static override readonly summary = 'Print what may stand at the cursor; called by the scripts of autocomplete.'
   static override readonly hidden = true
   static override readonly args = {shell: Args.string({options: [...SHELLS], required: true})}
-  static override readonly strict = false
 
   async run(): Promise<readonly Candidate[]> {
-    const {args, argv} = await this.parse(Complete)
+    const line = behindDashes(this.argv) // parsing keeps the other part only
+    const {args} = await this.parse(Complete, ownPart(this.argv))
     const shell = args.shell as Shell // oclif takes only what stands in `options`
-    const typed = readTyped(shell, argv.slice(1).map(String))
+    const typed = readTyped(shell, line)
     const {candidates, live} = complete(typed.words, typed.current, this.config.commands)
     const all = live === undefined ? candidates : [...candidates, ...(await this.#live(live, typed))]
     return this.show(all, () => all.map((candidate) => candidateLine(shell, candidate, typed.current)).join('\n'))

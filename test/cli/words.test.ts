@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest'
-import {readRequest, suggestCommand, wantsJson} from '../../src/cli/words.ts'
+import {behindDashes, ownPart, readRequest, suggestCommand, wantsJson} from '../../src/cli/words.ts'
 
 const names = {
   commands: [
@@ -53,6 +53,14 @@ describe('a command line', () => {
     ['--url x service list', ['--url']],
   ])('%j is not known', (line, words) => {
     expect(read(line)).toMatchObject({kind: 'unknown', words})
+  })
+
+  test('of another program keeps the order of its words, and its own dashes', () => {
+    const argv = ['--port', '5000', '--', 'python3', '-m', 'http.server', '5000', '--', 'x']
+    expect(behindDashes(argv)).toEqual(['python3', '-m', 'http.server', '5000', '--', 'x'])
+    expect(ownPart(argv)).toEqual(['--port', '5000'])
+    expect(behindDashes(['a'])).toEqual([])
+    expect(ownPart(['a'])).toEqual(['a'])
   })
 
   test('flags behind -- belong to another program', () => {
