@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {serveOclifFlags} from '../cli/serve-flags.ts'
-import {startText} from '../cli/start-text.ts'
+import {type StartedRegistry, startText} from '../cli/start-text.ts'
 
 export default class Serve extends BaseCommand {
   static override readonly summary = 'Run a registry on a data directory.'
@@ -25,10 +25,15 @@ stronger than the one before; registry config explain tells more of each option.
     const {args, flags} = await this.parse(Serve)
     const {serve} = await import('../server/serve.ts')
     const {runUntilStopped} = await import('../server/run-until-stopped.ts')
-    const registry = await serve({dir: args.dir, flags})
+    await runUntilStopped(
+      () => serve({dir: args.dir, flags}),
+      (registry) => this.#announce(registry),
+    )
+  }
+
+  #announce(registry: StartedRegistry): void {
     const {ports, bind, dir, restored} = registry
     if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({pid: process.pid, dir, bind, ports, restored})}\n`)
     else this.show(registry, startText)
-    await runUntilStopped(registry)
   }
 }

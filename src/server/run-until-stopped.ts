@@ -4,27 +4,37 @@ import type {RunningRegistry} from './serve.ts'
 const STOPPING = ['SIGTERM', 'SIGINT'] as const
 
 /**
- * Keeps a registry running until it stops by itself or a signal says so; the second signal ends the process at once,
- * as the system does it. SIGHUP reloads.
+ * Starts a registry and keeps it running until it stops by itself or a signal says so; the second signal ends the process at once, as the
+ * system does it. A signal that comes while it starts stops it in good order when it has. SIGHUP reloads. `onStart` hears of the start.
  *
- * @throws RegistryError when a part of the registry failed.
+ * @throws RegistryError when it cannot start, or when a part of it failed.
  */
-export async function runUntilStopped(registry: RunningRegistry): Promise<void> {
+export async function runUntilStopped(
+  start: () => Promise<RunningRegistry>,
+  onStart: (registry: RunningRegistry) => void,
+): Promise<void> {
+  let registry: RunningRegistry | undefined
+  let isStopAsked = false
   const release = () => {
     for (const signal of STOPPING) process.off(signal, onStop)
   }
   const onStop = () => {
     release()
+    isStopAsked = true
     // A failure to stop in good order shows where `stopped` is waited for.
-    registry.stop().catch(() => undefined)
+    registry?.stop().catch(() => undefined)
   }
-  // What was wrong with a configuration is in the log; the old one stays in force.
-  const onReload = () => registry.reload().catch(() => undefined)
+  // What was wrong with a configuration is in the log; the old one stays in force. One that starts reads it anyway.
+  const onReload = () => registry?.reload().catch(() => undefined)
   for (const signal of STOPPING) process.on(signal, onStop)
   process.on('SIGHUP', onReload)
   try {
-    const failure = await registry.stopped
-    if (failure !== undefined) throw failure
+    registry = await start()
+    if (!isStopAsked) {
+      onStart(registry)
+      const failure = await registry.stopped
+      if (failure !== undefined) throw failure
+    }
     await registry.stop()
   } finally {
     release()
