@@ -1,0 +1,111 @@
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
+import {RegistryClient} from '../../src/client/registry-client.ts'
+import {cleanEnv, LAUNCHER} from '../support/cli.ts'
+import {startServer, type TestServer} from '../support/server.ts'
+
+interface Command {
+  readonly hidden?: boolean
+  readonly examples?: readonly {readonly description: string; readonly command: string}[]
+}
+
+const manifest: {commands: Readonly<Record<string, Command>>} = JSON.parse(
+  await readFile(new URL('../../oclif.manifest.json', import.meta.url), 'utf8'),
+)
+const commands = Object.entries(manifest.commands).filter(([, {hidden}]) => !hidden)
+const DEFAULT_URL = 'zmq://127.0.0.1:5556'
+const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port']
+
+// The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
+// the place of those that the examples name.
+let server: TestServer
+let home: string
+let url: string
+
+beforeAll(async () => {
+  server = await startServer()
+  url = `zmq://127.0.0.1:${server.ports.req}`
+  home = await mkdtemp(join(tmpdir(), 'registry-examples-'))
+  await mkdir(join(home, 'bin'))
+  await mkdir(join(home, 'lab'))
+  await symlink(LAUNCHER, join(home, 'bin', 'registry'))
+  // Programs that examples start; what they would do is not what is tested.
+  await writeFile(join(home, 'bin', 'python3'), '#!/bin/sh\nexit 0\n')
+  await chmod(join(home, 'bin', 'python3'), 0o755)
+})
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await rm(home, {recursive: true, force: true})
+})
+
+beforeEach(async () => {
+  await using client = new RegistryClient(url)
+  for (const {id} of await client.list()) await client.deregister(id)
+  const common = {type: 'camera', host: '127.0.0.1', port: 5000, tags: ['night'], metadata: {building: '4'}}
+  await client.register({name: 'cam1', id: 'cam-1', ...common})
+  await client.register({name: 'cam2', id: 'cam-east', ...common})
+})
+
+describe.each(commands)('%s', (id, {examples = []}) => {
+  test('has at least two examples', () => {
+    expect(examples.length).toBeGreaterThanOrEqual(2)
+    for (const {description} of examples) expect(description).toMatch(/^[A-Z].*[^.]\.$/)
+  })
+
+  test.each(examples.map(({command}) => command))('%s', async (command) => {
+    const line = command
+      .replaceAll('<%= config.bin %>', 'registry')
+      .replaceAll('<%= command.id %>', id.replaceAll(':', ' '))
+    const {status, stdout, stderr} = await typeLine(line)
+    expect({line, status, stderr}).toMatchObject({
+      status: statusOf(line),
+      stderr: expect.not.stringContaining('error:'),
+    })
+    if (line.includes(' --json')) for (const text of jsonTexts(line, stdout)) JSON.parse(text)
+  })
+})
+
+/** Types a line into a shell. What runs until it is told to stop is stopped as soon as it has printed something. */
+async function typeLine(line: string): Promise<{status: number | null; stdout: string; stderr: string}> {
+  const adapted = line.startsWith('registry serve') ? onFreePorts(line) : line.replaceAll(DEFAULT_URL, url)
+  const env = cleanEnv({
+    HOME: home,
+    XDG_DATA_HOME: undefined,
+    REGISTRY_URL: url,
+    PATH: `${join(home, 'bin')}:${process.env['PATH']}`,
+  })
+  const child = spawn('/bin/sh', ['-c', `exec ${adapted}`], {cwd: home, env, stdio: ['ignore', 'pipe', 'pipe']})
+  const output = {stdout: '', stderr: ''}
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text
+    if (!endsByItself(line)) child.kill('SIGINT')
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text
+  })
+  const [status] = (await once(child, 'close')) as [number | null]
+  return {status, ...output}
+}
+
+function onFreePorts(line: string): string {
+  const missing = PORT_FLAGS.filter((flag) => !line.includes(flag)).map((flag) => ` ${flag} 0`)
+  return line.replaceAll(/(-port) \d+/g, '$1 0') + missing.join('')
+}
+
+function endsByItself(line: string): boolean {
+  return !/^registry (serve|service watch(?!.* --for))/.test(line)
+}
+
+/** What is told to stop says whether that was its end (a server) or an early one. */
+function statusOf(line: string): number {
+  return endsByItself(line) || line.startsWith('registry serve') ? 0 : 130
+}
+
+/** A stream has one JSON value per line, anything else is one value. */
+function jsonTexts(line: string, stdout: string): string[] {
+  return line.startsWith('registry service watch') ? stdout.trimEnd().split('\n') : [stdout]
+}
