@@ -22,7 +22,7 @@ const NARROWEST = 6 // a column is never cut below this; the line then runs over
 const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'})
 
 /** The screen behind stdout: a pipe or a file gets everything, uncut and without colours. */
-export function stdoutScreen(): Screen {
+function stdoutScreen(): Screen {
   return {
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     styled: styleText('dim', 'x', {stream: process.stdout}) !== 'x',
