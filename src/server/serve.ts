@@ -39,7 +39,7 @@ export interface RunningRegistry extends AsyncDisposable {
   readonly restored: number
   /** Resolves when it has stopped: on request of a client that may, or because a part failed (then with the error). */
   readonly stopped: Promise<RegistryError | undefined>
-  /** Reads the configuration again and takes over what can change in a running registry. */
+  /** Reads the configuration again and takes over what can change in a running registry. Throws, and logs why, when nothing changes. */
   reload(): Promise<ConfChange>
   /** Answers what was taken, then closes everything. Idempotent. */
   stop(): Promise<void>
@@ -117,7 +117,10 @@ class Registry implements RunningRegistry {
   }
 
   async reload(): Promise<ConfChange> {
-    const loaded = await this.#load()
+    const loaded = await this.#load().catch((error: unknown) => {
+      this.#log.error('config.not-reloaded', {error})
+      throw error
+    })
     noteWarnings(this.#log, loaded)
     const change = compareConf(this.#conf, loaded.conf)
     const live = Object.fromEntries(change.live.map((name) => [name, loaded.conf[name]]))
