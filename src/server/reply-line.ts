@@ -20,7 +20,7 @@ export interface Slot {
 }
 
 /** Gives up on what the disk has not confirmed in time, so that no answer is taken for that of a later request. */
-export const NOT_CONFIRMED = '{"success":false,"error":"not confirmed, ask again"}'
+const NOT_CONFIRMED = '{"success":false,"error":"not confirmed, ask again"}'
 
 /**
  * Requests that one connection may have outstanding. What comes beyond it is refused in its place: a place in the line is small, and none

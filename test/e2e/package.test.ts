@@ -132,6 +132,11 @@ console.log(names.length > 10)
     expect((await run('contract.ts')).stdout).toBe('true\n')
   })
 
+  test('is what package managers and bundlers expect', async () => {
+    const {stdout} = await run(join(installed, 'publint/src/cli.js'), packed, '--strict')
+    expect(stdout).toContain('All good!')
+  })
+
   test('has types that a strict program understands', async () => {
     const config = {
       compilerOptions: {
