@@ -265,7 +265,8 @@ export class SqliteFile {
 /** Checks whose file it is and brings it to this version. */
 function prepareFile(database: DatabaseSync, path: string): void {
   const version = versionOf(database, path)
-  database.exec('PRAGMA auto_vacuum = INCREMENTAL') // counts only before the first table is made
+  // Counts only before the first table is made, and would later write to the file, be it damaged or not.
+  if (version === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL')
   const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
   if (mode !== 'wal') {
     throw new RegistryError('REG_STORE_FAILED', `the file system of ${path} does not allow a write-ahead log`, {

@@ -27,6 +27,10 @@ export interface ServerOptions {
   /** More arguments of `serve`, after the directory and the ports. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** A directory with data, to be taken over; a new one when absent. */
+  readonly dir?: string
+  /** A command that becomes the server's with its last arguments (`sh -c 'limit; exec "$@"' sh`). */
+  readonly wrapper?: readonly string[]
 }
 
 /** A server that a test can stop, kill and start again; it keeps its ports. Disposing ends it and removes its directory. */
@@ -58,19 +62,22 @@ export interface ServerKind {
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  const dir = await mkdtemp(join(tmpdir(), 'registry-server-'))
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'registry-server-')))
   const lines = Object.entries(options.conf ?? {}).map(([key, value]) => `"${key}": ${JSON.stringify(value)}\n`)
   await writeFile(join(dir, 'cell.yaml'), lines.join(''), {mode: 0o600})
+  const [command = launcher, ...before] = [...(options.wrapper ?? []), launcher]
   const kind: ServerKind = {
-    command: launcher,
+    command,
     args: (directory, ports) => [
+      ...before,
       ...['serve', directory, '--zmq-req-port', `${ports.req}`],
       ...['--zmq-pub-port', `${ports.pub}`, '--zmq-hb-port', `${ports.hb}`],
       ...(ports.rep === null ? [] : ['--zmq-rep-port', `${ports.rep}`]),
       ...(options.args ?? []),
     ],
     env: {...process.env, ...options.env},
-    ready: async (directory, pid) => portsOfRun(join(directory, 'run.json'), pid),
+    // Seen as the process sees it: a wrapper may have mounted a file system of its own there.
+    ready: async (directory, pid) => portsOfRun(join(`/proc/${pid}/root`, directory, 'run.json'), pid),
   }
   return startProcess(kind, dir, {req: 0, pub: 0, hb: 0, rep: options.rep ? 0 : null})
 }
