@@ -6,7 +6,7 @@ export interface Load {
   readonly host?: string
   readonly port: number
   readonly framing: 'envelope' | 'plain' | 'bare'
-  /** JSON texts, sent in turn; `{n}` in one becomes the number of the request, from 0 and never twice. */
+  /** JSON texts, sent in turn; `{n}` in one becomes the number of the request, from 0 and never twice, `{ms}` the epoch time. */
   readonly payloads: readonly string[]
   readonly clients: number
   /** Requests that each client has under way; 1, the default, is a closed loop. */
@@ -15,10 +15,14 @@ export interface Load {
   readonly processes?: number
 }
 
-/** Until when to send: for a time, or so many requests in all. */
-export type Phase =
+/**
+ * Until when to send: for a time, or so many requests in all. With `ratePerS` at this rate, answered or not, and times count from the
+ * moment that was due: a pause of the server shows in all requests that fell into it. Without, each client sends when it was answered.
+ */
+export type Phase = {readonly ratePerS?: number} & (
   | {readonly durationMs: number; readonly count?: undefined}
   | {readonly count: number; readonly durationMs?: undefined}
+)
 
 export interface LoadResult {
   readonly requests: number
@@ -91,7 +95,9 @@ export class LoadClients implements AsyncDisposable {
 }
 
 function shareOf(phase: Phase, index: number, processes: number): Phase {
-  return phase.count === undefined ? phase : {count: Math.floor((phase.count + index) / processes)}
+  const rate = phase.ratePerS === undefined ? {} : {ratePerS: phase.ratePerS / processes}
+  if (phase.count === undefined) return {...phase, ...rate}
+  return {count: Math.floor((phase.count + index) / processes), ...rate}
 }
 
 /** Gives the CPU time that a process of this machine has used, all threads, µs in steps of 10 000. Linux only. */

@@ -1,4 +1,4 @@
-// A DEALER on the wire without libzmq: a load client must cost less than the server that it measures. ZMTP 3.0, NULL, no identity.
+// A DEALER or SUB on the wire without libzmq: a load client must cost less than the server that it measures. ZMTP 3.0, NULL, no identity.
 import {connect, type Socket} from 'node:net'
 
 const MORE = 1
@@ -30,24 +30,45 @@ function greeting(): Buffer {
   return bytes
 }
 
-function ready(): Buffer {
-  const body = Buffer.from('\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0', 'latin1')
+function ready(type: SocketType): Buffer {
+  const value = `${String.fromCharCode(type.length)}${type}`
+  const body = Buffer.from(`\x05READY\x0bSocket-Type\0\0\0${value}\x08Identity\0\0\0\0`, 'latin1')
   return Buffer.concat([Buffer.from([COMMAND, body.length]), body])
 }
 
-/** One connection. `onReady` comes once, then `onMessage` for each message, with its last frame. */
+/** Encodes a subscription, which a SUB sends as a message. */
+export function encodeSubscription(topic: string): Buffer {
+  return encodeMessage([`\x01${topic}`])
+}
+
+export type SocketType = 'DEALER' | 'SUB'
+
+export interface ZmtpOptions {
+  readonly host: string
+  readonly port: number
+  /** DEALER when absent. */
+  readonly type?: SocketType
+  /** Called once. */
+  readonly onReady: () => void
+  /** Called for each message, with its last frame. */
+  readonly onMessage: (lastFrame: Buffer) => void
+}
+
+/** One connection. */
 export class ZmtpClient {
   readonly #socket: Socket
-  readonly #onReady: () => void
-  readonly #onMessage: (lastFrame: Buffer) => void
-  #rest: Buffer = Buffer.alloc(0)
+  readonly #options: ZmtpOptions
+  /** What has come of a frame that is not whole yet, and how much there must be before looking again is worth it. */
+  #chunks: Buffer[] = []
+  #gathered = 0
+  #wanted = GREETING_BYTES
   #isGreeted = false
 
-  constructor(host: string, port: number, onReady: () => void, onMessage: (lastFrame: Buffer) => void) {
-    this.#onReady = onReady
-    this.#onMessage = onMessage
+  constructor(options: ZmtpOptions) {
+    const {host, port, type = 'DEALER'} = options
+    this.#options = options
     this.#socket = connect({host, port, noDelay: true})
-    this.#socket.write(Buffer.concat([greeting(), ready()]))
+    this.#socket.write(Buffer.concat([greeting(), ready(type)]))
     this.#socket.on('data', (chunk) => this.#take(chunk))
   }
 
@@ -60,12 +81,18 @@ export class ZmtpClient {
   }
 
   #take(chunk: Buffer): void {
-    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
-    if (!this.#isGreeted && bytes.length >= GREETING_BYTES) {
+    this.#chunks.push(chunk)
+    this.#gathered += chunk.length
+    if (this.#gathered < this.#wanted) return
+    let bytes = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#gathered)
+    if (!this.#isGreeted) {
       this.#isGreeted = true
       bytes = bytes.subarray(GREETING_BYTES)
     }
-    this.#rest = this.#isGreeted ? bytes.subarray(this.#takeFrames(bytes)) : bytes
+    this.#wanted = 0
+    const rest = bytes.subarray(this.#takeFrames(bytes))
+    this.#chunks = rest.length === 0 ? [] : [rest]
+    this.#gathered = rest.length
   }
 
   /** Handles the whole frames in `bytes`; gives the place where the first incomplete one begins. */
@@ -77,10 +104,13 @@ export class ZmtpClient {
       if (isLong && bytes.length - at < 9) break
       const start = at + (isLong ? 9 : 2)
       const end = start + (isLong ? Number(bytes.readBigUInt64BE(at + 1)) : (bytes[at + 1] as number))
-      if (bytes.length < end) break
+      if (bytes.length < end) {
+        this.#wanted = end - at
+        break
+      }
       at = end
-      if ((flags & COMMAND) !== 0) this.#onReady()
-      else if ((flags & MORE) === 0) this.#onMessage(bytes.subarray(start, end))
+      if ((flags & COMMAND) !== 0) this.#options.onReady()
+      else if ((flags & MORE) === 0) this.#options.onMessage(bytes.subarray(start, end))
     }
     return at
   }

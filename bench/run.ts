@@ -1,0 +1,21 @@
+// Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some six minutes.
+import {measureCommits} from './commits.ts'
+import {measureEvents} from './events.ts'
+import {measureExpiry} from './expiry.ts'
+import {measureFlood} from './flood.ts'
+import {measureGrowth} from './growth.ts'
+import {measureMemory} from './memory.ts'
+import {runParts} from './parts.ts'
+import {measureRequests} from './requests.ts'
+import {measureStart} from './start.ts'
+
+await runParts('bench/run.ts', {
+  requests: measureRequests,
+  commits: measureCommits,
+  start: measureStart,
+  memory: measureMemory,
+  growth: measureGrowth,
+  expiry: measureExpiry,
+  events: measureEvents,
+  flood: measureFlood,
+})
