@@ -1,4 +1,5 @@
 /** The database file, with calls that block: for the worker's thread only. */
+import {accessSync, constants} from 'node:fs'
 import {DatabaseSync} from 'node:sqlite'
 import {RegistryError} from '../base/errors.ts'
 import {createPrivateFile} from '../base/files.ts'
@@ -54,6 +55,8 @@ export class SqliteFile {
   constructor(path: string) {
     this.#path = path
     createPrivateFile(path)
+    // SQLite would open what it may only read, and refuse every change until the next start, whatever the operator does meanwhile.
+    accessSync(path, constants.R_OK | constants.W_OK)
     const database = new DatabaseSync(path, {timeout: BUSY_TIMEOUT_MS})
     try {
       prepareFile(database, path)

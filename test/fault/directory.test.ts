@@ -1,4 +1,3 @@
-import {execFile} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {cp, mkdtemp, open, readdir, readFile, rm, truncate, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -7,25 +6,7 @@ import {DatabaseSync} from 'node:sqlite'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {RawClient} from '../support/raw-client.ts'
 import {startServer} from '../support/server.ts'
-
-const launcher = new URL('../../bin/registry', import.meta.url).pathname
-
-interface Ended {
-  readonly status: number
-  readonly error: {readonly code: string; readonly message: string; readonly info: Readonly<Record<string, unknown>>}
-  readonly errors: string
-}
-
-/** Starts a server that must end by itself and gives what it said. */
-function serveInVain(dir: string): Promise<Ended> {
-  const args = ['serve', dir, '--zmq-req-port', '0', '--zmq-pub-port', '0', '--zmq-hb-port', '0', '--json']
-  return new Promise((resolve, reject) => {
-    execFile(launcher, args, {timeout: 15_000}, (failure, output, errors) => {
-      if (failure === null || typeof failure.code !== 'number') reject(new Error(`it did not fail: ${output}${errors}`))
-      else resolve({status: failure.code, error: JSON.parse(output.trim().split('\n').at(-1) ?? '').error, errors})
-    })
-  })
-}
+import {serveInVain} from './in-vain.ts'
 
 describe('a directory with a server', () => {
   test('is refused to a second one, with the pid of the first, which goes on', async () => {

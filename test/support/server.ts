@@ -29,8 +29,8 @@ export interface ServerOptions {
   readonly env?: NodeJS.ProcessEnv
   /** A directory with data, to be taken over; a new one when absent. */
   readonly dir?: string
-  /** A command that becomes the server's with its last arguments (`sh -c 'limit; exec "$@"' sh`). */
-  readonly wrapper?: readonly string[]
+  /** Gives a command, for the directory, that becomes the server's with its last arguments (`sh -c 'limit; exec "$@"' sh`). */
+  readonly wrapper?: (dir: string) => readonly string[]
 }
 
 /** A server that a test can stop, kill and start again; it keeps its ports. Disposing ends it and removes its directory. */
@@ -65,7 +65,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'registry-server-')))
   const lines = Object.entries(options.conf ?? {}).map(([key, value]) => `"${key}": ${JSON.stringify(value)}\n`)
   await writeFile(join(dir, 'cell.yaml'), lines.join(''), {mode: 0o600})
-  const [command = launcher, ...before] = [...(options.wrapper ?? []), launcher]
+  const [command = launcher, ...before] = [...(options.wrapper?.(dir) ?? []), launcher]
   const kind: ServerKind = {
     command,
     args: (directory, ports) => [
