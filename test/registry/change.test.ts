@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import {describe, expect, test} from 'vitest'
+import {decodeChange, encodeChange} from '../../src/registry/change.ts'
+import {infoWithId, readService} from '../../src/registry/service.ts'
+
+const name = fc.string({maxLength: 30}).filter((text) => !/\p{Cc}/u.test(text))
+
+describe('a change', () => {
+  test('is the same when it is read from the log', () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          name,
+          host: name,
+          port: fc.nat(65_535),
+          type: name,
+          metadata: fc.dictionary(fc.string(), fc.jsonValue()),
+        }),
+        fc.integer({min: 1, max: 1000}),
+        (info, ttl) => {
+          const text = JSON.stringify(info)
+          const service = readService({value: JSON.parse(text), text, ttl}, () => 'made')
+          if ('error' in service) throw new Error(service.error)
+          const change = {kind: 'register', seq: 7, service, info: infoWithId(text, service.id)} as const
+          expect(decodeChange(encodeChange(change))).toEqual(change)
+        },
+      ),
+    )
+    for (const kind of ['deregister', 'expire'] as const) {
+      const change = {kind, seq: 3, id: 'a"\\ü'}
+      expect(decodeChange(encodeChange(change))).toEqual(change)
+    }
+  })
+
+  test.each([
+    ['{"v":2,"kind":"expire","seq":1,"id":"a"}', 'version 1'],
+    ['{"v":1,"kind":"expire","id":"a"}', 'version 1'],
+    ['[]', 'version 1'],
+    ['{"v":1,"kind":"rename","seq":1,"id":"a"}', 'known kind: rename'],
+    ['{"v":1,"kind":"register","seq":1}', 'known kind: register'],
+    ['{"v":1,"kind":"register","seq":1,"info":{"name":"a"}}', 'host'],
+    ['{"v":1,', 'JSON'],
+  ])('that was written otherwise is not taken: %s', (text, reason) => {
+    expect(() => decodeChange(text)).toThrow(reason)
+  })
+})
