@@ -22,15 +22,16 @@ export class Program implements Disposable {
   readonly #exited: Promise<[code: number | null, signal: NodeJS.Signals | null]>
   #isEnding = false
 
-  private constructor(child: ChildProcess, beforeEnding: () => Promise<void>) {
-    this.#child = child
+  private constructor(spawnChild: () => ChildProcess, beforeEnding: () => Promise<void>) {
     this.#beforeEnding = beforeEnding
-    this.#exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     this.#handlers = [
       ...ENDING.map((name) => [name, () => void this.#end(name)] as const),
-      ...FORWARDED.map((name) => [name, () => void child.kill(name)] as const),
+      ...FORWARDED.map((name) => [name, () => void this.#child.kill(name)] as const),
     ]
+    // Before the program begins: a signal that came in between would end us and leave it behind.
     for (const [name, handler] of this.#handlers) process.on(name, handler)
+    this.#child = spawnChild()
+    this.#exited = once(this.#child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   }
 
   /**
@@ -44,10 +45,12 @@ export class Program implements Disposable {
     beforeEnding: () => Promise<void>,
   ): Promise<Program> {
     if (command === undefined) throw new RegistryError('REG_USAGE', 'the program is missing')
-    const child = spawn(command, args, {stdio: 'inherit', env: variablesWith(variables)})
-    const program = new Program(child, beforeEnding)
+    const program = new Program(
+      () => spawn(command, args, {stdio: 'inherit', env: variablesWith(variables)}),
+      beforeEnding,
+    )
     try {
-      await once(child, 'spawn')
+      await once(program.#child, 'spawn')
       return program
     } catch (cause) {
       program[Symbol.dispose]()

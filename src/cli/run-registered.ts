@@ -2,6 +2,7 @@ import type {KeepState, Kept} from '../client/keep.ts'
 import {ownAddressTowards} from '../client/own-address.ts'
 import type {RegistryClient} from '../client/registry-client.ts'
 import type {ServiceInfo} from '../client/service-info.ts'
+import {printable} from './printable.ts'
 import {Program} from './run-program.ts'
 
 export interface RunOptions {
@@ -21,7 +22,8 @@ export interface RunOptions {
  * tried again, and never ends the program.
  */
 export async function runRegistered(client: RegistryClient, options: RunOptions): Promise<number> {
-  const {info, host, say, waitSignal} = options
+  const {info, host, waitSignal} = options
+  const say = (text: string) => options.say(printable(text))
   let kept: Kept | undefined
   const keep = () =>
     client.keep(
@@ -33,9 +35,9 @@ export async function runRegistered(client: RegistryClient, options: RunOptions)
       },
     )
   const takeOut = async () => {
+    const isFirst = kept?.state.kind !== 'stopped'
     const error = await kept?.stop()
-    if (error !== undefined)
-      say(`warning: not taken out of the registry, the lease will end by itself: ${error.message}`)
+    if (error !== undefined && isFirst) say(`warning: not taken out, the lease will end by itself: ${error.message}`)
   }
   try {
     if (waitSignal !== undefined) {

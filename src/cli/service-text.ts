@@ -3,6 +3,7 @@ import {systemClock} from '../base/clock.ts'
 import {formatDuration} from '../base/duration.ts'
 import type {ServiceEntry} from '../client/service-entry.ts'
 import {parseExact} from './exact-json.ts'
+import {printable} from './printable.ts'
 import {type Column, keyValues, localTime, table} from './render.ts'
 
 /** Gives the service object for `--json`: as the registry gave it, numbers included, with the type where only the metadata has it. */
@@ -43,7 +44,7 @@ export function serviceDetails(entry: ServiceEntry): string {
     ['ttl', entry.ttlS === undefined ? undefined : formatDuration(entry.ttlS * 1000)],
     ['tags', entry.tags.join(', ') || undefined],
     ['metadata', Object.keys(entry.metadata).length === 0 ? undefined : pretty(exact['metadata'])],
-    ...Object.keys(entry.extra).map((key) => [key, pretty(exact[key])] as const),
+    ...Object.keys(entry.extra).map((key) => [printable(key), pretty(exact[key])] as const),
   ])
 }
 

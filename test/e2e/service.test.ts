@@ -307,12 +307,25 @@ describe('wait', () => {
 })
 
 describe('run', () => {
+  // Each in a process group of its own: when a test fails, what it left running goes with it.
+  const groups: number[] = []
+  afterEach(() => {
+    for (const pid of groups.splice(0)) {
+      try {
+        process.kill(-pid, 'SIGKILL')
+      } catch {
+        // It ended, as it should.
+      }
+    }
+  })
+
   const SHELL_LOOP = 'echo ready; while :; do sleep 0.05; done'
 
   /** Starts `service run` and gives its lines; the id of the program's entry is the first. */
   function run(args: readonly string[], script: string, url = client.url) {
     const own = ['service', 'run', '--url', url, ...args, '--', 'sh', '-c', script]
-    const child = spawn(LAUNCHER, own, {env: cleanEnv(), stdio: ['ignore', 'pipe', 'pipe']})
+    const child = spawn(LAUNCHER, own, {env: cleanEnv(), stdio: ['ignore', 'pipe', 'pipe'], detached: true})
+    if (child.pid !== undefined) groups.push(child.pid)
     const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]()
     const errors = createInterface({input: child.stderr})[Symbol.asyncIterator]()
     return {
@@ -396,6 +409,23 @@ describe('run', () => {
     child.kill('SIGTERM')
     expect(await exit).toBe(143)
     expect(await there.list()).toEqual([])
+  })
+
+  test('does not hold the program up when the registry is away at the end, and says once what follows', async () => {
+    await using other = await startServer()
+    const url = `zmq://127.0.0.1:${other.ports.req}`
+    const {line, errorLine, child, exit} = run(
+      ['--name', 'cam', '--port', '1', '--id', 'x', '--require'],
+      SHELL_LOOP,
+      url,
+    )
+    expect(await line()).toBe('ready')
+    expect(await errorLine()).toBe('registered: x')
+    await other.stop()
+    child.kill('SIGTERM')
+    expect(await errorLine()).toMatch(/^warning: not taken out, the lease will end by itself: /)
+    expect(await errorLine()).toBeUndefined()
+    expect(await exit).toBe(143)
   })
 
   test('with --require does not start it before, and not at all when it is cancelled', async () => {

@@ -1,5 +1,6 @@
 import {Args} from '@oclif/core'
 import {withService} from '../../cli/find-service.ts'
+import {printable} from '../../cli/printable.ts'
 import {askFlags, RegistryCommand} from '../../cli/registry-command.ts'
 
 export default class ServiceDeregister extends RegistryCommand {
@@ -23,6 +24,6 @@ export default class ServiceDeregister extends RegistryCommand {
     const {args, flags} = await this.parse(ServiceDeregister)
     await using client = await this.connect(flags)
     const id = await withService(client, args.id, (found) => client.deregister(found).then(() => found))
-    return this.show({id}, () => `deregistered ${id}`)
+    return this.show({id}, () => printable(`deregistered ${id}`))
   }
 }

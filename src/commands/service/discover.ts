@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import {printable} from '../../cli/printable.ts'
 import {askFlags, RegistryCommand} from '../../cli/registry-command.ts'
 import {addressOf, exactService} from '../../cli/service-text.ts'
 
@@ -25,7 +26,7 @@ export default class ServiceDiscover extends RegistryCommand {
     const {args, flags} = await this.parse(ServiceDiscover)
     await using client = await this.connect(flags)
     const entry = await client.discover(args.type, {tag: flags.tag})
-    this.show(entry, addressOf)
+    this.show(entry, (found) => printable(addressOf(found)))
     return exactService(entry)
   }
 }

@@ -1,4 +1,5 @@
 import {formatDuration} from '../../base/duration.ts'
+import {printable} from '../../cli/printable.ts'
 import {askFlags, RegistryCommand} from '../../cli/registry-command.ts'
 import {infoFlags, infoOf, ttlSeconds} from '../../cli/service-flags.ts'
 
@@ -30,6 +31,6 @@ the registration of a program for as long as it runs.`
     this.say(
       `registered ${flags.name} at ${host}:${flags.port} for ${formatDuration(flags.ttl ?? 30_000)}, with the id`,
     )
-    return this.show({id}, () => id)
+    return this.show({id}, () => printable(id))
   }
 }

@@ -1,5 +1,6 @@
 import {Args} from '@oclif/core'
 import {withService} from '../../cli/find-service.ts'
+import {printable} from '../../cli/printable.ts'
 import {askFlags, RegistryCommand} from '../../cli/registry-command.ts'
 
 export default class ServiceRenew extends RegistryCommand {
@@ -21,6 +22,6 @@ export default class ServiceRenew extends RegistryCommand {
     const {args, flags} = await this.parse(ServiceRenew)
     await using client = await this.connect(flags)
     const id = await withService(client, args.id, (found) => client.renew(found).then(() => found))
-    return this.show({id}, () => `renewed ${id}`)
+    return this.show({id}, () => printable(`renewed ${id}`))
   }
 }
