@@ -5,16 +5,22 @@ import {assertEntries, assertRenewals} from './checks.ts'
 import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoreHead} from './store.ts'
 
 const INSTANCES_PER_CHUNK = 1000
-/** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB. */
+/** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB of usual ones. */
 const KEPT_ENTRIES = 10_000
+/** Characters of their changes kept: an entry may have 64 KiB. */
+const KEPT_CHARS = 8 * 1024 * 1024
 const EPOCH = 1 // a new store every time: nothing was promoted or restored before it
 
-/** Engine without a disk: everything is gone when the process ends. The log keeps the newest 10 000 to 20 000 entries. */
+/**
+ * Engine without a disk: everything is gone when the process ends. The log keeps the newest 10 000 to 20 000 entries, or fewer large ones,
+ * 8 to 16 MB of them.
+ */
 export class MemoryStore implements Store {
   readonly kind = 'memory'
   readonly place = 'memory'
   readonly #instances = new Map<number, StoredInstance>()
   #entries: Entry[] = []
+  #chars = 0
   #nextOffset = 0
   #lastHash = FIRST_PREVIOUS_HASH
   #nextSeq = 0
@@ -39,7 +45,7 @@ export class MemoryStore implements Store {
     assertEntries(entries)
     const first = this.#nextOffset
     for (const entry of entries) this.#apply(entry)
-    if (this.#entries.length > 2 * KEPT_ENTRIES) this.#entries = this.#entries.slice(-KEPT_ENTRIES)
+    if (this.#entries.length > 2 * KEPT_ENTRIES || this.#chars > 2 * KEPT_CHARS) this.#cull()
     return first
   }
 
@@ -79,6 +85,7 @@ export class MemoryStore implements Store {
     const offset = this.#nextOffset
     const hash = chainHash(this.#lastHash, offset, EPOCH, timeMs, actor, change)
     this.#entries.push({offset, epoch: EPOCH, hash, timeMs, actor, change})
+    this.#chars += change.length
     this.#nextOffset = offset + 1
     this.#lastHash = hash
     if (effect.kind === 'delete') {
@@ -87,6 +94,17 @@ export class MemoryStore implements Store {
     }
     this.#instances.set(effect.instance.seq, effect.instance)
     this.#nextSeq = Math.max(this.#nextSeq, effect.instance.seq + 1)
+  }
+
+  #cull(): void {
+    let first = this.#entries.length
+    this.#chars = 0
+    for (const {change} of this.#entries.slice(-KEPT_ENTRIES).reverse()) {
+      if (this.#chars + change.length > KEPT_CHARS) break
+      this.#chars += change.length
+      first -= 1
+    }
+    this.#entries = this.#entries.slice(first)
   }
 
   #assertOpen(): void {

@@ -16,4 +16,21 @@ describe('MemoryStore', () => {
     assert.equal((await store.read(11_000, 1))[0]?.offset, 11_000)
     assert.equal((await store.read(11_000, 20_000)).length, 10_000)
   })
+
+  test('of large entries the log keeps fewer, the newest, and never more than 16 MB', async () => {
+    await using store = new MemoryStore()
+    await store.open()
+    const entry = {timeMs: 1, actor: 'a', change: 'x'.repeat(60_000), effect: {kind: 'delete', seq: 1}} as const
+    let kept = 0
+    for (let offset = 0; offset < 1000; offset += 1) {
+      await store.append([entry])
+      const first = await store.read(0, 1).then(
+        () => 0,
+        (error: {info: {first: number}}) => error.info.first,
+      )
+      kept = (await store.read(first, 100_000)).length
+      assert.equal(first + kept, offset + 1)
+      assert(kept * 60_000 <= 16 * 1024 * 1024 && kept >= Math.min(offset + 1, 139), `${kept} of ${offset + 1}`)
+    }
+  })
 })
