@@ -80,7 +80,7 @@ export function encodeString(text: string): string {
  * Gives a string that shares no memory with the one it was cut from. V8 lets a slice of 13 characters or more point into its parent:
  * a kept slice of 100 bytes keeps a request of 1 MiB. Joining makes a new string of both parts, and slicing it forces V8 to write it out.
  */
-export function copyText(text: string): string {
+function copyText(text: string): string {
   return text.length < 13 ? text : ` ${text}`.slice(1)
 }
 

@@ -1,4 +1,3 @@
-import {copyText} from '../base/json-text.ts'
 import type {Service} from './service.ts'
 
 /** A group of instances, as its members see it (`Group`). */
@@ -30,8 +29,8 @@ export class Instance {
   readonly id: string
   readonly name: string
   readonly ttlS: number
-  /** The service object up to the value of `last_heartbeat`: one flat text, since a hundred thousand of these are kept. */
-  readonly #head: string
+  /** The service object without `last_heartbeat` and `health`: the very text that is stored, since a hundred thousand of these are kept. */
+  readonly #service: string
   health: Health = 'passing'
   /** Epoch seconds of the last registration or renewal, for people and peers. */
   lastHeartbeatS: number
@@ -53,13 +52,13 @@ export class Instance {
     this.id = service.id
     this.name = service.name
     this.ttlS = service.ttlS
-    this.#head = copyText(service.text.slice(0, -1) + LAST_HEARTBEAT)
+    this.#service = service.text
     this.lastHeartbeatS = lastHeartbeatS
     this.renewedMs = renewedMs
   }
 
   /** Gives the service object as JSON text, as it is sent. */
   text(): string {
-    return this.#head + this.lastHeartbeatS + TAILS[this.health]
+    return this.#service.slice(0, -1) + LAST_HEARTBEAT + this.lastHeartbeatS + TAILS[this.health]
   }
 }

@@ -1,13 +1,5 @@
 import {parseJson} from '../base/json-parse.ts'
-import {
-  appendMember,
-  copyText,
-  encodeString,
-  type Member,
-  members,
-  memberText,
-  withoutMembers,
-} from '../base/json-text.ts'
+import {appendMember, encodeString, type Member, members, memberText, withoutMembers} from '../base/json-text.ts'
 
 /** What a service says of itself, checked. */
 export interface Service {
@@ -112,7 +104,12 @@ function compose(fields: Fields, infoText: string): Service {
     `${typeText},"metadata":${metadata},"ttl":${fields.ttlS},"tags":${tagsText(tags)}${extra}}`
   // Only what is kept: thousands of these wait for the disk at a time, and what they hold outlives two collections.
   const {id, name, host, port, ttlS} = fields
-  return {id, name, host, port, ttlS, type, labels: labelsOf(tags, type), text: copyText(text)}
+  return {id, name, host, port, ttlS, type, labels: labelsOf(tags, type), text: flat(text)}
+}
+
+/** Writes a text out as one: neither joined from parts nor cut from a longer one, which V8 would keep beside it. */
+function flat(text: string): string {
+  return Buffer.from(text).toString()
 }
 
 const TYPE_ONLY: ReadonlySet<string> = new Set(['type'])
