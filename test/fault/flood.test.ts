@@ -108,7 +108,7 @@ describe('subscribers', () => {
       }
     }
     // What is kept of the log without a disk, what waits for each who does not read, and what V8 has not cleared away yet.
-    const bound = LOG_BYTES + idle.length * hwm * (bytes + 1000) + 80e6
+    const bound = LOG_BYTES + idle.length * hwm * (bytes + 1000) + 150e6
     expect((await rssOf(server)) - rssBefore).toBeLessThan(bound)
     expect(count * bytes * idle.length, 'what they would cost without a bound').toBeGreaterThan(bound)
   })
