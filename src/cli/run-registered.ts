@@ -43,6 +43,7 @@ export async function runRegistered(client: RegistryClient, options: RunOptions)
     if (waitSignal !== undefined) {
       kept = keep()
       await kept.ready({signal: waitSignal})
+      waitSignal.throwIfAborted() // it came just now: the program must not start
     }
     using program = await Program.start(options.program, {REGISTRY_SERVICE_ID: info.id}, takeOut)
     if (!program.isEnding) kept ??= keep()

@@ -124,6 +124,16 @@ describe('a server of another age', () => {
     expect(peer.requests.map(({isPlain}) => isPlain)).toEqual([false, false, false])
   })
 
+  test('is asked which it is once, however many calls begin', async () => {
+    using peer = await ScriptedPeer.start(
+      enveloped(({service_id: id}) => ({success: true, service: {id: id ?? 'none'}})),
+    )
+    await using client = new RegistryClient(peer.url)
+    const ids = ['a', 'b', 'c']
+    expect((await Promise.all(ids.map((id) => client.get(id)))).map(({id}) => id)).toEqual(ids)
+    expect(peer.actions).toEqual(['health', 'get', 'get', 'get'])
+  })
+
   test('that is replaced by one of another age is found out again', async () => {
     using peer = await ScriptedPeer.start(plain(health))
     await using client = await RegistryClient.connect(peer.url)

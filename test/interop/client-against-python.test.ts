@@ -66,6 +66,7 @@ describe.each(PEER_VERSIONS)('the server of %s', (version) => {
     const events = new Recorder<WatchEvent>(watch)
     await events.until(({kind}) => kind === 'synced')
     await client.register({...CAM, id: 'b', extra: {protocol: 'tcp'}})
+    await events.until((event) => event.kind === 'registered' && event.service.id === 'b')
     await client.register({...CAM, id: 'c'}, {ttlS: 1})
     await client.deregister('a')
     await events.until((event) => event.kind === 'expired' && event.service.id === 'c')

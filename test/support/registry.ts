@@ -9,6 +9,8 @@ export interface RegistryOptions {
   readonly options?: Readonly<Record<string, unknown>>
 }
 
+const NO_PORTS = {req: 0, pub: 0, hb: 0}
+
 /** A registry that can be stopped and started again on the same ports, with or without what it knew. */
 export class TestRegistry implements AsyncDisposable {
   readonly #dir: string
@@ -38,14 +40,24 @@ export class TestRegistry implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const {req, pub, hb} = this.#ports ?? {req: 0, pub: 0, hb: 0}
-    this.#running = await serve({
+    this.#running = await this.#serve(this.#ports ?? NO_PORTS)
+    const ports = this.#running.ports
+    this.#ports = {req: ports.req ?? 0, pub: ports.pub ?? 0, hb: ports.hb ?? 0}
+  }
+
+  /** While it is stopped: lets somebody use what it knows, through other ports. */
+  async elsewhere(use: (client: RegistryClient) => Promise<void>): Promise<void> {
+    await using running = await this.#serve(NO_PORTS)
+    await using client = new RegistryClient(`zmq://127.0.0.1:${running.ports.req}`)
+    await use(client)
+  }
+
+  #serve({req, pub, hb}: typeof NO_PORTS): Promise<RunningRegistry> {
+    return serve({
       dir: this.#dir,
       options: {'zmq:req:port': req, 'zmq:pub:port': pub, 'zmq:hb:port': hb, backend: 'memory', ...this.#options},
       writeLog: () => undefined,
     })
-    const ports = this.#running.ports
-    this.#ports = {req: ports.req ?? 0, pub: ports.pub ?? 0, hb: ports.hb ?? 0}
   }
 
   async stop(): Promise<void> {
