@@ -16,8 +16,12 @@ export function serveInVain(dir: string, wrapper: readonly string[] = []): Promi
   const args = [...before, 'serve', dir, '--zmq-req-port', '0', '--zmq-pub-port', '0', '--zmq-hb-port', '0', '--json']
   return new Promise((resolve, reject) => {
     execFile(command, args, {timeout: ENDED_WITHIN_MS}, (failure, output, errors) => {
-      if (failure === null || typeof failure.code !== 'number') reject(new Error(`it did not fail: ${output}${errors}`))
-      else resolve({status: failure.code, error: JSON.parse(output.trim().split('\n').at(-1) ?? '').error, errors})
+      const last = output.trim().split('\n').at(-1) ?? ''
+      if (failure === null || typeof failure.code !== 'number' || !last.startsWith('{"error":')) {
+        reject(new Error(`it did not fail as it should (${failure?.code ?? failure?.signal}): ${output}${errors}`))
+      } else {
+        resolve({status: failure.code, error: JSON.parse(last).error, errors})
+      }
     })
   })
 }
