@@ -61,6 +61,8 @@ export class Sweeper {
   }
 
   start(): void {
+    // The time since the clock was made went into the start of the server, and was no standstill.
+    this.#ports.leaseClock.tick()
     this.#tick()
   }
 

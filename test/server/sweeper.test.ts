@@ -160,6 +160,19 @@ describe('time that did not pass for the services', () => {
     expect(world.expired).toEqual(['a'])
   })
 
+  test('a long start is no standstill', async () => {
+    world = await World.start()
+    world.sweeper.stop()
+    const lostMs: number[] = []
+    const {catalog, wheel, leaseClock, registrar, clock} = world.api
+    const ports = {catalog, wheel, leaseClock, registrar, onLostTime: (ms: number) => lostMs.push(ms)}
+    const sweeper = new Sweeper(ports, {graceMs: GRACE_MS, cleanupMs: CLEANUP_MS})
+    clock.nowMs += 5000
+    sweeper.start()
+    sweeper.stop()
+    expect(lostMs).toEqual([])
+  })
+
   test('a standstill is given back', async () => {
     world = await World.start()
     await world.register('a', 2)
