@@ -173,7 +173,7 @@ export class Registrar {
 
   #refusal(): Refusal | undefined {
     if (this.#isClosed) return {kind: 'store', reason: 'the registry is stopping'}
-    if (this.#trouble !== undefined) return {kind: 'store', reason: this.#trouble.error.message}
+    if (this.#trouble !== undefined) return {kind: 'store', reason: reasonFor(this.#trouble.error)}
     if (this.#log.isFull) return {kind: 'store', reason: 'too many changes wait for the disk, ask again'}
     return undefined
   }
@@ -259,6 +259,12 @@ export class Registrar {
     }, PROBE_EVERY_MS)
     this.#probeTimer.unref()
   }
+}
+
+/** Says why the store failed in the words that peers get, who need not know where on the disk it lives. */
+export function reasonFor(error: RegistryError): string {
+  const {place} = error.info
+  return typeof place === 'string' ? error.message.replaceAll(place, 'the database') : error.message
 }
 
 /** A renewal that came while the registration waited for the disk counts on. */

@@ -14,7 +14,7 @@ import type {Listener, ListenLimits, Publisher} from '../wire/zeromq/listener.ts
 import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts'
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
-import {Registrar, type Trouble} from './registrar.ts'
+import {Registrar, reasonFor, type Trouble} from './registrar.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
 import {Sweeper} from './sweeper.ts'
 import {ZeromqApi} from './zeromq-api.ts'
@@ -258,7 +258,7 @@ export class Server implements AsyncDisposable {
     const problem =
       trouble === undefined
         ? ''
-        : `,"problem":${encodeString(trouble.error.message)},"problem_since":${Math.floor(trouble.sinceMs / 1000)}`
+        : `,"problem":${encodeString(reasonFor(trouble.error))},"problem_since":${Math.floor(trouble.sinceMs / 1000)}`
     const store = `{"kind":"${this.#store.kind}"${problem}}`
     const counts =
       `{"services":${this.#catalog.size},"critical":${this.#catalog.critical},"events_dropped":${this.#publisher?.dropped ?? 0},` +

@@ -15,7 +15,7 @@ import {
   unwrapHeartbeat,
 } from '../wire/zeromq/messages.ts'
 import {ListCache, listText} from './list-cache.ts'
-import type {Refusal, Registrar} from './registrar.ts'
+import {type Refusal, type Registrar, reasonFor} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
 
 export interface ZeromqApiPorts {
@@ -137,7 +137,7 @@ export class ZeromqApi {
     const info = {value, text: memberText(request.text, 'service_info') ?? '{}', ttl: body['ttl']}
     const slot = lines.reserve(from, framing)
     const begun = registrar.register(info, actorOf(from), (error) => {
-      const answer = error === undefined ? registered(sent) : failure(`Failed to register service: ${error.message}`)
+      const answer = error === undefined ? registered(sent) : failure(`Failed to register service: ${reasonFor(error)}`)
       lines.settle(slot, answer)
     })
     // The id goes back as it was sent: a number stays a number.
@@ -155,7 +155,10 @@ export class ZeromqApi {
     }
     const slot = lines.reserve(from, framing)
     const refusal = registrar.deregister(id, actorOf(from), (error) => {
-      lines.settle(slot, error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${error.message}`))
+      lines.settle(
+        slot,
+        error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${reasonFor(error)}`),
+      )
     })
     if (refusal !== undefined) lines.settle(slot, refusalAnswer(refusal, 'deregister'))
   }
@@ -200,7 +203,7 @@ export class ZeromqApi {
     const timestampS = Math.floor(this.#clock.wallMs() / 1000)
     const {trouble} = this.#ports.registrar
     const problem =
-      trouble === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${trouble.error.message}`)}`
+      trouble === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${reasonFor(trouble.error)}`)}`
     return `{"success":true,"status":"${trouble === undefined ? 'ok' : 'degraded'}","timestamp":${timestampS}${problem}}`
   }
 

@@ -410,3 +410,17 @@ test('the log of a memory store holds the actor and the change', async () => {
     ['zmq:anon/peer', {v: 1, kind: 'deregister', seq: 1, id: 'a'}],
   ])
 })
+
+test('peers are told why the store fails, not where on the disk it lives', async () => {
+  const place = '/srv/registry/registry.db'
+  const error = new RegistryError('REG_STORE_FAILED', `cannot write ${place}: disk full`, {info: {place}})
+  const store = {append: () => Promise.reject(error), probe: () => Promise.reject(error), saveRenewals: async () => {}}
+  const api = await TestApi.start({store})
+  const peer = new TestPeer()
+  const told = 'cannot write the database: disk full'
+  const info = {id: 'a', name: 'a', host: 'h', port: 1}
+  const answer = async () => (await api.ask({action: 'register', service_info: info}, peer))['error']
+  expect([await answer(), await answer()]).toEqual(Array(2).fill(`Failed to register service: ${told}`))
+  expect(await api.ask({action: 'health'})).toMatchObject({problem: `changes are refused: ${told}`})
+  api.close()
+})
