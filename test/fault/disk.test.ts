@@ -100,7 +100,7 @@ describe.each(DISKS)('a $name', ({wrapper, fill, free}) => {
       else refused = answer
     }
     expect(refused?.error).toMatch(
-      /^Failed to register service: cannot write to .*registry\.db: .*\(SQLITE_(FULL|IOERR)\)/,
+      /^Failed to register service: cannot write to the database: .*\(SQLITE_(FULL|IOERR)\)/,
     )
     await assertReadsGoOn(server, client, /SQLITE_(FULL|IOERR)/)
     expect(await client.deregister('a')).toMatchObject({

@@ -22,7 +22,7 @@ export interface CliResult {
 export function cleanEnv(more: CliOptions['env'] = {}): NodeJS.ProcessEnv {
   const nowhere = `${tmpdir()}/registry-test-nowhere`
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(REGISTRY_|SYN_|XDG_|NODE_|VITEST|DEBUG|FORCE_COLOR|NO_COLOR)/.test(name),
+    ([name]) => !/^(REGISTRY_|SYN_|XDG_|NODE_|VITEST|DEBUG|FORCE_COLOR|NO_COLOR|CI$)/.test(name),
   )
   return {...Object.fromEntries(kept), HOME: nowhere, XDG_DATA_HOME: nowhere, ...more}
 }
