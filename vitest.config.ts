@@ -14,8 +14,9 @@ export default defineConfig({
   test: {
     reporters: ['default', ...json],
     disableConsoleIntercept: true,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Generous: it ends what hangs and judges no speed; machines may be busy.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: 'forks',
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**']),

@@ -82,8 +82,9 @@ async function typeLine(line: string): Promise<{status: number | null; stdout: s
   const output = {stdout: '', stderr: ''}
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text
-    if (!endsByItself(line)) child.kill('SIGINT')
   })
+  // Once: a second signal would end it the hard way.
+  if (!endsByItself(line)) child.stdout.once('data', () => child.kill('SIGINT'))
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output.stderr += text
   })

@@ -85,7 +85,7 @@ describe('subscribers', () => {
   })
 
   test('that do not read lose their own events, those who read get all, and the memory is bounded', async () => {
-    const [hwm, count, bytes] = [200, IS_LONG ? 20_000 : 5000, 20_000]
+    const [hwm, count, bytes] = [200, IS_LONG ? 20_000 : 3500, 20_000]
     await using server = await startServer({conf: {'zmq:pub:hwm': hwm, backend: 'memory'}})
     using client = new RawClient(server.ports.req)
     const reader = subscribe(server, ['register'])
