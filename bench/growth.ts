@@ -7,9 +7,9 @@ import {discover, fill, get, list, renew, someIds, TENTH} from './services.ts'
 const FEW = 100
 const MANY = 100_000
 const WARM_UP_MS = 300
-const MEASURED_MS = 600
-/** A lone client's times swing by themselves. */
-const MIN_ROUNDS = 7
+const MEASURED_MS = 300
+/** Short rounds and many: the times of a lone client swing by themselves. */
+const MIN_ROUNDS = 15
 const LISTS = 15
 /** Different services asked for. */
 const ASKED = 10_000
