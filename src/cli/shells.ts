@@ -35,9 +35,14 @@ compdef _registry registry
   set -l current (commandline -ct)
   set -l program $words[1]
   set -e words[1]
-  $program complete fish -- $words "$current" 2>/dev/null
+  set -l found ($program complete fish -- $words "$current" 2>/dev/null)
+  if test (count $found) -gt 0
+    printf '%s\\n' $found
+  else
+    __fish_complete_path "$current"
+  end
 end
-complete -c registry -a '(__registry_complete)'
+complete -c registry -f -a '(__registry_complete)'
 `,
 }
 
