@@ -6,6 +6,8 @@ export interface ErrorSpec {
   readonly about: string
   /** Commands or steps for the operator, the most useful first. */
   readonly hints: readonly string[]
+  /** Name that a Telepath peer gets for it when the error itself has none; `SynErr` unless given. */
+  readonly telepath?: string
 }
 
 /** Every error that the software raises on purpose. Codes are API: adding one is minor, renaming one is major. */
@@ -14,36 +16,43 @@ export const ERRORS = {
     exit: 2,
     about: 'The command line is not one that the command takes.',
     hints: ['registry help COMMAND'],
+    telepath: 'BadArg',
   },
   REG_CONFIG_INVALID: {
     exit: 2,
     about: 'A value of the configuration is not allowed, or a key is unknown.',
     hints: ['registry config validate', 'registry config explain OPTION'],
+    telepath: 'BadConfValu',
   },
   REG_BAD_REQUEST: {
     exit: 2,
     about: 'The registry refused a request because of its form or of a value in it.',
     hints: ['registry help service register'],
+    telepath: 'BadArg',
   },
   REG_BAD_ANSWER: {
     exit: 1,
     about: 'What answered is not a service registry, or its answer is not understood.',
     hints: ['registry status --url zmq://HOST:PORT'],
+    telepath: 'BadMesgFormat',
   },
   REG_NOT_FOUND: {
     exit: 3,
     about: 'The registry does not know what was asked for.',
     hints: ['registry service list'],
+    telepath: 'NoSuchName',
   },
   REG_DENIED: {
     exit: 4,
     about: 'The registry does not allow this.',
     hints: ['registry config explain OPTION'],
+    telepath: 'AuthDeny',
   },
   REG_CONFLICT: {
     exit: 5,
     about: 'Another entry stands in the way, for instance a live service of a unique type.',
     hints: ['registry service list'],
+    telepath: 'BadState',
   },
   REG_DIR_LOCKED: {
     exit: 5,
@@ -60,6 +69,7 @@ export const ERRORS = {
     about:
       'The database cannot be written or read (full, locked, or an I/O error). Nothing that was acknowledged is lost.',
     hints: ['registry status', 'free space on the file system of the data directory'],
+    telepath: 'IsReadOnly',
   },
   REG_STORE_DAMAGED: {
     exit: 1,
@@ -85,21 +95,49 @@ export const ERRORS = {
     exit: 6,
     about: 'No registry answered at the address.',
     hints: ['registry status --url zmq://HOST:PORT', 'registry serve'],
+    telepath: 'LinkErr',
   },
   REG_TIMED_OUT: {
     exit: 7,
     about: 'What was waited for did not happen in the given time.',
     hints: ['give a longer --timeout'],
+    telepath: 'TimeOut',
   },
   REG_NOT_CONFIRMED: {
     exit: 7,
     about: 'The registry could not make the change durable in time. It may still happen, or may not.',
     hints: ['registry service list', 'ask again'],
+    telepath: 'TimeOut',
   },
   REG_BUSY: {
     exit: 7,
     about: 'The registry has too many requests to take this one now.',
     hints: ['ask again, less often'],
+    telepath: 'HitLimit',
+  },
+  REG_LINK_CLOSED: {
+    exit: 6,
+    about: 'The peer closed the connection before it answered.',
+    hints: ['ask again', 'registry status URL'],
+    telepath: 'LinkShutDown',
+  },
+  REG_CERT_INVALID: {
+    exit: 4,
+    about:
+      'A certificate, key or request is missing, not readable, or not valid for this use; or that of the peer is not the expected one.',
+    hints: ['registry cert list', 'registry cert check FILE'],
+    telepath: 'BadCertVerify',
+  },
+  REG_READ_ONLY: {
+    exit: 5,
+    about: 'Changes are refused at present; the text says why. Nothing that was acknowledged is lost.',
+    hints: ['registry status'],
+    telepath: 'IsReadOnly',
+  },
+  REG_PEER_FAILED: {
+    exit: 1,
+    about: 'The service that was called answered with an error of its own; `info.errname` is its name there.',
+    hints: ['look at the log of that service'],
   },
   REG_INTERNAL: {
     exit: 1,
@@ -120,6 +158,8 @@ export interface ErrorOptions {
   readonly info?: Readonly<Record<string, unknown>>
   /** Hints for this very case; they replace those of the table. */
   readonly hints?: readonly string[]
+  /** The error's name in Telepath (`NoSuchUser`), where the table's is not exact enough, or the one that a peer sent. */
+  readonly telepath?: string
   readonly cause?: unknown
 }
 
@@ -128,6 +168,8 @@ export class RegistryError extends Error {
   readonly code: ErrorCode
   readonly info: Readonly<Record<string, unknown>>
   readonly hints: readonly string[]
+  /** The error's name in Telepath: `NoSuchUser`, `AuthDeny`, … */
+  readonly telepath: string
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : {cause: options.cause})
@@ -135,6 +177,7 @@ export class RegistryError extends Error {
     this.code = code
     this.info = options.info ?? {}
     this.hints = options.hints ?? ERRORS[code].hints
+    this.telepath = options.telepath ?? this.spec.telepath ?? 'SynErr'
   }
 
   get spec(): ErrorSpec {
