@@ -1,48 +1,122 @@
+import {type Clock, systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {NewEntry, Store} from '../store/store.ts'
 
-/** What the log asks of its owner; both are called with proposals in the order in which they were made. */
-export interface ChangeLogOwner<P> {
-  /** These are durable now. */
-  onCommitted(proposals: readonly P[]): void
-  /** None of these happened: the store refused the first, and the others were decided on top of it. */
-  onFailed(proposals: readonly P[], error: RegistryError): void
+/** A change that was decided. Exactly one of the two is called, in the order in which changes were proposed. */
+export interface Proposal {
+  readonly entry: NewEntry
+  /** It is durable now: make it visible, then answer. */
+  committed(): void
+  /** It did not happen: the store refused it, or one before it on top of which it was decided. */
+  failed(error: RegistryError): void
 }
 
+/** A part that decides changes against a state of its own. */
+export interface ChangeOwner {
+  /** What was decided but is not visible yet did not happen; called before its proposals hear so. */
+  onReset(): void
+}
+
+/** Since when, and why, the store refuses changes. */
+export interface Trouble {
+  readonly sinceMs: number
+  readonly error: RegistryError
+}
+
+/** Why no change can be proposed now. */
+export interface Refusal {
+  readonly code: 'REG_READ_ONLY' | 'REG_BUSY'
+  readonly reason: string
+}
+
+export interface ChangeLogOptions {
+  /** Largest number of changes in one commit. */
+  readonly batchMax: number
+  /** Changes that may wait for the store. */
+  readonly queueMax: number
+  /** Called when the store begins to refuse changes, and with undefined when it takes them again. */
+  readonly onTrouble?: (trouble: Trouble | undefined) => void
+  readonly clock?: Clock
+}
+
+/** A commit of 300 keeps one turn of the event loop at a few milliseconds; what waits beyond 10 000 is refused at once. */
+export const COMMIT_LIMITS = {batchMax: 300, queueMax: 10_000} as const
+/** How often a store that failed is asked whether it can be written again. */
+const PROBE_EVERY_MS = 500
+
 /**
- * Group commit: proposals that arrive while the store writes go together into its next transaction, one commit for all of them.
+ * Group commit: proposals that arrive while the store writes go together into its next transaction, one commit for all of them, whichever
+ * part of the server they come from.
  *
  * The next batch is handed over before the finished one is answered, and an idle log waits for the end of the event loop's turn, so that
- * what arrived together is stored together. When the store fails, everything under way fails with it.
+ * what arrived together is stored together. When the store fails, everything under way fails with it, and changes are refused until the
+ * store can be written again. Who proposes asks `refusal` first.
  */
-export class ChangeLog<P extends {readonly entry: NewEntry}> {
-  readonly #store: Pick<Store, 'append'>
-  readonly #owner: ChangeLogOwner<P>
-  readonly #batchMax: number
-  readonly #queueMax: number
-  #queue: P[] = []
-  #writing: readonly P[] | undefined
+export class ChangeLog {
+  readonly #store: Pick<Store, 'append' | 'probe'>
+  readonly #options: ChangeLogOptions
+  readonly #clock: Clock
+  readonly #owners: ChangeOwner[] = []
+  readonly #holds = new Map<string, string>()
+  #queue: Proposal[] = []
+  #writing: readonly Proposal[] | undefined
   #isScheduled = false
+  #isClosed = false
   #idle: PromiseWithResolvers<void> | undefined
+  #trouble: Trouble | undefined
+  #probeTimer: NodeJS.Timeout | undefined
 
-  constructor(
-    store: Pick<Store, 'append'>,
-    owner: ChangeLogOwner<P>,
-    limits: {readonly batchMax: number; readonly queueMax: number},
-  ) {
+  constructor(store: Pick<Store, 'append' | 'probe'>, options: ChangeLogOptions) {
     this.#store = store
-    this.#owner = owner
-    this.#batchMax = limits.batchMax
-    this.#queueMax = limits.queueMax
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
   }
 
-  /** True when no more can be proposed until the store has caught up. */
-  get isFull(): boolean {
-    return this.#queue.length >= this.#queueMax
+  /** Why the store refuses changes; undefined when it does not. */
+  get trouble(): Trouble | undefined {
+    return this.#trouble
   }
 
-  /** Hands a change in. The owner hears how it ended, in order, never before this returns. */
-  propose(proposal: P): void {
+  /** Why changes are refused although the store would take them, by the name of who wants it so. */
+  get holds(): ReadonlyMap<string, string> {
+    return this.#holds
+  }
+
+  /** Tells a part when what it decided is void. */
+  join(owner: ChangeOwner): void {
+    this.#owners.push(owner)
+  }
+
+  /** Refuses further changes with this reason until `release`; what is under way is not touched. */
+  hold(name: string, reason: string): void {
+    this.#holds.set(name, reason)
+  }
+
+  release(name: string): void {
+    this.#holds.delete(name)
+  }
+
+  /** Why no change can be proposed now; undefined when one can. */
+  refusal(): Refusal | undefined {
+    if (this.#isClosed) return {code: 'REG_READ_ONLY', reason: 'the registry is stopping'}
+    if (this.#trouble !== undefined) return {code: 'REG_READ_ONLY', reason: reasonFor(this.#trouble.error)}
+    for (const reason of this.#holds.values()) return {code: 'REG_READ_ONLY', reason}
+    if (this.#queue.length < this.#options.queueMax) return undefined
+    return {code: 'REG_BUSY', reason: 'too many changes wait for the disk, ask again'}
+  }
+
+  /**
+   * Throws why no change can be proposed now.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`
+   */
+  assertOpen(): void {
+    const refusal = this.refusal()
+    if (refusal !== undefined) throw new RegistryError(refusal.code, refusal.reason, {cause: this.#trouble?.error})
+  }
+
+  /** Hands a change in. Its owner hears how it ended never before this returns. */
+  propose(proposal: Proposal): void {
     this.#queue.push(proposal)
     if (this.#writing === undefined && !this.#isScheduled) {
       this.#isScheduled = true
@@ -60,6 +134,12 @@ export class ChangeLog<P extends {readonly entry: NewEntry}> {
     return this.#idle.promise
   }
 
+  /** Refuses further changes and stops asking a failing store. What is under way goes on. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#probeTimer)
+  }
+
   #writeNext(): void {
     if (this.#writing !== undefined) return
     if (this.#queue.length === 0) {
@@ -67,28 +147,58 @@ export class ChangeLog<P extends {readonly entry: NewEntry}> {
       this.#idle = undefined
       return
     }
-    const batch = this.#queue.length <= this.#batchMax ? this.#queue : this.#queue.slice(0, this.#batchMax)
-    this.#queue = this.#queue.length <= this.#batchMax ? [] : this.#queue.slice(this.#batchMax)
+    const {batchMax} = this.#options
+    const batch = this.#queue.length <= batchMax ? this.#queue : this.#queue.slice(0, batchMax)
+    this.#queue = this.#queue.length <= batchMax ? [] : this.#queue.slice(batchMax)
     this.#writing = batch
     this.#store.append(batch.map((proposal) => proposal.entry)).then(
       () => this.#finish(batch),
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.#fail(asStoreError(error)),
     )
   }
 
-  #finish(batch: readonly P[]): void {
+  #finish(batch: readonly Proposal[]): void {
     this.#writing = undefined
     this.#writeNext()
-    this.#owner.onCommitted(batch)
+    for (const proposal of batch) proposal.committed()
   }
 
-  #fail(error: unknown): void {
+  #fail(error: RegistryError): void {
     const lost = [...(this.#writing ?? []), ...this.#queue]
     this.#writing = undefined
     this.#queue = []
-    this.#owner.onFailed(lost, asStoreError(error))
+    for (const owner of this.#owners) owner.onReset()
+    if (this.#trouble === undefined) {
+      this.#trouble = {sinceMs: this.#clock.wallMs(), error}
+      this.#options.onTrouble?.(this.#trouble)
+      this.#probeLater()
+    }
+    for (const proposal of lost) proposal.failed(error)
     this.#writeNext()
   }
+
+  #probeLater(): void {
+    if (this.#isClosed) return
+    this.#probeTimer = setTimeout(() => {
+      this.#store.probe().then(
+        () => {
+          this.#trouble = undefined
+          this.#options.onTrouble?.(undefined)
+        },
+        (error: unknown) => {
+          if (error instanceof RegistryError && this.#trouble !== undefined) this.#trouble = {...this.#trouble, error}
+          this.#probeLater()
+        },
+      )
+    }, PROBE_EVERY_MS)
+    this.#probeTimer.unref()
+  }
+}
+
+/** Says why the store failed in the words that peers get, who need not know where on the disk it lives. */
+export function reasonFor(error: RegistryError): string {
+  const {place} = error.info
+  return typeof place === 'string' ? error.message.replaceAll(place, 'the database') : error.message
 }
 
 function asStoreError(error: unknown): RegistryError {

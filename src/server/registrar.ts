@@ -1,8 +1,8 @@
 import {type Clock, type LeaseClock, systemClock} from '../base/clock.ts'
-import {RegistryError} from '../base/errors.ts'
+import type {RegistryError} from '../base/errors.ts'
 import {newServiceId} from '../base/ids.ts'
 import {encodeString} from '../base/json-text.ts'
-import {ChangeLog} from '../nexus/change-log.ts'
+import {type ChangeLog, type Proposal, reasonFor} from '../nexus/change-log.ts'
 import type {Catalog} from '../registry/catalog.ts'
 import {type Change, encodeChange} from '../registry/change.ts'
 import {Instance} from '../registry/instance.ts'
@@ -12,11 +12,8 @@ import {infoWithId, readService, type Service, type ServiceInfo} from '../regist
 import type {NewEntry, Renewal, Store} from '../store/store.ts'
 import {eventBody} from '../wire/zeromq/messages.ts'
 
-/** Largest number of changes in one commit: keeps one turn of the event loop at a few milliseconds. */
-const BATCH_MAX = 300
-/** Changes that may wait for the store; beyond it they are refused at once. */
-const QUEUE_MAX = 10_000
-const PROBE_EVERY_MS = 500
+/** Renewals that are saved together: few, so that changes are not held up. */
+const SAVE_MAX = 300
 
 export type Refusal =
   | {readonly kind: 'invalid'; readonly error: string}
@@ -29,26 +26,45 @@ export type Refusal =
 export type Done = (error: RegistryError | undefined) => void
 
 export interface RegistrarPorts {
-  readonly store: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
+  readonly store: Pick<Store, 'saveRenewals'>
+  /** Shared with the other parts that change durable state. */
+  readonly log: ChangeLog
   readonly catalog: Catalog
   readonly wheel: LeaseWheel
   readonly leaseClock: LeaseClock
   readonly clock?: Clock
   readonly publish: (topic: string, body: string) => void
-  /** Called when the store begins to refuse changes, and with undefined when it takes them again. */
-  readonly onTrouble: (trouble: Trouble | undefined) => void
 }
 
-export interface Trouble {
-  readonly sinceMs: number
-  readonly error: RegistryError
-}
-
-interface Proposal {
+/** A change of a service on its way to the disk. */
+class ServiceProposal implements Proposal {
   readonly entry: NewEntry
   readonly change: Change
   readonly leaseMs: number
   readonly done: Done
+  readonly #apply: (proposal: ServiceProposal) => void
+
+  constructor(
+    entry: NewEntry,
+    change: Change,
+    leaseMs: number,
+    done: Done,
+    apply: (proposal: ServiceProposal) => void,
+  ) {
+    this.entry = entry
+    this.change = change
+    this.leaseMs = leaseMs
+    this.done = done
+    this.#apply = apply
+  }
+
+  committed(): void {
+    this.#apply(this)
+  }
+
+  failed(error: RegistryError): void {
+    this.done(error)
+  }
 }
 
 /**
@@ -60,11 +76,9 @@ export class Registrar {
   readonly #clock: Clock
   readonly #isUnique: boolean
   readonly #pending: Pending
-  readonly #log: ChangeLog<Proposal>
+  readonly #log: ChangeLog
+  readonly #applyProposal = (proposal: ServiceProposal) => this.#apply(proposal)
   #nextSeq: number
-  #trouble: Trouble | undefined
-  #probeTimer: NodeJS.Timeout | undefined
-  #isClosed = false
   #unsaved: Instance[] = []
 
   constructor(ports: RegistrarPorts, options: {readonly nextSeq: number; readonly uniqueTypes: boolean}) {
@@ -73,21 +87,16 @@ export class Registrar {
     this.#isUnique = options.uniqueTypes
     this.#nextSeq = options.nextSeq
     this.#pending = new Pending(ports.catalog)
-    this.#log = new ChangeLog(
-      ports.store,
-      {
-        onCommitted: (proposals) => {
-          for (const proposal of proposals) this.#apply(proposal)
-        },
-        onFailed: (proposals, error) => this.#fail(proposals, error),
-      },
-      {batchMax: BATCH_MAX, queueMax: QUEUE_MAX},
-    )
+    this.#log = ports.log
+    this.#log.join({onReset: () => this.#pending.clear()})
   }
 
-  /** Why changes are refused at present; undefined when they are not. */
-  get trouble(): Trouble | undefined {
-    return this.#trouble
+  /** Why changes are refused at present; undefined when they are not, or for a moment only. */
+  get problem(): {readonly reason: string; readonly sinceMs?: number} | undefined {
+    const {trouble, holds} = this.#log
+    if (trouble !== undefined) return {reason: reasonFor(trouble.error), sinceMs: trouble.sinceMs}
+    for (const reason of holds.values()) return {reason}
+    return undefined
   }
 
   /** Registers, or gives the reason against it. The id is known at once; `done` says when the registration stands. */
@@ -149,8 +158,8 @@ export class Registrar {
 
   /** Saves when instances were last renewed, a few at a time, so that changes are not held up. */
   async saveRenewals(): Promise<void> {
-    while (this.#unsaved.length > 0 && this.#trouble === undefined) {
-      const some = this.#unsaved.splice(-BATCH_MAX)
+    while (this.#unsaved.length > 0 && this.#log.trouble === undefined) {
+      const some = this.#unsaved.splice(-SAVE_MAX)
       const renewals: Renewal[] = []
       for (const instance of some) {
         instance.isUnsaved = false
@@ -160,22 +169,9 @@ export class Registrar {
     }
   }
 
-  /** Resolves when no change is under way. */
-  settled(): Promise<void> {
-    return this.#log.settled()
-  }
-
-  /** Takes no further changes and stops asking a failing store. */
-  close(): void {
-    this.#isClosed = true
-    clearTimeout(this.#probeTimer)
-  }
-
   #refusal(): Refusal | undefined {
-    if (this.#isClosed) return {kind: 'store', reason: 'the registry is stopping'}
-    if (this.#trouble !== undefined) return {kind: 'store', reason: reasonFor(this.#trouble.error)}
-    if (this.#log.isFull) return {kind: 'store', reason: 'too many changes wait for the disk, ask again'}
-    return undefined
+    const refusal = this.#log.refusal()
+    return refusal === undefined ? undefined : {kind: 'store', reason: refusal.reason}
   }
 
   /** Makes room for a unique type: ended leases go, a live holder stays and is given back. */
@@ -197,10 +193,10 @@ export class Registrar {
     const id = change.kind === 'register' ? change.service.id : change.id
     this.#pending.set(id, change.seq, change.kind === 'register' ? change.service : undefined)
     const entry: NewEntry = {timeMs, actor, change: encodeChange(change), effect: effectOf(change, timeMs)}
-    this.#log.propose({entry, change, leaseMs: this.#ports.leaseClock.nowMs(), done})
+    this.#log.propose(new ServiceProposal(entry, change, this.#ports.leaseClock.nowMs(), done, this.#applyProposal))
   }
 
-  #apply({change, entry, leaseMs, done}: Proposal): void {
+  #apply({change, entry, leaseMs, done}: ServiceProposal): void {
     const timeS = Math.floor(entry.timeMs / 1000)
     if (change.kind === 'register') this.#applyRegister(change.service, change.seq, change.info, timeS, leaseMs)
     else this.#applyRemoval(change.kind, change.id, timeS)
@@ -232,39 +228,6 @@ export class Registrar {
     wheel.noteGone()
     publish(kind, eventBody(kind, timeS, data))
   }
-
-  #fail(proposals: readonly Proposal[], error: RegistryError): void {
-    this.#pending.clear()
-    if (this.#trouble === undefined) {
-      this.#trouble = {sinceMs: this.#clock.wallMs(), error}
-      this.#ports.onTrouble(this.#trouble)
-      this.#probeLater()
-    }
-    for (const proposal of proposals) proposal.done(error)
-  }
-
-  #probeLater(): void {
-    if (this.#isClosed) return
-    this.#probeTimer = setTimeout(() => {
-      this.#ports.store.probe().then(
-        () => {
-          this.#trouble = undefined
-          this.#ports.onTrouble(undefined)
-        },
-        (error: unknown) => {
-          if (error instanceof RegistryError && this.#trouble !== undefined) this.#trouble = {...this.#trouble, error}
-          this.#probeLater()
-        },
-      )
-    }, PROBE_EVERY_MS)
-    this.#probeTimer.unref()
-  }
-}
-
-/** Says why the store failed in the words that peers get, who need not know where on the disk it lives. */
-export function reasonFor(error: RegistryError): string {
-  const {place} = error.info
-  return typeof place === 'string' ? error.message.replaceAll(place, 'the database') : error.message
 }
 
 /** A renewal that came while the registration waited for the disk counts on. */

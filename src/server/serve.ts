@@ -6,6 +6,7 @@ import {type CellDir, lockCellDir} from '../cell/dirs.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
 import type {Conf} from '../config/options.ts'
+import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
@@ -73,6 +74,7 @@ class Registry implements RunningRegistry {
   readonly #log: Log
   readonly #load: () => Promise<LoadedConf>
   readonly #store: Store
+  readonly #changes: ChangeLog
   readonly #stopped = Promise.withResolvers<RegistryError | undefined>()
   #conf: Conf
   #server: Server | undefined
@@ -85,6 +87,7 @@ class Registry implements RunningRegistry {
     this.#log = log
     this.#load = load
     this.#store = conf.backend === 'memory' ? new MemoryStore() : new SqliteStore(cellDir.storePath)
+    this.#changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, onTrouble: (trouble) => this.#noteTrouble(trouble)})
   }
 
   get ports(): Ports {
@@ -106,7 +109,9 @@ class Registry implements RunningRegistry {
   async start(): Promise<void> {
     this.#log.info('registry.starting', {version: packageVersion(), dir: this.dir, backend: this.#conf.backend})
     try {
-      this.#server = await Server.start(this.#store, this.#settings(), this.#log)
+      const head = await this.#store.open()
+      const ports = {store: this.#store, head, changes: this.#changes}
+      this.#server = await Server.start(ports, this.#settings(), this.#log)
       this.restored = this.#server.size
       await this.#cellDir.announce({bind: this.bind, ...this.ports})
     } catch (error) {
@@ -155,10 +160,16 @@ class Registry implements RunningRegistry {
     try {
       await this.#server?.stop()
     } finally {
+      this.#changes.close()
       await this.#store.close()
       await this.#cellDir.close()
     }
     this.#log.info('registry.stopped', {})
+  }
+
+  #noteTrouble(trouble: Trouble | undefined): void {
+    if (trouble === undefined) this.#log.info('store.recovered', {place: this.#store.place})
+    else this.#log.error('store.failed', {place: this.#store.place, error: trouble.error})
   }
 
   #settings() {

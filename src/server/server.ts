@@ -4,6 +4,7 @@ import {RegistryError} from '../base/errors.ts'
 import {encodeString} from '../base/json-text.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
 import {Catalog} from '../registry/catalog.ts'
 import type {Strategy} from '../registry/group.ts'
 import {Instance} from '../registry/instance.ts'
@@ -14,7 +15,7 @@ import type {Listener, ListenLimits, Publisher} from '../wire/zeromq/listener.ts
 import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts'
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
-import {Registrar, reasonFor, type Trouble} from './registrar.ts'
+import {Registrar} from './registrar.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
 import {Sweeper} from './sweeper.ts'
 import {ZeromqApi} from './zeromq-api.ts'
@@ -35,6 +36,14 @@ export interface ServerSettings extends Reloadable {
   readonly onTerminate: () => void
   /** Called when a part fails for good and the server cannot go on. */
   readonly onFatal: (error: RegistryError) => void
+}
+
+/** What the server stands on; both stay with their owner. */
+export interface ServerPorts {
+  readonly store: Store
+  /** What the store said when it was opened. */
+  readonly head: StoreHead
+  readonly changes: ChangeLog
 }
 
 /** What can be changed while the server runs. */
@@ -72,6 +81,7 @@ export class Server implements AsyncDisposable {
   readonly #api: ZeromqApi
   readonly #sweeper: Sweeper
   readonly #store: Store
+  readonly #changes: ChangeLog
   readonly #version = packageVersion()
   readonly #startedS = Math.floor(systemClock.wallMs() / 1000)
   #saveTimer: NodeJS.Timeout | undefined
@@ -81,23 +91,24 @@ export class Server implements AsyncDisposable {
   readonly #limits: ListenLimits & {messagesPerS: number}
   #stopping: Promise<void> | undefined
 
-  private constructor(store: Store, head: StoreHead, settings: ServerSettings, log: Log) {
+  private constructor(ports: ServerPorts, settings: ServerSettings, log: Log) {
     this.#settings = settings
     this.#live = settings
     this.#limits = {...settings.limits, messagesPerS: settings.messagesPerS}
     this.#log = log
-    this.#store = store
+    this.#store = ports.store
+    this.#changes = ports.changes
     this.#catalog = new Catalog(settings.strategy)
     this.#registrar = new Registrar(
       {
-        store,
+        store: ports.store,
+        log: ports.changes,
         catalog: this.#catalog,
         wheel: this.#wheel,
         leaseClock: this.#leaseClock,
         publish: (topic, body) => this.#publisher?.publish(topic, body),
-        onTrouble: (trouble) => this.#noteTrouble(trouble),
       },
-      {nextSeq: head.nextSeq, uniqueTypes: settings.uniqueTypes},
+      {nextSeq: ports.head.nextSeq, uniqueTypes: settings.uniqueTypes},
     )
     this.#lines = new ReplyLines(systemClock, settings.replyWithinMs)
     this.#api = new ZeromqApi({
@@ -121,13 +132,12 @@ export class Server implements AsyncDisposable {
   }
 
   /**
-   * Starts on a store that nobody else uses.
+   * Starts on an open store.
    *
    * @throws RegistryError `REG_LISTEN_FAILED`, `REG_STORE_FAILED`, `REG_STORE_DAMAGED`; nothing is left running then.
    */
-  static async start(store: Store, settings: ServerSettings, log: Log): Promise<Server> {
-    const head = await store.open()
-    const server = new Server(store, head, settings, log)
+  static async start(ports: ServerPorts, settings: ServerSettings, log: Log): Promise<Server> {
+    const server = new Server(ports, settings, log)
     await server.#load()
     try {
       await server.#listen()
@@ -236,8 +246,7 @@ export class Server implements AsyncDisposable {
     clearInterval(this.#saveTimer)
     for (const listener of this.#listeners) listener.pause()
     // What the disk has not confirmed by then is answered as not confirmed.
-    await Promise.race([this.#registrar.settled(), setTimeout(this.#live.replyWithinMs, undefined, {ref: false})])
-    this.#registrar.close()
+    await Promise.race([this.#changes.settled(), setTimeout(this.#live.replyWithinMs, undefined, {ref: false})])
     this.#lines.close()
     await this.#registrar.saveRenewals().catch((error: unknown) => this.#log.warning('renewals.not-saved', {error}))
     await Promise.all([...this.#listeners.map((listener) => listener.close()), this.#publisher?.close()])
@@ -247,18 +256,11 @@ export class Server implements AsyncDisposable {
     this.#registrar.saveRenewals().catch((error: unknown) => this.#log.warning('renewals.not-saved', {error}))
   }
 
-  #noteTrouble(trouble: Trouble | undefined): void {
-    if (trouble === undefined) this.#log.info('store.recovered', {place: this.#store.place})
-    else this.#log.error('store.failed', {place: this.#store.place, error: trouble.error})
-  }
-
   #infoMembers(): string {
     const {req, pub, hb, rep} = this.#ports
-    const {trouble} = this.#registrar
-    const problem =
-      trouble === undefined
-        ? ''
-        : `,"problem":${encodeString(reasonFor(trouble.error))},"problem_since":${Math.floor(trouble.sinceMs / 1000)}`
+    const trouble = this.#registrar.problem
+    const since = trouble?.sinceMs === undefined ? '' : `,"problem_since":${Math.floor(trouble.sinceMs / 1000)}`
+    const problem = trouble === undefined ? '' : `,"problem":${encodeString(trouble.reason)}${since}`
     const store = `{"kind":"${this.#store.kind}"${problem}}`
     const counts =
       `{"services":${this.#catalog.size},"critical":${this.#catalog.critical},"events_dropped":${this.#publisher?.dropped ?? 0},` +

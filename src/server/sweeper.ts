@@ -102,7 +102,7 @@ export class Sweeper {
 
   #removeOverdue(nowMs: number): void {
     const {registrar} = this.#ports
-    while (!this.#isStopped && this.#expiring < EXPIRING_MAX && registrar.trouble === undefined) {
+    while (!this.#isStopped && this.#expiring < EXPIRING_MAX && registrar.problem === undefined) {
       const first = this.#critical[this.#head]
       if (first === undefined || first.sinceMs + this.#graceMs > nowMs) break
       this.#head += 1

@@ -1,5 +1,6 @@
 import {type Clock, systemClock} from '../base/clock.ts'
 import {encodeString, memberText} from '../base/json-text.ts'
+import {reasonFor} from '../nexus/change-log.ts'
 import type {Catalog} from '../registry/catalog.ts'
 import type {Instance} from '../registry/instance.ts'
 import {idText, isEmpty, isObject} from '../registry/service.ts'
@@ -15,7 +16,7 @@ import {
   unwrapHeartbeat,
 } from '../wire/zeromq/messages.ts'
 import {ListCache, listText} from './list-cache.ts'
-import {type Refusal, type Registrar, reasonFor} from './registrar.ts'
+import type {Refusal, Registrar} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
 
 export interface ZeromqApiPorts {
@@ -201,16 +202,15 @@ export class ZeromqApi {
 
   #health(): Frame {
     const timestampS = Math.floor(this.#clock.wallMs() / 1000)
-    const {trouble} = this.#ports.registrar
-    const problem =
-      trouble === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${reasonFor(trouble.error)}`)}`
-    return `{"success":true,"status":"${trouble === undefined ? 'ok' : 'degraded'}","timestamp":${timestampS}${problem}}`
+    const {problem} = this.#ports.registrar
+    const text = problem === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${problem.reason}`)}`
+    return `{"success":true,"status":"${problem === undefined ? 'ok' : 'degraded'}","timestamp":${timestampS}${text}}`
   }
 
   #info({body}: Request): Frame {
-    const {trouble} = this.#ports.registrar
+    const {problem} = this.#ports.registrar
     const services = body['services'] === false ? '' : `,"services":${listText(this.#ports.catalog.all())}`
-    return `{"success":true,"status":"${trouble === undefined ? 'ok' : 'degraded'}",${this.#ports.infoMembers()}${services}}`
+    return `{"success":true,"status":"${problem === undefined ? 'ok' : 'degraded'}",${this.#ports.infoMembers()}${services}}`
   }
 
   #terminate(): Frame {

@@ -4,6 +4,7 @@ import {Request} from 'zeromq'
 import {systemClock} from '../../src/base/clock.ts'
 import {RegistryError} from '../../src/base/errors.ts'
 import {createLog} from '../../src/base/log.ts'
+import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {decodeChange} from '../../src/registry/change.ts'
 import {Server} from '../../src/server/server.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -46,8 +47,11 @@ class StallingStore extends MemoryStore {
 
 async function startOn(store: StallingStore): Promise<Server> {
   const log = createLog({level: 'critical', structured: false, clock: systemClock, write: () => undefined})
+  const head = await store.open()
+  const changes = new ChangeLog(store, COMMIT_LIMITS)
+  onTestFinished(() => changes.close())
   const server = await Server.start(
-    store,
+    {store, head, changes},
     {
       bind: '127.0.0.1',
       ports: {req: 0, pub: 0, hb: 0, rep: null},

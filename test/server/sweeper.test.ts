@@ -198,7 +198,7 @@ describe('while the store refuses changes', () => {
     expect(world.api.registrar.renew('b')).toBe(true)
     world.store.isFailing = false
     await world.pass(1000)
-    expect(world.api.registrar.trouble).toBeUndefined()
+    expect(world.api.registrar.problem).toBeUndefined()
     await world.pass(CLEANUP_MS)
     expect([world.health('a'), world.expired]).toEqual([undefined, ['a']])
   })

@@ -1,8 +1,9 @@
 import type {Clock} from '../../src/base/clock.ts'
 import {LeaseClock} from '../../src/base/clock.ts'
+import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../../src/nexus/change-log.ts'
 import {Catalog} from '../../src/registry/catalog.ts'
 import {LeaseWheel} from '../../src/registry/lease.ts'
-import {Registrar, type Trouble} from '../../src/server/registrar.ts'
+import {Registrar} from '../../src/server/registrar.ts'
 import {type LineConnection, type ReplyLine, ReplyLines} from '../../src/server/reply-line.ts'
 import {ZeromqApi} from '../../src/server/zeromq-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -62,6 +63,7 @@ export class TestApi {
   readonly catalog = new Catalog()
   readonly events: TestEvent[] = []
   readonly troubles: (Trouble | undefined)[] = []
+  readonly changes: ChangeLog
   readonly registrar: Registrar
   readonly lines: ReplyLines
   readonly leaseClock: LeaseClock
@@ -79,15 +81,20 @@ export class TestApi {
     this.clock = options.clock ?? new FakeClock()
     this.leaseClock = new LeaseClock(this.clock, options.maxGapMs ?? 1e12)
     this.wheel = new LeaseWheel(this.leaseClock.nowMs())
+    this.changes = new ChangeLog(options.store, {
+      ...COMMIT_LIMITS,
+      clock: this.clock,
+      onTrouble: (trouble) => this.troubles.push(trouble),
+    })
     this.registrar = new Registrar(
       {
         store: options.store,
+        log: this.changes,
         catalog: this.catalog,
         wheel: this.wheel,
         leaseClock: this.leaseClock,
         clock: this.clock,
         publish: (topic, body) => this.events.push({topic, body}),
-        onTrouble: (trouble) => this.troubles.push(trouble),
       },
       {nextSeq: 1, uniqueTypes: options.uniqueTypes ?? false},
     )
@@ -113,7 +120,7 @@ export class TestApi {
     const buffers = frames.map((frame) => Buffer.from(frame as string))
     if (port === 'hb') this.api.onHeartbeat(peer, buffers)
     else this.api.onRequest(peer, buffers, port)
-    await this.registrar.settled()
+    await this.changes.settled()
     await settle()
     return peer.received.slice(before)
   }
@@ -130,12 +137,12 @@ export class TestApi {
     if (instance === undefined) throw new Error(`no entry ${id}`)
     this.catalog.setHealth(instance, 'critical')
     this.registrar.expire(instance, 'test', () => undefined)
-    await this.registrar.settled()
+    await this.changes.settled()
     await settle()
   }
 
   close(): void {
-    this.registrar.close()
+    this.changes.close()
     this.lines.close()
   }
 }
