@@ -20,4 +20,14 @@ export type {CallOptions, RegisterOptions, ServiceInfo} from './client/service-i
 export {parseRegistryUrl, type RegistryAddress} from './client/url.ts'
 export type {ServiceWatch, WatchEvent, WatchOptions} from './client/watch.ts'
 export {type RunningRegistry, type ServeOptions, serve} from './server/serve.ts'
-export type {Effect, Entry, NewEntry, Renewal, Store, StoredInstance, StoreHead} from './store/store.ts'
+export type {
+  Effect,
+  Entry,
+  NewEntry,
+  RecordChange,
+  Renewal,
+  Store,
+  StoredInstance,
+  StoredRecord,
+  StoreHead,
+} from './store/store.ts'

@@ -11,7 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import {CHAIN_START, FIRST_PREVIOUS_HASH, verifyChain} from './chain.ts'
-import type {Entry, NewEntry, Store, StoredInstance} from './store.ts'
+import type {Entry, NewEntry, Store, StoredInstance, StoredRecord} from './store.ts'
 
 /** What the suite needs of a test runner. */
 export interface TestRunner {
@@ -63,6 +63,7 @@ export function storeContract(
     appendTests(test, run)
     readTests(test, run)
     renewalTests(test, run)
+    recordTests(test, run)
     lifeTests(test, run)
     if (supports.durable === true) durableTests(test, run)
     if (supports.obstruct === true) failureTests(test, run)
@@ -226,6 +227,34 @@ function renewalTests(test: TestRunner['test'], run: Run): void {
   )
 }
 
+function recordTests(test: TestRunner['test'], run: Run): void {
+  test(
+    'records are put, replaced and deleted in order, several by one entry, and listed by table and key',
+    run(async (store) => {
+      await store.append([keep(['user', 'b', '1'], ['user', 'a', '2'], ['role', 'z', 'é "\\u0000'])])
+      await store.append([put(0), keep(['user', 'b', '3']), keep(['user', 'a', null], ['user', 'gone', null])])
+      assert.deepEqual(await listRecords(store), [
+        {table: 'role', key: 'z', value: 'é "\\u0000'},
+        {table: 'user', key: 'b', value: '3'},
+      ])
+      assert.deepEqual(await listAll(store), [instance(0)])
+      assert.equal(intactEnd(await store.read(0, 10)).nextOffset, 4)
+    }),
+  )
+  test(
+    'many records come whole, each once',
+    run(async (store) => {
+      const keys = Array.from({length: 5000}, (_, index) => `key-${String(index).padStart(4, '0')}`)
+      await store.append(keys.map((key) => keep(['user', key, key], ['role', key, key])))
+      const records = await listRecords(store)
+      assert.deepEqual(
+        records.map(({table, key}) => `${table} ${key}`),
+        ['role', 'user'].flatMap((table) => keys.map((key) => `${table} ${key}`)),
+      )
+    }),
+  )
+}
+
 function lifeTests(test: TestRunner['test'], run: Run): void {
   test(
     'close waits for what is under way, may be called twice, and after it everything fails with REG_STORE_FAILED',
@@ -254,10 +283,22 @@ function durableTests(test: TestRunner['test'], run: Run): void {
       await using second = place.store()
       assert.deepEqual(await second.open(), {nextOffset: 4, epoch: 1, lastHash: before[3]?.hash, nextSeq: 8})
       assert.deepEqual(await listAll(second), [{...instance(3), lastHeartbeatS: 1_700_000_500}, instance(7)])
+      assert.deepEqual(await listRecords(second), [])
       assert.equal(await second.append([put(8)]), 4)
       const after = await second.read(0, 10)
       assert.deepEqual(after.slice(0, 4), before)
       assert.equal(intactEnd(after).nextOffset, 5)
+    }),
+  )
+  test(
+    'records are there after a new open',
+    run(async (store, place) => {
+      await store.append([keep(['user', 'a', '1'], ['user', 'b', '2'])])
+      await store.append([keep(['user', 'a', null])])
+      await store.close()
+      await using second = place.store()
+      await second.open()
+      assert.deepEqual(await listRecords(second), [{table: 'user', key: 'b', value: '2'}])
     }),
   )
   test(
@@ -281,13 +322,14 @@ function failureTests(test: TestRunner['test'], run: Run): void {
       const clear = await place.obstruct()
       const failed = {code: 'REG_STORE_FAILED'}
       try {
-        await assert.rejects(store.append([put(1), put(0, 'lost')]), failed)
+        await assert.rejects(store.append([put(1), put(0, 'lost'), keep(['user', 'lost', '1'])]), failed)
         await assert.rejects(store.probe(), failed)
         await assert.rejects(store.saveRenewals([{seq: 0, lastHeartbeatS: 1_900_000_000}]), failed)
       } finally {
         await clear()
       }
       await store.probe()
+      assert.deepEqual(await listRecords(store), [])
       assert.deepEqual(await listAll(store), [instance(0)])
       assert.equal(await store.append([put(2)]), 1)
       const entries = await store.read(0, 10)
@@ -327,6 +369,15 @@ function put(seq: number, note = 'first'): NewEntry {
 function drop(seq: number): NewEntry {
   const change = `{"kind":"deregister","seq":${seq}}`
   return {timeMs: 1_700_000_000_001, actor: 'contract', change, effect: {kind: 'delete', seq}}
+}
+
+function keep(...rows: readonly (readonly [table: string, key: string, value: string | null])[]): NewEntry {
+  const records = rows.map(([table, key, value]) => ({table, key, value}))
+  return {timeMs: 1_700_000_000_002, actor: 'contract', change: '{"kind":"keep"}', effect: {kind: 'records', records}}
+}
+
+async function listRecords(store: Store): Promise<StoredRecord[]> {
+  return (await Array.fromAsync(store.records())).flat()
 }
 
 async function listAll(store: Store): Promise<StoredInstance[]> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import {RegistryError} from '../base/errors.ts'
 import {chainHash, FIRST_PREVIOUS_HASH} from './chain.ts'
 import {assertEntries, assertRenewals} from './checks.ts'
-import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoreHead} from './store.ts'
+import type {Effect, Entry, NewEntry, Renewal, Store, StoredInstance, StoredRecord, StoreHead} from './store.ts'
 
 const INSTANCES_PER_CHUNK = 1000
 /** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB of usual ones. */
@@ -19,6 +19,7 @@ export class MemoryStore implements Store {
   readonly kind = 'memory'
   readonly place = 'memory'
   readonly #instances = new Map<number, StoredInstance>()
+  readonly #records = new Map<string, StoredRecord>()
   #entries: Entry[] = []
   #chars = 0
   #nextOffset = 0
@@ -38,6 +39,12 @@ export class MemoryStore implements Store {
     for (let start = 0; start < all.length; start += INSTANCES_PER_CHUNK) {
       yield all.slice(start, start + INSTANCES_PER_CHUNK)
     }
+  }
+
+  async *records(): AsyncGenerator<readonly StoredRecord[]> {
+    this.#assertOpen()
+    const all = [...this.#records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
+    if (all.length > 0) yield all
   }
 
   async append(entries: readonly NewEntry[]): Promise<number> {
@@ -88,12 +95,25 @@ export class MemoryStore implements Store {
     this.#chars += change.length
     this.#nextOffset = offset + 1
     this.#lastHash = hash
-    if (effect.kind === 'delete') {
-      this.#instances.delete(effect.seq)
-      return
+    this.#applyEffect(effect)
+  }
+
+  #applyEffect(effect: Effect): void {
+    switch (effect.kind) {
+      case 'put':
+        this.#instances.set(effect.instance.seq, effect.instance)
+        this.#nextSeq = Math.max(this.#nextSeq, effect.instance.seq + 1)
+        return
+      case 'delete':
+        this.#instances.delete(effect.seq)
+        return
+      case 'records':
+        for (const {table, key, value} of effect.records) {
+          const place = `${table}\0${key}`
+          if (value === null) this.#records.delete(place)
+          else this.#records.set(place, {table, key, value})
+        }
     }
-    this.#instances.set(effect.instance.seq, effect.instance)
-    this.#nextSeq = Math.max(this.#nextSeq, effect.instance.seq + 1)
   }
 
   #cull(): void {

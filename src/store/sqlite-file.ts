@@ -9,10 +9,12 @@ import {
   BODY,
   DONE,
   decodeEntries,
+  decodeRecordChanges,
   ENTRY_WIDTH,
   type Flat,
   numberAt,
   PUT,
+  PUT_RECORDS,
   RENEWAL_WIDTH,
   textAt,
 } from './sqlite-messages.ts'
@@ -115,6 +117,17 @@ export class SqliteFile {
     }
   }
 
+  /** Adds to `answer` the records after that one, in order, at most `limit` and about 4 MB of them; none when there are no more. */
+  records(answer: Flat, table: string, key: string, limit: number): void {
+    let chars = 0
+    for (const row of this.#statements.records.iterate(table, key, limit)) {
+      const value = text(row['value'], this.#path)
+      answer.push(text(row['kind'], this.#path), text(row['key'], this.#path), value)
+      chars += value.length
+      if (chars > CHUNK_CHARS) return
+    }
+  }
+
   /** Adds to `answer` entries from `offset` on, at most `limit` and about 4 MB of them; none when there are no more. */
   read(answer: Flat, offset: number, limit: number): void {
     const oldest = this.#segments[0]?.firstOffset ?? 0
@@ -190,7 +203,12 @@ export class SqliteFile {
   #writeEffect(request: Flat, at: number, nextSeq: number): number {
     const seq = numberAt(request, at + 1)
     const statements = this.#statements
-    if (numberAt(request, at) !== PUT) {
+    const kind = numberAt(request, at)
+    if (kind === PUT_RECORDS) {
+      this.#writeRecords(textAt(request, at + 2))
+      return nextSeq
+    }
+    if (kind !== PUT) {
       statements.deleteInstance.run(seq)
       statements.deleteHeartbeat.run(seq)
       return nextSeq
@@ -206,6 +224,14 @@ export class SqliteFile {
     statements.insertInstance.run(seq, service)
     statements.insertHeartbeat.run(seq, lastHeartbeatS)
     return seq + 1
+  }
+
+  #writeRecords(changes: string): void {
+    const {putRecord, deleteRecord} = this.#statements
+    for (const {table, key, value} of decodeRecordChanges(changes)) {
+      if (value === null) deleteRecord.run(table, key)
+      else putRecord.run(table, key, value)
+    }
   }
 
   /** Adds the entries of one segment until `room` characters are used up, and gives the room left. */
@@ -329,6 +355,11 @@ function prepareStatements(database: DatabaseSync, logTable: string) {
     renew: database.prepare('UPDATE heartbeats SET last_s = ? WHERE seq = ?'),
     instances: database.prepare(
       `SELECT seq, service, last_s FROM instances LEFT JOIN heartbeats USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?`,
+    ),
+    putRecord: database.prepare('REPLACE INTO records (kind, key, value) VALUES (?, ?, ?)'),
+    deleteRecord: database.prepare('DELETE FROM records WHERE kind = ? AND key = ?'),
+    records: database.prepare(
+      'SELECT kind, key, value FROM records WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?',
     ),
     probe: database.prepare('UPDATE probe SET filler = randomblob(16384)'),
   }

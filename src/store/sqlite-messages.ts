@@ -5,9 +5,11 @@
  *
  *     OPEN       path
  *     INSTANCES  after seq, limit
- *     APPEND     then per entry 7 values: timeMs, actor, change, 1 put or 0 delete, seq, service or '', lastHeartbeatS or 0
+ *     APPEND     then per entry 7 values: timeMs, actor, change, then by effect: 1 (put), seq, service, lastHeartbeatS; or 0 (delete), seq, '', 0;
+ *                or 2 (records), 0, JSON of `[[table, key, value or null], …]`, 0
  *     RENEW      then per renewal: seq, lastHeartbeatS
  *     READ       offset, limit
+ *     RECORDS    after table, after key, limit
  *     PROBE
  *     CLOSE
  *
@@ -16,6 +18,7 @@
  *     OPEN       nextOffset, epoch, lastHash, nextSeq
  *     INSTANCES  per instance: seq, service, lastHeartbeatS
  *     APPEND     offset of the first entry
+ *     RECORDS    per record: table, key, value
  *     READ       per entry: offset, epoch, hash, timeMs, actor, change
  *     others     nothing
  *
@@ -23,7 +26,7 @@
  */
 import assert from 'node:assert/strict'
 import {ERRORS, type ErrorCode, RegistryError} from '../base/errors.ts'
-import type {Entry, NewEntry, Renewal, StoredInstance, StoreHead} from './store.ts'
+import type {Entry, NewEntry, RecordChange, Renewal, StoredInstance, StoredRecord, StoreHead} from './store.ts'
 
 export type Flat = (number | string)[]
 
@@ -34,6 +37,7 @@ export const RENEW = 4
 export const READ = 5
 export const PROBE = 6
 export const CLOSE = 7
+export const RECORDS = 8
 
 export const DONE = 1
 const FAILED = 0
@@ -44,8 +48,10 @@ export const ENTRY_WIDTH = 7
 export const RENEWAL_WIDTH = 2
 const INSTANCE_WIDTH = 3
 const LOG_WIDTH = 6
+const RECORD_WIDTH = 3
 export const PUT = 1
 const DELETE = 0
+export const PUT_RECORDS = 2
 
 /** Gives the number at a place of a message. */
 export function numberAt(message: Readonly<Flat>, place: number): number {
@@ -66,7 +72,10 @@ export function appendRequest(id: number, entries: readonly NewEntry[]): Flat {
   const message: Flat = [id, APPEND]
   for (const {timeMs, actor, change, effect} of entries) {
     if (effect.kind === 'delete') message.push(timeMs, actor, change, DELETE, effect.seq, '', 0)
-    else {
+    else if (effect.kind === 'records') {
+      const rows = effect.records.map(({table, key, value}) => [table, key, value])
+      message.push(timeMs, actor, change, PUT_RECORDS, 0, JSON.stringify(rows), 0)
+    } else {
       const {seq, service, lastHeartbeatS} = effect.instance
       message.push(timeMs, actor, change, PUT, seq, service, lastHeartbeatS)
     }
@@ -102,6 +111,21 @@ export function decodeInstances(answer: Flat): StoredInstance[] {
     })
   }
   return instances
+}
+
+/** Reads the record changes of an entry. */
+export function decodeRecordChanges(text: string): readonly RecordChange[] {
+  const rows: readonly (readonly [string, string, string | null])[] = JSON.parse(text)
+  return rows.map(([table, key, value]) => ({table, key, value}))
+}
+
+/** Reads the answer to RECORDS. */
+export function decodeRecords(answer: Flat): StoredRecord[] {
+  const records: StoredRecord[] = []
+  for (let at = BODY; at < answer.length; at += RECORD_WIDTH) {
+    records.push({table: textAt(answer, at), key: textAt(answer, at + 1), value: textAt(answer, at + 2)})
+  }
+  return records
 }
 
 /** Reads the answer to READ. */

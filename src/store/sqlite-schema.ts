@@ -35,6 +35,7 @@ export function createSegment(id: number): string {
  * Step N makes a file of version N + 1 from one of version N; version 0 is an empty file. Steps are never edited once released: add one.
  *
  * 1: the first version.
+ * 2: records, for users, roles and all that is neither a service nor a log entry.
  */
 const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
   (database) => {
@@ -71,6 +72,15 @@ const MIGRATIONS: readonly ((database: DatabaseSync) => void)[] = [
     database
       .prepare('INSERT INTO head (id, iden, epoch, next_offset, last_hash, next_seq) VALUES (1, ?, 1, 0, ?, 0)')
       .run(newGuid(), FIRST_PREVIOUS_HASH)
+  },
+  (database) => {
+    database.exec(`
+    CREATE TABLE records (
+      kind TEXT NOT NULL,           -- which part of the server it belongs to: user, role, …
+      key TEXT NOT NULL,            -- its name there
+      value TEXT NOT NULL,          -- the object, JSON
+      PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;`)
   },
 ]
 

@@ -15,6 +15,7 @@ import {
   OPEN,
   PROBE,
   READ,
+  RECORDS,
   RENEW,
   textAt,
 } from './sqlite-messages.ts'
@@ -27,6 +28,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [APPEND]: 'write to',
   [RENEW]: 'write to',
   [READ]: 'read the log of',
+  [RECORDS]: 'read the records of',
   [PROBE]: 'write to',
   [CLOSE]: 'close',
 }
@@ -79,6 +81,9 @@ function performOnFile(file: SqliteFile, operation: number, request: Flat, answe
       return
     case READ:
       file.read(answer, numberAt(request, BODY), numberAt(request, BODY + 1))
+      return
+    case RECORDS:
+      file.records(answer, textAt(request, BODY), textAt(request, BODY + 1), numberAt(request, BODY + 2))
       return
     case PROBE:
       file.probe()

@@ -12,19 +12,22 @@ import {
   decodeFailure,
   decodeHead,
   decodeInstances,
+  decodeRecords,
   type Flat,
   INSTANCES,
   numberAt,
   OPEN,
   PROBE,
   READ,
+  RECORDS,
   renewRequest,
 } from './sqlite-messages.ts'
-import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoreHead} from './store.ts'
+import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoredRecord, StoreHead} from './store.ts'
 
 /** Rows asked for at a time: some 5 ms of the worker, so that an append does not wait long behind them. */
 const INSTANCES_PER_CHUNK = 2000
 const ENTRIES_PER_CHUNK = 1000
+const RECORDS_PER_CHUNK = 2000
 const RENEWALS_PER_CHUNK = 2000
 
 interface Waiter {
@@ -77,6 +80,18 @@ export class SqliteStore implements Store {
       // The worker reads on while the caller works on this chunk.
       waiting = ask(last.seq)
       waiting.catch(() => {}) // awaited above, unless the caller stops before
+      yield chunk
+    }
+  }
+
+  async *records(): AsyncGenerator<readonly StoredRecord[]> {
+    let after = {table: '', key: ''}
+    for (;;) {
+      const {table, key} = after
+      const chunk = decodeRecords(await this.#request((id) => [id, RECORDS, table, key, RECORDS_PER_CHUNK]))
+      const last = chunk.at(-1)
+      if (last === undefined) return
+      after = last
       yield chunk
     }
   }

@@ -6,7 +6,7 @@
  *   the state, or none. Its promise resolves when they survive a crash (durable engines), in the order of the calls.
  * - Every entry carries the hash of the one before it in its own hash, so that a changed or missing entry shows.
  * - A failed `append` leaves no trace, and a later one may succeed: an engine recovers by itself when its disk does.
- * - Reads (`instances`, `read`) see what has been acknowledged.
+ * - Reads (`instances`, `records`, `read`) see what has been acknowledged.
  */
 export interface Store extends AsyncDisposable {
   readonly kind: string
@@ -18,6 +18,9 @@ export interface Store extends AsyncDisposable {
 
   /** Yields all instances in order of `seq`, in chunks. */
   instances(): AsyncIterable<readonly StoredInstance[]>
+
+  /** Yields all records in order of table and key, in chunks. */
+  records(): AsyncIterable<readonly StoredRecord[]>
 
   /**
    * Stores entries and their effects in one transaction and gives the offset of the first. An empty list is a bug.
@@ -72,6 +75,22 @@ export interface StoredInstance {
 export type Effect =
   | {readonly kind: 'put'; readonly instance: StoredInstance}
   | {readonly kind: 'delete'; readonly seq: number}
+  | {readonly kind: 'records'; readonly records: readonly RecordChange[]}
+
+/** A small object that the change log's entries leave behind: a user, a role, a ticket. Tables are names that a part of the server chose. */
+export interface StoredRecord {
+  readonly table: string
+  readonly key: string
+  /** Text, JSON by custom. */
+  readonly value: string
+}
+
+/** Puts or, with null, deletes a record. Deleting what is not there does nothing. */
+export interface RecordChange {
+  readonly table: string
+  readonly key: string
+  readonly value: string | null
+}
 
 export interface NewEntry {
   /** When it was decided, epoch milliseconds, whole. */
