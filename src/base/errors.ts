@@ -124,9 +124,21 @@ export const ERRORS = {
   REG_CERT_INVALID: {
     exit: 4,
     about:
-      'A certificate, key or request is missing, not readable, or not valid for this use; or that of the peer is not the expected one.',
+      'A certificate, key or request is not readable or not valid for this use; or that of the peer is not the expected one.',
     hints: ['registry cert list', 'registry cert check FILE'],
     telepath: 'BadCertVerify',
+  },
+  REG_CERT_MISSING: {
+    exit: 3,
+    about: 'There is no certificate, key or request of this name in the certificate directories.',
+    hints: ['registry cert list'],
+    telepath: 'NoSuchCert',
+  },
+  REG_FILE_EXISTS: {
+    exit: 5,
+    about: 'A file that was to be made is there already. Nothing was changed.',
+    hints: ['give another name', 'replace it with --force, which keeps the old one as .bak'],
+    telepath: 'DupFileName',
   },
   REG_READ_ONLY: {
     exit: 5,

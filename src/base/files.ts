@@ -1,5 +1,5 @@
 import {closeSync, openSync} from 'node:fs'
-import {mkdir, open, rename, rm, stat} from 'node:fs/promises'
+import {link, mkdir, open, rename, rm, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {systemCode} from './errors.ts'
 import {newGuid} from './ids.ts'
@@ -17,6 +17,26 @@ export async function writeFileAtomic(
   content: string | Uint8Array,
   mode: number = PRIVATE_FILE_MODE,
 ): Promise<void> {
+  await throughTemporary(path, content, mode, (temporary) => rename(temporary, path))
+}
+
+/**
+ * Makes a file that must not be there yet. Of two that make it at the same time, one gets EEXIST; nobody ever sees a part of it. When the
+ * promise resolves it survives a crash. Throws what the system says; there is then no new file.
+ */
+export async function createFileAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  await throughTemporary(path, content, mode, async (temporary) => {
+    await link(temporary, path)
+    await rm(temporary)
+  })
+}
+
+async function throughTemporary(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  place: (temporary: string) => Promise<void>,
+): Promise<void> {
   const folder = dirname(path)
   const temporary = join(folder, `.${basename(path)}.${newGuid()}.tmp`)
   try {
@@ -27,7 +47,7 @@ export async function writeFileAtomic(
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
+    await place(temporary)
   } catch (error) {
     await rm(temporary, {force: true})
     throw error
