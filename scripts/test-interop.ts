@@ -1,13 +1,13 @@
-// Installs the real Python clients where that was not done before, and runs test/interop with them. Missing pieces are failures.
+// Installs the real Python peers where that was not done before, and runs test/interop with them. Missing pieces are failures.
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {ensurePeers} from './peers.ts'
+import {ensurePeers, ensureSynapse} from './peers.ts'
 
 const root = new URL('..', import.meta.url).pathname
 try {
   const started = Date.now()
-  console.log('installing the Python clients (kept in .cache/peers)')
-  await ensurePeers()
+  console.log('installing the Python peers (kept in .cache/peers)')
+  await Promise.all([ensurePeers(), ensureSynapse()])
   console.log(`ready after ${((Date.now() - started) / 1000).toFixed(1)} s`)
   process.exitCode = await vitest(process.argv.slice(2))
 } catch (error) {
