@@ -62,19 +62,20 @@ export class CertDir {
     return undefined
   }
 
-  /**
-   * Reads a file.
-   *
-   * @throws RegistryError `REG_CERT_MISSING` (`NoSuchCert`, `NoCertKey`, `NoSuchFile`); `REG_CERT_INVALID` when it cannot be read
-   */
-  async read(kind: CertKind, name: string, ending: CertFileEnding): Promise<string> {
+  /** Gives the path of a file that has to exist. @throws RegistryError `REG_CERT_MISSING` (`NoSuchCert`, `NoCertKey`, `NoSuchFile`) */
+  async locate(kind: CertKind, name: string, ending: CertFileEnding): Promise<string> {
     const file = await this.find(kind, name, ending)
-    if (file !== undefined) return await readCertFile(file)
+    if (file !== undefined) return file
     const [what, telepath] = MISSING[ending]
     throw new RegistryError('REG_CERT_MISSING', `${OWNERS[kind]} ${what} not found: ${name}`, {
       info: {name, directories: this.paths},
       telepath,
     })
+  }
+
+  /** Reads a file. Throws as `locate`; `REG_CERT_INVALID` when it cannot be read. */
+  async read(kind: CertKind, name: string, ending: CertFileEnding): Promise<string> {
+    return await readCertFile(await this.locate(kind, name, ending))
   }
 
   /** Reads a certificate; of a chain in one file, the first. Throws as `read` and `parseCertificate`. */
