@@ -1,7 +1,16 @@
 /** Puts the table of options, and a configuration, into words: for the commands, docs/config.md and the JSON schema. */
 import {originText, type Setting} from './layers.ts'
 import {type CheckedConf, shortValue} from './load.ts'
-import {flagOf, missingPart, OPTION_NAMES, type OptionName, type OptionRow, rowOf, variablesOf} from './options.ts'
+import {
+  flagOf,
+  isSecretRow,
+  missingPart,
+  OPTION_NAMES,
+  type OptionName,
+  type OptionRow,
+  rowOf,
+  variablesOf,
+} from './options.ts'
 import {describeType, jsonSchemaOf} from './schema.ts'
 
 /** An option with the value in force. */
@@ -140,6 +149,7 @@ function stateOf(name: OptionName, set: Setting | undefined, {conf}: CheckedConf
   if (row.kind !== 'live')
     return {value: isSecret(row) && set?.value !== null ? '(not shown)' : set?.value, ...common, note: noteOf(row)}
   const value = (conf as Readonly<Record<string, unknown>>)[name]
+  if (isSecret(row) && value !== null) return {value: '(not shown)', ...common}
   return {value: row.type.kind === 'duration' ? durationText(Number(value)) : value, ...common}
 }
 
@@ -156,7 +166,7 @@ function durationText(ms: number): string {
 }
 
 function isSecret(row: OptionRow): boolean {
-  return row.kind === 'later' && row.secret === true
+  return isSecretRow(row)
 }
 
 function noteOf(row: OptionRow): string {
@@ -182,7 +192,7 @@ function optionSection(name: OptionName): string {
   const own = row.kind === 'live' && row.variable !== undefined ? ` or \`${row.variable}\`` : ''
   const flag = flagText(name)
     ?.split(', ')
-    .map((text) => `\`${text}\``)
+    .map((part) => `\`${part}\``)
     .join(', ')
   return `### ${name}
 
@@ -190,7 +200,7 @@ ${row.about} ${effect}
 
 * takes: ${describeType(row)}
 * default: \`${row.kind === 'live' ? row.default : 'null'}\`, example: \`${name}: ${row.example}\`
-* variable: \`${variable}\`${own}, flag: ${flag}
+* variable: ${variable === undefined ? 'none' : `\`${variable}\`${own}`}, flag: ${flag ?? 'none'}
 `
 }
 

@@ -15,6 +15,7 @@ import {
 import {
   type Conf,
   isOptionName,
+  isSecretRow,
   type LiveName,
   missingPart,
   OPTION_NAMES,
@@ -112,7 +113,7 @@ export interface ConfChange {
 
 /** Compares two configurations of the same registry, for SIGHUP. */
 export function compareConf(before: Conf, after: Conf): ConfChange {
-  const changed = LIVE_NAMES.filter((name) => before[name] !== after[name])
+  const changed = LIVE_NAMES.filter((name) => !isSame(before[name], after[name]))
   return {
     live: changed.filter((name) => OPTIONS[name].reload),
     restart: changed.filter((name) => !OPTIONS[name].reload),
@@ -123,6 +124,11 @@ export function compareConf(before: Conf, after: Conf): ConfChange {
 export const LIVE_NAMES: readonly LiveName[] = OPTION_NAMES.filter(
   (name): name is LiveName => OPTIONS[name].kind === 'live',
 )
+
+/** Values are plain: equal texts mean equal values. */
+function isSame(before: unknown, after: unknown): boolean {
+  return before === after || JSON.stringify(before) === JSON.stringify(after)
+}
 
 const LARGEST_HINTS = 3
 const DEFAULT_ORIGIN: Origin = {kind: 'default'}
@@ -152,7 +158,7 @@ function checkSetting({option, value, origin}: Setting): {value?: unknown; probl
     row.kind === 'later'
       ? `${option} belongs to a part that is not in this version (${missingPart(row)}): leave it out, or set it to ${checked.expected}`
       : `${option} must be ${checked.expected}`
-  const shown = row.kind === 'later' && row.secret ? 'a value that is not shown' : shortValue(value)
+  const shown = isSecretRow(row) ? 'a value that is not shown' : shortValue(value)
   return {problem: {option, message: `${rule} (got ${shown}, from ${originText(origin)})`, origin}}
 }
 
@@ -180,10 +186,11 @@ export function shortValue(value: unknown): string {
 }
 
 type Decided = Pick<LoadedConf, 'conf' | 'origins'>
-const PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port', 'zmq:rep:port'] as const satisfies LiveName[]
+const ZMQ_PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port', 'zmq:rep:port'] as const satisfies LiveName[]
+const PORTS = [...ZMQ_PORTS, 'https:port'] as const satisfies LiveName[]
 
 function relationProblems(decided: Decided): ConfigProblem[] {
-  return [...portProblems(decided), ...exposureProblems(decided)]
+  return [...portProblems(decided), ...exposureProblems(decided), ...telepathProblems(decided)]
 }
 
 function portProblems({conf, origins}: Decided): ConfigProblem[] {
@@ -201,7 +208,7 @@ function portProblems({conf, origins}: Decided): ConfigProblem[] {
 }
 
 function exposureProblems({conf, origins}: Decided): ConfigProblem[] {
-  if (isLoopback(conf.bind) || conf['zmq:allow:plain'] || PORTS.every((name) => conf[name] === null)) return []
+  if (isLoopback(conf.bind) || conf['zmq:allow:plain'] || ZMQ_PORTS.every((name) => conf[name] === null)) return []
   const origin = origins.bind
   const message =
     `bind: ${conf.bind} is not a loopback address, and ZeroMQ has no encryption here: anybody who reaches it could change the registry. ` +
@@ -209,6 +216,22 @@ function exposureProblems({conf, origins}: Decided): ConfigProblem[] {
   return [{option: 'bind', message, origin}]
 }
 
+function telepathProblems({conf, origins}: Decided): ConfigProblem[] {
+  const url = conf['dmon:listen']
+  if (url === null) return []
+  const from = originText(origins['dmon:listen'])
+  const problem = (message: string) => [
+    {option: 'dmon:listen', message: `dmon:listen: ${message} (from ${from})`, origin: origins['dmon:listen']},
+  ]
+  const [, scheme = '', host = '', port = ''] = /^(\w+):\/\/(\[[^\]]+\]|[^:/?]+)(?::(\d+))?/.exec(url) ?? []
+  if (Number(port) > 65_535) return problem(`${port} is no port`)
+  if (scheme === 'ssl' || conf['telepath:allow:plain'] || isLoopback(host.replace(/[[\]]/g, ''))) return []
+  return problem(
+    `${url} is plain Telepath off loopback: passwords and data could be read on the way. Use ssl://, or set telepath:allow:plain: true if the network is trusted`,
+  )
+}
+
 function isLoopback(address: string): boolean {
+  if (address === 'localhost') return true
   return isIPv4(address) ? address.startsWith('127.') : address === '::1'
 }

@@ -7,15 +7,30 @@
  * reason why nothing happens is said once at start.
  */
 
+import type {ObjectShape} from './objects.ts'
+
 /** What values an option takes. */
 export type OptionType =
   | {readonly kind: 'boolean'; readonly digits?: true}
-  | {readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unit: string}
+  | {
+      readonly kind: 'integer'
+      readonly min: number
+      readonly max: number
+      readonly unit: string
+      readonly nullable?: true
+    }
   | {readonly kind: 'port'}
   | {readonly kind: 'duration'; readonly minMs: number; readonly maxMs: number}
   | {readonly kind: 'choice'; readonly choices: readonly string[]}
   | {readonly kind: 'level'}
   | {readonly kind: 'address'}
+  /** A text of one line, or null for none. */
+  | {readonly kind: 'text'; readonly form: TextForm}
+  /** An object that `objects.ts` checks, or null for none. */
+  | {readonly kind: 'object'; readonly shape: ObjectShape}
+
+/** What a text has to look like; `schema.ts` has the patterns. */
+export type TextForm = 'any' | 'network' | 'guid' | 'path' | 'listen url' | 'user name'
 
 /** Names of log levels, the most talkative first. */
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
@@ -39,6 +54,8 @@ interface LiveRow extends CommonRow {
   readonly variable?: string
   /** Name of the flag where it is not the derived one. */
   readonly flag?: string
+  /** True for what must not be shown, nor given on a command line, where others can read it. */
+  readonly secret?: true
 }
 
 /** The types of options that this version does not act on, in words of the peer's documentation. */
@@ -67,15 +84,10 @@ export type OptionRow = LiveRow | LaterRow | PeerOnlyRow
 
 const PARTS = {
   aha: 'AHA',
-  telepath: 'Telepath',
-  https: 'HTTPS',
   provision: 'provisioning',
   mirror: 'mirroring',
   backup: 'backup',
-  users: 'users and passwords',
   bridge: 'the bridge between ZeroMQ and AHA',
-  disk: 'the guard for free disk space',
-  cell: 'the cell API',
 } as const
 type Part = keyof typeof PARTS
 
@@ -84,9 +96,12 @@ const DAY_MS = 86_400_000
 
 const port = {kind: 'port'} as const
 const boolean = {kind: 'boolean'} as const
+function text<const F extends TextForm>(form: F) {
+  return {kind: 'text', form} as const
+}
 const messages = {kind: 'integer', min: 1, max: 10_000_000, unit: 'messages'} as const
 
-type Extras = Partial<Pick<LiveRow, 'reload' | 'variable' | 'flag'>>
+type Extras = Partial<Pick<LiveRow, 'reload' | 'variable' | 'flag' | 'secret'>>
 
 function live<const T extends OptionType>(
   type: T,
@@ -216,7 +231,12 @@ export const OPTIONS = {
     'Public DNS name; with it certificates, listeners off loopback and provisioning.',
     'aha.example.net',
   ),
-  'aha:network': later('aha', 'text', 'Network that names are registered under.', 'prod.example.net'),
+  'aha:network': live(
+    text('network'),
+    'null',
+    'Network of this service; a client certificate of NAME@network is the local user NAME.',
+    'prod.example.net',
+  ),
   'aha:name': later('aha', 'text', 'Name of this service in its network.', '00.aha'),
   'aha:leader': later('aha', 'text', 'Alias that is claimed while this service leads.', 'aha'),
   'aha:user': later('aha', 'text', 'User that this service is at other services.', 'root'),
@@ -258,14 +278,14 @@ export const OPTIONS = {
   ),
   'bridge:zmq:to:aha': later('bridge', 'boolean', 'Show ZeroMQ instances on the AHA side.', 'true', SWITCH_OFF),
   'bridge:aha:to:zmq': later('bridge', 'boolean', 'Show AHA services on the ZeroMQ side.', 'true', SWITCH_OFF),
-  'dmon:listen': later('telepath', 'text', 'URL of the Telepath listener.', 'ssl://0.0.0.0:27492'),
-  'telepath:allow:plain': later(
-    'telepath',
-    'boolean',
-    'Allow Telepath listeners without encryption off loopback.',
-    'true',
-    SWITCH_OFF,
+  'dmon:listen': live(
+    text('listen url'),
+    'null',
+    'URL of the Telepath listener beside the UNIX socket; ca=NAME in it asks for client certificates of that CA.',
+    'ssl://0.0.0.0:27492?hostname=aha.example.net&ca=example.net',
+    {flag: 'telepath', variable: 'SYN_AHA_TELEPATH'},
   ),
+  'telepath:allow:plain': live(boolean, 'false', 'Allow Telepath listeners without encryption off loopback.', 'true'),
   'provision:listen': later('provision', 'text', 'URL of the provisioning listener.', 'ssl://0.0.0.0:27272'),
   'provision:expires': later('provision', 'text', 'Life of one-time URLs, or never.', '24h'),
   'provision:service:root': later(
@@ -275,10 +295,23 @@ export const OPTIONS = {
     'true',
     SWITCH_OFF,
   ),
-  'https:bind': later('https', 'text', 'Address that the HTTPS listener uses.', '0.0.0.0'),
-  'https:port': later('https', 'integer', 'Port of the HTTPS listener.', '4443'),
-  'https:headers': later('https', 'object', 'Headers added to every HTTPS answer.', '{X-Frame-Options: deny}'),
-  'https:parse:proxy:remoteip': later('https', 'boolean', 'Trust X-Forwarded-For and X-Real-IP.', 'true', SWITCH_OFF),
+  'https:bind': live({kind: 'address'}, '127.0.0.1', 'Address that the HTTPS listener uses.', '192.0.2.10'),
+  'https:port': live(port, '4443', 'Port of the HTTPS listener; 0 takes a free one, null switches it off.', '8443', {
+    flag: 'https',
+    variable: 'SYN_AHA_HTTPS',
+  }),
+  'https:headers': live(
+    {kind: 'object', shape: 'headers'},
+    'null',
+    'Headers added to every HTTPS answer.',
+    '{Referrer-Policy: no-referrer}',
+  ),
+  'https:parse:proxy:remoteip': live(
+    boolean,
+    'false',
+    'Take the address of a caller from X-Forwarded-For or X-Real-IP: only behind a proxy that sets them.',
+    'true',
+  ),
   mirror: later('mirror', 'text', 'URL of the leader that this service follows.', 'aha://root@aha...', SECRET),
   clone: later(
     'mirror',
@@ -289,27 +322,56 @@ export const OPTIONS = {
   ),
   'backup:dir': later('backup', 'text', 'Where live backups go.', '/srv/backups'),
   'onboot:optimize': later('backup', 'boolean', 'Compact the databases at start.', 'true', SWITCH_OFF),
-  'limit:disk:free': later('disk', 'integer', 'Percent of the disk that must stay free.', '5', {off: [null, 0]}),
-  'auth:passwd': later('users', 'text', 'Password that root gets at each start.', 'a secret', SECRET),
-  'auth:anon': later('users', 'text', 'User that callers without a login are.', 'visi'),
-  'auth:passwd:policy': later('users', 'object', 'Rules that passwords must follow.', '{attempts: 5}'),
-  'max:users': later('users', 'integer', 'Largest number of users; 0 is no limit.', '100', {off: [null, 0]}),
-  inaugural: later(
-    'users',
-    'object',
-    'Users and roles that are made at the first start.',
-    '{roles: [{name: readers}]}',
+  'limit:disk:free': live(
+    {kind: 'integer', min: 0, max: 100, unit: 'percent', nullable: true},
+    '5',
+    'Percent of the file system of the data directory that must stay free: with less there is no start, and changes are refused.',
+    '10',
+    {reload: true},
   ),
-  'cell:guid': later('cell', 'text', 'Fixed identity of a new data directory.', '20ed1a3500a8122ddbc34c192ba60f0b'),
+  'auth:passwd': live(text('any'), 'null', 'Password that root gets at each start.', 'a-long-passphrase', {
+    secret: true,
+  }),
+  'auth:anon': live(text('user name'), 'null', 'User that Telepath callers without a login are.', 'guest'),
+  'auth:passwd:policy': live(
+    {kind: 'object', shape: 'passwd policy'},
+    'null',
+    'Rules that passwords must follow, and the attempts after which a user is locked.',
+    '{attempts: 5, complexity: {length: 12}}',
+  ),
+  'max:users': live(
+    {kind: 'integer', min: 0, max: 1_000_000, unit: 'users'},
+    '0',
+    'Largest number of users besides root that are neither locked nor archived; 0 is no limit.',
+    '100',
+  ),
+  inaugural: live(
+    {kind: 'object', shape: 'inaugural'},
+    'null',
+    'Users and roles that are made at the first start of a new data directory.',
+    '{roles: [{name: readers, rules: [[true, [health]]]}]}',
+  ),
+  'cell:guid': live(
+    text('guid'),
+    'null',
+    'Identity of a new data directory; one that has another is refused.',
+    '20ed1a3500a8122ddbc34c192ba60f0b',
+  ),
+  'boothooks:dir': live(
+    text('path'),
+    'null',
+    'Directory, not inside the data directory, with preboot.sh (run before the start) and concurrent.sh (run beside the registry).',
+    '/etc/registry/boothooks',
+  ),
+  'health:sysctl:checks': live(
+    boolean,
+    'true',
+    'Warn at start about limits of the kernel that hold the registry back, with the values to set.',
+    'false',
+  ),
 
   'nexslog:en': peerOnly('boolean', 'Keep the change log.', 'true', 'the change log is always kept'),
   'nexslog:async': peerOnly('boolean', 'Map the change log asynchronously.', 'true', 'the peer ignores it as well'),
-  'health:sysctl:checks': peerOnly(
-    'boolean',
-    'Warn about kernel parameters.',
-    'true',
-    'the parameters matter to the memory-mapped database of the peer, which is not used here',
-  ),
   safemode: peerOnly(
     'boolean',
     'Start with automation off.',
@@ -332,19 +394,25 @@ export type LiveName = {[K in OptionName]: (typeof OPTIONS)[K]['kind'] extends '
 
 type ValueOf<T> = T extends {kind: 'boolean'}
   ? boolean
-  : T extends {kind: 'integer'; unit: string}
-    ? number
-    : T extends {kind: 'port'}
-      ? number | null
-      : T extends {kind: 'duration'}
-        ? number
-        : T extends {kind: 'choice'; choices: readonly (infer C)[]}
-          ? C
-          : T extends {kind: 'level'}
-            ? LogLevel
-            : T extends {kind: 'address'}
-              ? string
-              : never
+  : T extends {kind: 'integer'; unit: string; nullable: true}
+    ? number | null
+    : T extends {kind: 'integer'; unit: string}
+      ? number
+      : T extends {kind: 'port'}
+        ? number | null
+        : T extends {kind: 'duration'}
+          ? number
+          : T extends {kind: 'choice'; choices: readonly (infer C)[]}
+            ? C
+            : T extends {kind: 'level'}
+              ? LogLevel
+              : T extends {kind: 'address'}
+                ? string
+                : T extends {kind: 'text'}
+                  ? string | null
+                  : T extends {kind: 'object'}
+                    ? Readonly<Record<string, unknown>> | null
+                    : never
 
 /** The values in force. Durations are milliseconds; a port is null where its listener is off. Options of parts that are not there are missing. */
 export type Conf = {readonly [K in LiveName]: ValueOf<(typeof OPTIONS)[K]['type']>}
@@ -403,7 +471,7 @@ export interface ServeFlag {
 /** Gives the flag of an option; undefined for those that cannot be said in one word, and those the peer sets itself. */
 export function flagOf(name: OptionName): ServeFlag | undefined {
   const row = rowOf(name)
-  if (NOT_BY_VARIABLE.has(name) || row.type === 'object') return undefined
+  if (NOT_BY_VARIABLE.has(name) || isObjectRow(row) || isSecretRow(row)) return undefined
   const isBoolean = row.kind === 'live' ? row.type.kind === 'boolean' : row.type === 'boolean'
   return {
     option: name,
@@ -413,6 +481,15 @@ export function flagOf(name: OptionName): ServeFlag | undefined {
     defaultText: row.kind === 'live' ? row.default : 'null',
     hidden: row.kind !== 'live',
   }
+}
+
+/** Tells whether values of an option must not be shown. */
+export function isSecretRow(row: OptionRow): boolean {
+  return row.kind !== 'peer-only' && row.secret === true
+}
+
+function isObjectRow(row: OptionRow): boolean {
+  return row.kind === 'live' ? row.type.kind === 'object' : row.type === 'object'
 }
 
 /** Gives all flags of `registry serve` in the order of the table. */

@@ -1,7 +1,16 @@
 /** Validators of the options, by the plain types of the table. Written out, because loading a library for them doubled every start. */
 import {isIP} from 'node:net'
 import {DURATION_FORM, formatDuration, parseDuration} from '../base/duration.ts'
-import {LOG_LEVELS, type LogLevel, type OptionName, type OptionRow, type OptionType, rowOf} from './options.ts'
+import {describeObject, objectProblem} from './objects.ts'
+import {
+  LOG_LEVELS,
+  type LogLevel,
+  type OptionName,
+  type OptionRow,
+  type OptionType,
+  rowOf,
+  type TextForm,
+} from './options.ts'
 
 /** A value that was accepted, in the form that the conf has; or what would have been. */
 export type Checked = {readonly ok: true; readonly value: unknown} | {readonly ok: false; readonly expected: string}
@@ -10,7 +19,9 @@ export type Checked = {readonly ok: true; readonly value: unknown} | {readonly o
 export function checkValue(name: OptionName, value: unknown): Checked {
   const row = rowOf(name)
   const read = readValue(row, value)
-  return read === REFUSED ? {ok: false, expected: describeType(row)} : {ok: true, value: read}
+  if (read !== REFUSED) return {ok: true, value: read}
+  const exact = row.kind === 'live' && row.type.kind === 'object' ? objectProblem(row.type.shape, value) : undefined
+  return {ok: false, expected: exact ?? describeType(row)}
 }
 
 /** Gives the JSON schema of what may stand in cell.yaml for an option. */
@@ -54,18 +65,29 @@ function readLive(type: OptionType, value: unknown): unknown {
     case 'boolean':
       return readBoolean(value, type.digits === true)
     case 'integer':
-      return isWhole(value, type.min, type.max) ? value : REFUSED
+      return orRefused(value, isWhole(value, type.min, type.max) || (value === null && type.nullable === true))
     case 'port':
-      return value === null || isWhole(value, 0, LARGEST_PORT) ? value : REFUSED
+      return orRefused(value, value === null || isWhole(value, 0, LARGEST_PORT))
     case 'duration':
       return readDuration(value, type.minMs, type.maxMs)
     case 'choice':
-      return type.choices.some((choice) => choice === value) ? value : REFUSED
+      return orRefused(
+        value,
+        type.choices.some((choice) => choice === value),
+      )
     case 'level':
       return readLevel(value) ?? REFUSED
     case 'address':
       return readAddress(value)
+    case 'text':
+      return orRefused(value, value === null || isText(type.form, value))
+    case 'object':
+      return orRefused(value, value === null || objectProblem(type.shape, value) === undefined)
   }
+}
+
+function orRefused(value: unknown, isRight: boolean): unknown {
+  return isRight ? value : REFUSED
 }
 
 function readBoolean(value: unknown, digits: boolean): unknown {
@@ -93,7 +115,7 @@ function liveSchema(type: OptionType): Record<string, unknown> {
     case 'boolean':
       return type.digits ? {anyOf: [{type: 'boolean'}, {enum: [0, 1]}]} : {type: 'boolean'}
     case 'integer':
-      return {type: 'integer', minimum: type.min, maximum: type.max}
+      return {type: type.nullable ? ['integer', 'null'] : 'integer', minimum: type.min, maximum: type.max}
     case 'port':
       return {type: ['integer', 'null'], minimum: 0, maximum: LARGEST_PORT}
     case 'duration':
@@ -104,7 +126,30 @@ function liveSchema(type: OptionType): Record<string, unknown> {
       return {anyOf: [{type: 'string'}, {enum: LEVEL_NUMBERS}]}
     case 'address':
       return {type: 'string'}
+    case 'text':
+      return {type: ['string', 'null']}
+    case 'object':
+      return {type: ['object', 'null']}
   }
+}
+
+/** A scheme, a host, perhaps a port, perhaps parameters: what `docs/protocols/telepath.md` says of listeners. */
+const LISTEN_URL = /^(tcp|ssl):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?(\?[\x21-\x7e]*)?$/
+
+const TEXT_FORMS: Readonly<Record<TextForm, {readonly pattern: RegExp; readonly expected: string}>> = {
+  any: {pattern: /^[^\0]{1,4096}$/su, expected: 'a text that is not empty'},
+  network: {
+    pattern: /^(?=.{1,60}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/,
+    expected: 'a name of words joined by dots, at most 60 characters',
+  },
+  guid: {pattern: /^[0-9a-f]{32}$/, expected: '32 lower-case hex digits'},
+  path: {pattern: /^[^\0]{1,4096}$/su, expected: 'a path'},
+  'listen url': {pattern: LISTEN_URL, expected: 'tcp://HOST:PORT or ssl://HOST:PORT?hostname=NAME&ca=NAME'},
+  'user name': {pattern: /^[^\0\n]{1,256}$/u, expected: 'the name of a user'},
+}
+
+function isText(form: TextForm, value: unknown): boolean {
+  return typeof value === 'string' && TEXT_FORMS[form].pattern.test(value)
 }
 
 /** A listener wants an address; which one `localhost` is must not depend on the machine's tables. */
@@ -118,7 +163,7 @@ function describeLive(type: OptionType): string {
     case 'boolean':
       return 'true or false'
     case 'integer':
-      return `a whole number of ${type.unit} from ${type.min} to ${type.max}`
+      return `a whole number of ${type.unit} from ${type.min} to ${type.max}${type.nullable ? ', or null' : ''}`
     case 'port':
       return 'a port from 0 to 65535, or null'
     case 'duration':
@@ -129,5 +174,9 @@ function describeLive(type: OptionType): string {
       return `one of ${LOG_LEVELS.join(', ')}`
     case 'address':
       return 'an IPv4 or IPv6 address, or localhost'
+    case 'text':
+      return `${TEXT_FORMS[type.form].expected}, or null`
+    case 'object':
+      return `${describeObject(type.shape)}, or null`
   }
 }

@@ -75,12 +75,12 @@ describe('an explanation', () => {
   })
 
   test('is given of a wrong value too, and shows no secret', async () => {
-    const checked = await inspect('auth:passwd: hunter2\nzmq:rate: 0\n')
+    const checked = await inspect('auth:passwd: [hunter2]\nzmq:rate: 0\n')
     const passwd = explainOption('auth:passwd', checked)
     expect(passwd).toMatchObject({
-      default: null,
-      flag: '--auth-passwd <value>',
-      effect: 'Belongs to a part that is not in this version (users and passwords).',
+      default: 'null',
+      flag: null,
+      effect: 'A changed value needs a restart.',
       settings: [{value: '(not shown)'}],
     })
     expect(passwd.problems).toHaveLength(1)
@@ -113,8 +113,8 @@ describe('what is derived from the table', () => {
         'zmq:types:unique': {type: 'boolean'},
         'lease:grace': {type: ['number', 'string']},
         'discover:strategy': {enum: ['random', 'round-robin', 'least-recent']},
-        'aha:network': {enum: [null]},
-        'max:users': {enum: [null, 0]},
+        'aha:name': {enum: [null]},
+        'max:users': {type: 'integer', minimum: 0},
       },
     })
   })

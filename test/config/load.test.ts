@@ -55,6 +55,22 @@ describe('without any source', () => {
       backend: 'sqlite',
       'log:level': 'info',
       'log:structured': false,
+      'aha:network': null,
+      'dmon:listen': null,
+      'telepath:allow:plain': false,
+      'https:bind': '127.0.0.1',
+      'https:port': 4443,
+      'https:headers': null,
+      'https:parse:proxy:remoteip': false,
+      'limit:disk:free': 5,
+      'auth:passwd': null,
+      'auth:anon': null,
+      'auth:passwd:policy': null,
+      'max:users': 0,
+      inaugural: null,
+      'cell:guid': null,
+      'boothooks:dir': null,
+      'health:sysctl:checks': true,
     })
     expect(new Set(Object.values(origins).map(originText))).toEqual(new Set(['default']))
     expect(warnings).toEqual([])
@@ -149,18 +165,42 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   backend: ['memory', 'memory', 'etcd'],
   'log:level': ['Debug', 'debug', 'loud'],
   'log:structured': ['1', true, '2'],
+  'aha:network': ['prod.example.net', 'prod.example.net', 'two words'],
+  'dmon:listen': ['tcp://127.0.0.1:0', 'tcp://127.0.0.1:0', 'http://127.0.0.1'],
+  'telepath:allow:plain': ['yes', true, '1'],
+  'https:bind': ['::1', '::1', 'example.net'],
+  'https:port': ['0', 0, '70000'],
+  'https:headers': ['{X-A: b}', {'X-A': 'b'}, '{Content-Length: "3"}'],
+  'https:parse:proxy:remoteip': ['yes', true, '1'],
+  'limit:disk:free': ['10', 10, '101'],
+  'auth:passwd': ['hunter2', 'hunter2', '[hunter2]'],
+  'auth:anon': ['guest', 'guest', '7'],
+  'auth:passwd:policy': ['{attempts: 3}', {attempts: 3}, '{attempts: 0}'],
+  'max:users': ['5', 5, '-1'],
+  inaugural: ['{roles: [{name: readers}]}', {roles: [{name: 'readers'}]}, '{users: [{name: root}]}'],
+  'cell:guid': ['20ed1a3500a8122ddbc34c192ba60f0b', '20ed1a3500a8122ddbc34c192ba60f0b', 'abc'],
+  'boothooks:dir': ['/etc/hooks', '/etc/hooks', '7'],
+  'health:sysctl:checks': ['no', false, '0'],
 }
+
+/** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
+const NO_FLAG: readonly LiveName[] = ['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid']
+const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
 
 describe.each(LIVE_NAMES)('%s', (name) => {
   const [typed, value, refused] = SAMPLES[name]
-  const variable = variablesOf(name)[0] ?? ''
-  const flag = flagOf(name)?.name ?? ''
+  const [variable] = variablesOf(name)
+  const flag = flagOf(name)?.name
 
-  test('is set by a file, a variable and a flag', async () => {
-    const {conf, origins} = await load({[variable]: typed})
-    expect(conf[name]).toEqual(value)
-    expect(originText(origins[name])).toBe(variable)
-    expect((await load({}, {[flag]: typed})).conf[name]).toEqual(value)
+  test('is set by a file, and by a variable and a flag where it may', async () => {
+    expect(variable === undefined).toBe(NO_VARIABLE.includes(name))
+    expect(flag === undefined).toBe(NO_FLAG.includes(name))
+    if (variable !== undefined) {
+      const {conf, origins} = await load({[variable]: typed})
+      expect(conf[name]).toEqual(value)
+      expect(originText(origins[name])).toBe(variable)
+    }
+    if (flag !== undefined) expect((await load({}, {[flag]: typed})).conf[name]).toEqual(value)
     await cellYaml(`\n${name}: ${typed}\n`)
     const fromFile = await load()
     expect(fromFile.conf[name]).toEqual(value)
@@ -173,12 +213,57 @@ describe.each(LIVE_NAMES)('%s', (name) => {
     expect(more).toEqual([])
     expect(problem).toMatch(new RegExp(`^${name} must be .* \\(got .*, from cell\\.yaml line 3\\)$`))
     await rm(join(dir, 'cell.yaml'))
-    expect(await problemsOf({[variable]: refused})).toEqual([
-      expect.stringMatching(new RegExp(`^${name} must be .*, from ${variable}\\)$`)),
+    const byVariable = variable === undefined ? [] : await problemsOf({[variable]: refused})
+    expect(byVariable).toEqual(variable === undefined ? [] : [refusedFrom(name, variable)])
+    const byFlag = flag === undefined ? [] : await problemsOf({}, {[flag]: refused})
+    expect(byFlag).toEqual(flag === undefined ? [] : [refusedFrom(name, `--${flag}`)])
+  })
+})
+
+function refusedFrom(name: LiveName, source: string): unknown {
+  return expect.stringMatching(new RegExp(`^${name} must be .*, from ${source}\\)$`))
+}
+
+describe('a Telepath listener', () => {
+  test.each([
+    'tcp://127.0.0.1:27492',
+    'tcp://[::1]:0',
+    'tcp://localhost',
+    'ssl://0.0.0.0:27492?hostname=a.example.net&ca=example.net',
+  ])('%s is safe', async (url) => {
+    await cellYaml(`dmon:listen: ${url}\n`)
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test('is not plain off loopback unless that is said to be all right', async () => {
+    await cellYaml('dmon:listen: tcp://192.0.2.10:27492\n')
+    expect(await problemsOf()).toEqual([
+      expect.stringContaining('is plain Telepath off loopback: passwords and data could be read on the way'),
     ])
-    expect(await problemsOf({}, {[flag]: refused})).toEqual([
-      expect.stringMatching(new RegExp(`^${name} must be .*, from --${flag}\\)$`)),
-    ])
+    expect(await problemsOf({SYN_AHA_TELEPATH_ALLOW_PLAIN: 'true'})).toEqual([])
+  })
+
+  test('has a port that exists', async () => {
+    await cellYaml('dmon:listen: tcp://127.0.0.1:99999\n')
+    expect(await problemsOf()).toEqual([expect.stringContaining('99999 is no port')])
+  })
+})
+
+describe('an object says what is wrong in it', () => {
+  test.each([
+    ['auth:passwd:policy', '{complexity: {len: 3}}', 'without "len" in complexity: known are length'],
+    ['auth:passwd:policy', '{complexity: {"upper:count": -1}}', 'a whole number from 0 in upper:count'],
+    ['inaugural', '{roles: [{rules: []}]}', 'a name for each in roles'],
+    [
+      'inaugural',
+      '{users: [{name: visi, rules: [[true, []]]}]}',
+      'a list of rules such as [true, [axon, upload]] in rules',
+    ],
+    ['https:headers', '{"a b": c}', '"a b" is no header name'],
+    ['https:headers', '{X-A: "b\\nc"}', 'the value of X-A must be a text of printable ASCII'],
+  ])('%s: %s', async (name, typed, said) => {
+    await cellYaml(`${name}: ${typed}\n`)
+    expect(await problemsOf()).toEqual([expect.stringContaining(said)])
   })
 })
 
@@ -203,7 +288,7 @@ describe('options of parts that are not there', () => {
   })
 
   test('a secret is in no message', async () => {
-    await cellYaml('auth:passwd: hunter2\n')
+    await cellYaml('auth:passwd: [hunter2]\n')
     const [problem] = await problemsOf()
     expect(problem).toContain('got a value that is not shown')
     const error = await load().catch((thrown: unknown) => thrown)
@@ -214,11 +299,7 @@ describe('options of parts that are not there', () => {
     await cellYaml(
       'aha:network: prod.example.net\ndns:name: aha.prod.example.net\nprovision:listen: tcp://0.0.0.0:27272\nnexslog:en: true\nhttps:port: null\n',
     )
-    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual([
-      'aha:network',
-      'dns:name',
-      'provision:listen',
-    ])
+    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['dns:name', 'provision:listen'])
   })
 
   test('restoring from a URL is refused rather than forgotten', async () => {
@@ -395,7 +476,7 @@ describe('the table', () => {
       hidden: false,
     })
     expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
-    expect(flagOf('aha:network')).toMatchObject({name: 'aha-network', hidden: true})
+    expect(flagOf('aha:name')).toMatchObject({name: 'aha-name', hidden: true})
     expect(flagOf('https:headers')).toBeUndefined()
   })
 
