@@ -5,6 +5,10 @@
  *     cell.guid     name of this directory's cell, 32 hex digits, made once
  *     lock.db       empty database, held in an exclusive transaction by the server: the kernel lets go of it at any death
  *     lock.pid      process id of the one that holds the lock, to tell the one that is refused
+ *     sock          UNIX socket of Telepath, what `cell://DIR` means; there while the server runs
+ *     certs/        certificates and keys: cas/ hosts/ users/ crls/ (pki/cert-dir.ts)
+ *     sslcert.pem, sslkey.pem   of the HTTPS listener; made at the first start when they are not there
+ *     tmp/          scratch
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
 import {readFile} from 'node:fs/promises'
@@ -35,13 +39,20 @@ export interface ZeromqPorts {
   readonly rep: number | null
 }
 
+/** Where a running server listens. */
+export interface Listeners {
+  readonly zeromq: ZeromqPorts
+  /** Path of the UNIX socket, and the address of the listener beside it; null where there is none. */
+  readonly telepath: {readonly socket: string | null; readonly url: string | null}
+  readonly https: {readonly bind: string; readonly port: number} | null
+}
+
 /** What stands in run.json. */
-export interface RunFile {
+export interface RunFile extends Listeners {
   readonly pid: number
   /** ISO 8601, UTC. */
   readonly startedAt: string
   readonly version: string
-  readonly zeromq: ZeromqPorts
 }
 
 /** A data directory that belongs to this process until it is closed. */
@@ -49,13 +60,16 @@ export class CellDir implements AsyncDisposable {
   /** Absolute. */
   readonly path: string
   readonly guid: string
+  /** True when the directory had no guid before: it is the first start. */
+  readonly isNew: boolean
   readonly #lock: DatabaseSync
   readonly #startedAt = new Date(systemClock.wallMs()).toISOString()
 
   /** Use `lockCellDir`. */
-  constructor(path: string, guid: string, lock: DatabaseSync) {
+  constructor(path: string, guid: string, isNew: boolean, lock: DatabaseSync) {
     this.path = path
     this.guid = guid
+    this.isNew = isNew
     this.#lock = lock
   }
 
@@ -64,9 +78,18 @@ export class CellDir implements AsyncDisposable {
     return join(this.path, 'registry.db')
   }
 
+  /** The UNIX socket of Telepath. */
+  get socketPath(): string {
+    return join(this.path, 'sock')
+  }
+
+  get certsPath(): string {
+    return join(this.path, 'certs')
+  }
+
   /** Writes run.json, for clients on this machine. To be called when the listeners listen, and again when they moved. */
-  async announce(zeromq: ZeromqPorts): Promise<void> {
-    const run: RunFile = {pid: process.pid, startedAt: this.#startedAt, version: packageVersion(), zeromq}
+  async announce(listeners: Listeners): Promise<void> {
+    const run: RunFile = {pid: process.pid, startedAt: this.#startedAt, version: packageVersion(), ...listeners}
     const path = join(this.path, RUN_FILE)
     await usable(path, () => writeFileAtomic(path, `${JSON.stringify(run, undefined, 2)}\n`))
   }
@@ -86,20 +109,26 @@ export class CellDir implements AsyncDisposable {
   }
 }
 
+export interface LockOptions {
+  /** Guid that a new directory gets, and that an old one has to have; a new one is made when absent. */
+  readonly guid?: string | undefined
+}
+
 /**
  * Takes a data directory for this process, making it (0700) when it is not there. What a killed server left in run.json is removed.
  *
  * @throws RegistryError `REG_DIR_LOCKED` when another process has it, its pid in `info.pid`; `REG_DIR_UNUSABLE` when it cannot be made or
  * used, or is no directory.
  */
-export async function lockCellDir(directory: string): Promise<CellDir> {
+export async function lockCellDir(directory: string, options: LockOptions = {}): Promise<CellDir> {
   const path = resolve(directory)
   await usable(path, () => makePrivateDir(path))
   const lock = await takeLock(path)
   try {
     await usable(path, () => writeFileAtomic(join(path, PID_FILE), String(process.pid)))
     await usable(path, () => removeFile(join(path, RUN_FILE)))
-    return new CellDir(path, await cellGuid(path), lock)
+    const {guid, isNew} = await cellGuid(path, options.guid)
+    return new CellDir(path, guid, isNew, lock)
   } catch (error) {
     lock.close()
     throw error
@@ -169,16 +198,18 @@ function isLocked(path: string): boolean {
   }
 }
 
-async function cellGuid(path: string): Promise<string> {
+async function cellGuid(path: string, wanted: string | undefined): Promise<{guid: string; isNew: boolean}> {
   const file = join(path, GUID_FILE)
   const old = (await readOrUndefined(file))?.trim()
   if (old === undefined) {
-    const guid = newGuid()
+    const guid = wanted ?? newGuid()
     await usable(file, () => writeFileAtomic(file, guid))
-    return guid
+    return {guid, isNew: true}
   }
   if (!/^[0-9a-f]{32}$/.test(old)) throw unusable(file, 'it does not hold 32 hex digits')
-  return old
+  if (wanted !== undefined && wanted !== old)
+    throw unusable(file, `it holds ${old}, and the option cell:guid is ${wanted}`)
+  return {guid: old, isNew: false}
 }
 
 async function readOrUndefined(path: string): Promise<string | undefined> {
@@ -215,7 +246,17 @@ function decodeRunFile(text: string): RunFile | undefined {
   if (typeof bind !== 'string' || req === undefined || pub === undefined || hb === undefined || rep === undefined) {
     return undefined
   }
-  return {pid, startedAt, version, zeromq: {bind, req, pub, hb, rep}}
+  const telepath = asObject(run['telepath'])
+  const https = asObject(run['https'])
+  const httpsPort = asPort(https['port']) ?? null
+  return {
+    pid,
+    startedAt,
+    version,
+    zeromq: {bind, req, pub, hb, rep},
+    telepath: {socket: asText(telepath['socket']), url: asText(telepath['url'])},
+    https: httpsPort === null ? null : {bind: asText(https['bind']) ?? bind, port: httpsPort},
+  }
 }
 
 function parseObject(text: string): Record<string, unknown> {
@@ -224,6 +265,10 @@ function parseObject(text: string): Record<string, unknown> {
   } catch {
     return {} // the caller finds every field missing
   }
+}
+
+function asText(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 function asObject(value: unknown): Record<string, unknown> {

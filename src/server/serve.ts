@@ -113,7 +113,11 @@ class Registry implements RunningRegistry {
       const ports = {store: this.#store, head, changes: this.#changes}
       this.#server = await Server.start(ports, this.#settings(), this.#log)
       this.restored = this.#server.size
-      await this.#cellDir.announce({bind: this.bind, ...this.ports})
+      await this.#cellDir.announce({
+        zeromq: {bind: this.bind, ...this.ports},
+        telepath: {socket: null, url: null},
+        https: null,
+      })
     } catch (error) {
       await this.#close()
       throw error

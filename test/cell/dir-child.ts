@@ -13,7 +13,11 @@ await once(process.stdin, 'data')
 const ended = once(process.stdin.resume(), 'end')
 try {
   await using cell = await lockCellDir(directory)
-  await cell.announce({bind: '127.0.0.1', req: 1001, pub: 1002, hb: 1003, rep: null})
+  await cell.announce({
+    zeromq: {bind: '127.0.0.1', req: 1001, pub: 1002, hb: 1003, rep: null},
+    telepath: {socket: null, url: null},
+    https: null,
+  })
   console.log('locked')
   await ended
 } catch (error) {

@@ -9,7 +9,13 @@ import {packageVersion} from '../../src/base/package-root.ts'
 import {lockCellDir, readRunFile} from '../../src/cell/dirs.ts'
 import {Child} from '../support/child.ts'
 
-const PORTS = {bind: '127.0.0.1', req: 5556, pub: 5557, hb: null, rep: null}
+const ZEROMQ = {bind: '127.0.0.1', req: 5556, pub: 5557, hb: null, rep: null}
+const LISTENERS = {
+  zeromq: ZEROMQ,
+  telepath: {socket: '/cell/sock', url: 'ssl://127.0.0.1:27492'},
+  https: {bind: '::1', port: 4443},
+}
+const GUID = '20ed1a3500a8122ddbc34c192ba60f0b'
 let parent: string
 let directory: string
 
@@ -35,7 +41,7 @@ async function startHolder(): Promise<Child> {
 describe('the data directory', () => {
   test('it is made for the owner alone, and so is everything in it', async () => {
     await using cell = await lockCellDir(directory)
-    await cell.announce(PORTS)
+    await cell.announce(LISTENERS)
     assert.equal(statSync(directory).mode & 0o777, 0o700)
     assert.deepEqual((await readdir(directory)).sort(), ['cell.guid', 'lock.db', 'lock.pid', 'run.json'])
     for (const name of await readdir(directory)) assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name)
@@ -140,17 +146,40 @@ describe('the lock of the data directory', () => {
   })
 })
 
+describe('the guid', () => {
+  test('is made once, and the first start is told', async () => {
+    const first = await lockCellDir(directory)
+    assert.equal(first.isNew, true)
+    await first.close()
+    await using second = await lockCellDir(directory)
+    assert.deepEqual([second.guid, second.isNew], [first.guid, false])
+  })
+
+  test('is the given one in a new directory, and another one is refused later', async () => {
+    await (await lockCellDir(directory, {guid: GUID})).close()
+    await (await lockCellDir(directory, {guid: GUID})).close()
+    assert.equal(readFileSync(join(directory, 'cell.guid'), 'utf8'), GUID)
+    const other = GUID.replace('2', '3')
+    await assert.rejects(lockCellDir(directory, {guid: other}), {
+      code: 'REG_DIR_UNUSABLE',
+      message: new RegExp(`it holds ${GUID}, and the option cell:guid is ${other}`),
+    })
+    await using again = await lockCellDir(directory)
+    assert.equal(again.guid, GUID)
+  })
+})
+
 describe('run.json', () => {
   test('it tells where the server listens, until it stops', async () => {
     assert.equal(await readRunFile(directory), undefined, 'no directory')
     const cell = await lockCellDir(directory)
     assert.equal(await readRunFile(directory), undefined, 'not listening yet')
-    await cell.announce({...PORTS, req: 1})
-    await cell.announce(PORTS)
+    await cell.announce({...LISTENERS, https: null})
+    await cell.announce(LISTENERS)
     const run = await readRunFile(directory)
     assert(run !== undefined)
     const {startedAt, ...rest} = run
-    assert.deepEqual(rest, {pid: process.pid, version: packageVersion(), zeromq: PORTS})
+    assert.deepEqual(rest, {pid: process.pid, version: packageVersion(), ...LISTENERS})
     assert.equal(new Date(startedAt).toISOString(), startedAt)
     await cell.close()
     await cell.close()
@@ -168,7 +197,7 @@ describe('run.json', () => {
 
   test('reading it does not take the lock away from its holder', async () => {
     await using cell = await lockCellDir(directory)
-    await cell.announce(PORTS)
+    await cell.announce(LISTENERS)
     await readRunFile(directory)
     await using other = await startChild()
     other.send('go')
@@ -191,6 +220,8 @@ describe('run.json', () => {
       startedAt: 'then',
       version: '9',
       zeromq: {bind: '::1', req: 1, pub: 2, hb: 3, rep: null},
+      telepath: {socket: null, url: null},
+      https: null,
     })
     for (const text of ['', 'null', '{"pid": 1}', JSON.stringify({...run, zeromq: {bind: 'x', req: '1'}})]) {
       writeFileSync(path, text)
