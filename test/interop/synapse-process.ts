@@ -1,7 +1,6 @@
 // One process of the real Synapse, in a process group of its own, on loopback, with a home of its own.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {afterEach} from 'vitest'
 import {synapsePython} from '../../scripts/peers.ts'
 
 const loopback = new URL('loopback', import.meta.url).pathname
@@ -22,14 +21,8 @@ export interface PythonOptions {
 
 const logs = new Map<string, () => string>()
 
-/** Shows what the peers of a test wrote when it fails. To be called at the top of a file of tests. */
-export function showLogsWhenFailed(): void {
-  afterEach(({task}) => {
-    if (task.result?.state === 'fail') {
-      for (const [name, log] of logs) console.error(`--- ${name}\n${log()}`)
-    }
-  })
-}
+/** What each peer of this process wrote, by its name. */
+export const logsOfPeers: ReadonlyMap<string, () => string> = logs
 
 /** A Python with Synapse. Disposing kills its whole process group. */
 export class PythonProcess implements AsyncDisposable {

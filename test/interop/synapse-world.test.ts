@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest'
 import {Float} from '../../src/wire/msgpack/value.ts'
 import {SynapseAgent} from './synapse-agent.ts'
-import {showLogsWhenFailed} from './synapse-process.ts'
+import {showLogsWhenFailed} from './synapse-logs.ts'
 import {AhaNetwork, runTool, SynapseService} from './synapse-world.ts'
 
 showLogsWhenFailed()
