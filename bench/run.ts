@@ -1,4 +1,5 @@
 // Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some six minutes.
+import {measureCodec} from './codec.ts'
 import {measureCommits} from './commits.ts'
 import {measureEvents} from './events.ts'
 import {measureExpiry} from './expiry.ts'
@@ -18,4 +19,5 @@ await runParts('bench/run.ts', {
   expiry: measureExpiry,
   events: measureEvents,
   flood: measureFlood,
+  codec: measureCodec,
 })
