@@ -30,7 +30,7 @@ async function measureReady(what: string, services: number, atMost: number): Pro
 }
 
 async function timeToAnswer(dir: string): Promise<number> {
-  const ports = ['--zmq-req-port', '0', '--zmq-pub-port', '0', '--zmq-hb-port', '0']
+  const ports = ['--zmq-req-port', '0', '--zmq-pub-port', '0', '--zmq-hb-port', '0', '--https', '0']
   const startMs = performance.now()
   const child = spawn(LAUNCHER, ['serve', dir, '--json', ...ports], {stdio: ['ignore', 'pipe', 'ignore']})
   const port = await portOf(child)

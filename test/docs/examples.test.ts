@@ -18,7 +18,7 @@ const manifest: {commands: Readonly<Record<string, Command>>} = JSON.parse(
 )
 const commands = Object.entries(manifest.commands).filter(([, {hidden}]) => !hidden)
 const DEFAULT_URL = 'zmq://127.0.0.1:5556'
-const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port']
+const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port', '--https']
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
 // the place of those that the examples name.

@@ -91,7 +91,7 @@ describe('the packed package', () => {
       join(app, 'serve.ts'),
       `import {type KeepState, RegistryClient, RegistryError, type ServiceEntry, serve, type WatchEvent} from '@devops-registry/cli'
 
-await using registry = await serve({dir: process.argv[2], options: {'zmq:req:port': 0, 'zmq:pub:port': 0, 'zmq:hb:port': 0}, writeLog() {}})
+await using registry = await serve({dir: process.argv[2], options: {'zmq:req:port': 0, 'zmq:pub:port': 0, 'zmq:hb:port': 0, 'https:port': 0}, writeLog() {}})
 await using client = new RegistryClient(\`zmq://127.0.0.1:\${registry.ports.req}\`)
 const states: KeepState['kind'][] = []
 const kept = client.keep({name: 'cam', host: 'h', port: 1}, {onState: ({kind}) => states.push(kind)})

@@ -13,7 +13,20 @@ interface Ended {
 /** Starts a server that must end by itself, by way of `wrapper`, and gives what it said. */
 export function serveInVain(dir: string, wrapper: readonly string[] = []): Promise<Ended> {
   const [command = launcher, ...before] = [...wrapper, launcher]
-  const args = [...before, 'serve', dir, '--zmq-req-port', '0', '--zmq-pub-port', '0', '--zmq-hb-port', '0', '--json']
+  const args = [
+    ...before,
+    'serve',
+    dir,
+    '--zmq-req-port',
+    '0',
+    '--zmq-pub-port',
+    '0',
+    '--zmq-hb-port',
+    '0',
+    '--https',
+    '0',
+    '--json',
+  ]
   return new Promise((resolve, reject) => {
     execFile(command, args, {timeout: ENDED_WITHIN_MS}, (failure, output, errors) => {
       const last = output.trim().split('\n').at(-1) ?? ''

@@ -55,7 +55,14 @@ export class TestRegistry implements AsyncDisposable {
   #serve({req, pub, hb}: typeof NO_PORTS): Promise<RunningRegistry> {
     return serve({
       dir: this.#dir,
-      options: {'zmq:req:port': req, 'zmq:pub:port': pub, 'zmq:hb:port': hb, backend: 'memory', ...this.#options},
+      options: {
+        'zmq:req:port': req,
+        'zmq:pub:port': pub,
+        'zmq:hb:port': hb,
+        'https:port': null,
+        backend: 'memory',
+        ...this.#options,
+      },
       writeLog: () => undefined,
     })
   }

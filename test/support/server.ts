@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly conf?: Readonly<Record<string, unknown>>
   /** Opens the second request port as well. */
   readonly rep?: boolean
+  /** Opens the HTTPS port as well; run.json says which. */
+  readonly https?: boolean
   /** More arguments of `serve`, after the directory and the ports. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
@@ -73,6 +75,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       ...['serve', directory, '--zmq-req-port', `${ports.req}`],
       ...['--zmq-pub-port', `${ports.pub}`, '--zmq-hb-port', `${ports.hb}`],
       ...(ports.rep === null ? [] : ['--zmq-rep-port', `${ports.rep}`]),
+      ...['--https', options.https ? '0' : 'null'],
       ...(options.args ?? []),
     ],
     env: {...process.env, ...options.env},
