@@ -1,0 +1,41 @@
+/** The answers of the server itself, to what no route is asked about. */
+import {STATUS_CODES} from 'node:http'
+import {NotJson} from './json-body.ts'
+import type {HttpsAnswer} from './messages.ts'
+
+/** Makes an answer of the form that all errors have; `code` is the name of an error in Telepath. */
+export function errorAnswer(status: number, code: string, mesg: string): HttpsAnswer {
+  return {status, body: {status: 'err', code, mesg}}
+}
+
+/** Gives the answer to an error of fastify or of reading a body. */
+export function refusalOf(error: Error & {readonly code?: string; readonly statusCode?: number}): HttpsAnswer {
+  if (error instanceof NotJson) return errorAnswer(400, 'SchemaViolation', 'Invalid JSON content.')
+  if (error.statusCode === 413) return errorAnswer(413, 'HitLimit', 'The body is too large.')
+  if (error.statusCode === 503) return errorAnswer(503, 'IsFini', 'The server is stopping.')
+  return errorAnswer(400, 'BadHttpParam', 'The request cannot be read.')
+}
+
+/** Gives the answer to what node:http could not take as a request. */
+export function connectionRefusal(error: {readonly code?: string}): HttpsAnswer {
+  if (error.code === 'HPE_HEADER_OVERFLOW') return errorAnswer(431, 'HitLimit', 'The headers are too large.')
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return errorAnswer(408, 'TimeOut', 'The request took too long.')
+  return errorAnswer(400, 'BadHttpParam', 'The request cannot be read.')
+}
+
+/** Gives the JSON of an answer. */
+export function jsonText({body}: HttpsAnswer): string {
+  return JSON.stringify(body)
+}
+
+/** Writes an answer where there is no response object to do it. The connection is closed after it. */
+export function rawAnswer(answer: HttpsAnswer, headers: Readonly<Record<string, string>>): string {
+  const body = jsonText(answer)
+  const lines = Object.entries({
+    ...headers,
+    'content-type': 'application/json; charset=UTF-8',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${lines.join('')}\r\n${body}`
+}
