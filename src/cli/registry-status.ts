@@ -27,6 +27,7 @@ export interface RegistryStatus {
   readonly counts?: {
     readonly services: number
     readonly critical: number
+    readonly maintenance?: number
     readonly eventsDropped?: number
     readonly unanswerable?: number
   }
@@ -85,6 +86,7 @@ export function statusText(status: RegistryStatus): string {
     ['heartbeats', portText(ports?.hb)],
     ['requests (REP)', ports?.rep ? portText(ports.rep) : undefined],
     ['services', counts === undefined ? undefined : `${counts.services}, ${counts.critical} of them critical`],
+    ['in maintenance', numberText(counts?.maintenance)],
     ['unique types', status.uniqueTypes === undefined ? undefined : yesNo(status.uniqueTypes)],
     ['discover', status.discoverStrategy],
     ['store', store?.kind],

@@ -21,7 +21,7 @@ const COLUMNS: readonly Column<ServiceEntry>[] = [
   {header: 'name', value: (entry) => entry.name},
   {header: 'type', value: (entry) => entry.type ?? '-'},
   {header: 'address', value: addressOf},
-  {header: 'health', value: (entry) => entry.health},
+  {header: 'health', value: healthOf},
   {header: 'renewed', value: (entry) => ago(entry.lastHeartbeatMs)},
   {header: 'id', value: (entry) => entry.id},
 ]
@@ -40,6 +40,7 @@ export function serviceDetails(entry: ServiceEntry): string {
     ['type', entry.type],
     ['address', addressOf(entry)],
     ['health', entry.health],
+    ['maintenance', maintenanceText(entry)],
     ['renewed', `${localTime(entry.lastHeartbeatMs)}, ${ago(entry.lastHeartbeatMs)}`],
     ['ttl', entry.ttlS === undefined ? undefined : formatDuration(entry.ttlS * 1000)],
     ['tags', entry.tags.join(', ') || undefined],
@@ -50,7 +51,16 @@ export function serviceDetails(entry: ServiceEntry): string {
 
 /** Says in one line which service it is. */
 export function serviceLine(entry: ServiceEntry): string {
-  return [entry.name, entry.type ?? '-', addressOf(entry), entry.health, entry.id].join('  ')
+  return [entry.name, entry.type ?? '-', addressOf(entry), healthOf(entry), entry.id].join('  ')
+}
+
+function healthOf({health, maintenance}: ServiceEntry): string {
+  return maintenance === undefined ? health : `${health}, maintenance`
+}
+
+function maintenanceText({maintenance}: ServiceEntry): string | undefined {
+  if (maintenance === undefined) return undefined
+  return `${maintenance.reason} (since ${localTime(maintenance.sinceMs)}, by ${maintenance.by})`
 }
 
 function ago(epochMs: number): string {

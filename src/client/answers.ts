@@ -59,6 +59,8 @@ export interface ServerFacts {
   readonly counts: {
     readonly services: number
     readonly critical: number
+    /** In maintenance. */
+    readonly maintenance: number
     readonly eventsDropped: number
     readonly unanswerable: number
   }
@@ -158,6 +160,7 @@ function factsOf(facts: Readonly<Record<string, unknown>>): ServerFacts {
     counts: {
       services: numberOf(counts['services']) ?? 0,
       critical: numberOf(counts['critical']) ?? 0,
+      maintenance: numberOf(counts['maintenance']) ?? 0,
       eventsDropped: numberOf(counts['events_dropped']) ?? 0,
       unanswerable: numberOf(counts['unanswerable']) ?? 0,
     },

@@ -1,7 +1,8 @@
 import {isDeepStrictEqual} from 'node:util'
 import {parseJson} from '../base/json-parse.ts'
-import {appendMember, encodeString, withoutMembers} from '../base/json-text.ts'
+import {appendMember, encodeString, memberText, withoutMembers} from '../base/json-text.ts'
 import type {Health} from '../registry/instance.ts'
+import {readMaintenance} from '../registry/maintenance.ts'
 import {readService} from '../registry/service.ts'
 
 /**
@@ -24,6 +25,8 @@ export interface ServiceEntry {
   /** Last registration or renewal, epoch; exact to the second. */
   readonly lastHeartbeatMs: number
   readonly health: Health
+  /** That it is being worked on, and not discovered. Undefined while it is in operation, and with a registry that has no maintenance. */
+  readonly maintenance: {readonly reason: string; readonly sinceMs: number; readonly by: string} | undefined
   /** What else the service said of itself when it registered, by name. */
   readonly extra: Readonly<Record<string, unknown>>
   /** The service object as JSON text, letter by letter as it came: for numbers beyond 2^53, which `metadata` and `extra` round. */
@@ -41,6 +44,7 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   'ttl',
   'last_heartbeat',
   'health',
+  'maintenance',
 ])
 
 /** Reads a service object of an answer, `value` being what `raw` says; undefined when it is none, because it has no id. */
@@ -60,25 +64,34 @@ export function decodeEntry(raw: string, value: unknown = parseJson(raw)): Servi
     ttlS: numberOf(ttl),
     lastHeartbeatMs: (numberOf(value['last_heartbeat']) ?? 0) * 1000,
     health: value['health'] === 'critical' ? 'critical' : 'passing',
+    maintenance: maintenanceOf(value['maintenance']),
     extra: Object.fromEntries(Object.entries(value).filter(([key]) => !OWN_FIELDS.has(key))),
     raw,
   }
 }
 
-const TTL_ONLY: ReadonlySet<string> = new Set(['ttl'])
+const UNSAID: ReadonlySet<string> = new Set(['ttl', 'maintenance'])
 
 /**
  * Makes the entry of what a register event carries: the `service_info` as it was sent, which the registry completes (the type becomes a
- * tag and stands in the metadata) but does not repeat. What no event says, the ttl, is missing.
+ * tag and stands in the metadata) but does not repeat. What no event says: the ttl is missing, and maintenance goes on as it was in
+ * `before`, the entry that was known.
  */
-export function entryOfEvent(infoText: string, id: string, timestampS: number): ServiceEntry | undefined {
+export function entryOfEvent(
+  infoText: string,
+  id: string,
+  timestampS: number,
+  before?: ServiceEntry | undefined,
+): ServiceEntry | undefined {
   const value: unknown = parseJson(infoText)
   if (!isObject(value)) return undefined
   const service = readService({value, text: infoText, ttl: undefined}, () => id)
   // What our own rules refuse, another registry may have taken: as it is, then.
   const text = 'error' in service ? withId(value, infoText, id) : service.text
-  const bare = withoutMembers(text, TTL_ONLY)
-  return decodeEntry(appendMember(appendMember(bare, 'last_heartbeat', String(timestampS)), 'health', '"passing"'))
+  const bare = withoutMembers(text, UNSAID)
+  const maintenance = before?.maintenance && memberText(before.raw, 'maintenance')
+  const whole = maintenance === undefined ? bare : appendMember(bare, 'maintenance', maintenance)
+  return decodeEntry(appendMember(appendMember(whole, 'last_heartbeat', String(timestampS)), 'health', '"passing"'))
 }
 
 function withId(value: Readonly<Record<string, unknown>>, infoText: string, id: string): string {
@@ -93,9 +106,15 @@ export function isSameService(one: ServiceEntry, other: ServiceEntry, loosely: b
   const core = (entry: ServiceEntry) => [
     [entry.name, entry.host, entry.port, entry.type, entry.health],
     [entry.tags, entry.metadata],
+    entry.maintenance,
   ]
   if (!isDeepStrictEqual(core(one), core(other))) return false
   return loosely || (one.ttlS === other.ttlS && isDeepStrictEqual(one.extra, other.extra))
+}
+
+function maintenanceOf(value: unknown): ServiceEntry['maintenance'] {
+  const maintenance = readMaintenance(value)
+  return maintenance && {reason: maintenance.reason, sinceMs: maintenance.sinceS * 1000, by: maintenance.by}
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -178,7 +178,7 @@ export class ServiceWatch implements AsyncIterable<WatchEvent>, AsyncDisposable 
     else if (event.type === 'deregister') yield* this.#forget(event.id, 'deregistered')
     else if (event.type === 'expire') yield* this.#forget(event.id, 'expired')
     else if (event.type === 'register') {
-      const entry = entryOfEvent(event.info, event.id, event.timestampS)
+      const entry = entryOfEvent(event.info, event.id, event.timestampS, this.#known.get(event.id)?.entry)
       if (entry === undefined) this.#listAgainIn(0)
       else if (matches(entry, this.#filter)) yield* this.#learn(entry, true, 'registered')
       else yield* this.#forget(entry.id, 'gone')

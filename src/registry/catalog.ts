@@ -1,5 +1,6 @@
 import {Group, type Strategy} from './group.ts'
 import type {Health, Instance} from './instance.ts'
+import type {Maintenance} from './maintenance.ts'
 
 /**
  * All instances that are visible, with an index by id, name and label (type or tag). Pure bookkeeping in memory: no I/O, no clock.
@@ -17,6 +18,7 @@ export class Catalog {
   readonly #shared = new Map<string, {readonly groups: readonly Group[]; instances: number}>()
   #version = 0
   #critical = 0
+  #maintained = 0
 
   constructor(strategy: Strategy = 'random') {
     this.strategy = strategy
@@ -29,6 +31,11 @@ export class Catalog {
   /** How many instances are critical. */
   get critical(): number {
     return this.#critical
+  }
+
+  /** How many instances are in maintenance. */
+  get maintained(): number {
+    return this.#maintained
   }
 
   /** Rises with every change of any instance. */
@@ -62,6 +69,7 @@ export class Catalog {
     const old = this.#byId.get(instance.id)
     if (old !== undefined) this.#markGone(old)
     this.#byId.set(instance.id, instance)
+    if (instance.isMaintained) this.#maintained += 1
     this.#addName(instance)
     const groups = this.#groupsOf(labels)
     instance.groups = groups
@@ -93,24 +101,37 @@ export class Catalog {
 
   setHealth(instance: Instance, health: Health): void {
     if (instance.health === health) return
+    const wasDiscoverable = instance.isDiscoverable
     instance.health = health
     this.#critical += health === 'critical' ? 1 : -1
-    for (const group of instance.groups) {
-      if (health === 'passing') group.join(instance)
-      else group.leave(instance)
-    }
-    this.#touch(instance)
+    this.#regroup(instance, wasDiscoverable)
   }
 
-  /** Picks a passing instance with the label, and with the tag if one is given. `random` gives numbers from 0 to below 1. */
+  /** Begins the maintenance of an instance, or ends it with undefined. */
+  setMaintenance(instance: Instance, maintenance: Maintenance | undefined): void {
+    const wasDiscoverable = instance.isDiscoverable
+    this.#maintained += Number(maintenance !== undefined) - Number(instance.isMaintained)
+    instance.maintenance = maintenance
+    this.#regroup(instance, wasDiscoverable)
+  }
+
+  /** Picks a discoverable instance with the label, and with the tag if one is given. `random` gives numbers from 0 to below 1. */
   pick(label: string, tag: string | undefined, random: () => number): Instance | undefined {
     const group = this.#byLabel.get(label)
     if (tag === undefined) return group?.pick(this.strategy, random)
     const tagged = this.#byLabel.get(tag)
     if (group === undefined || tagged === undefined) return undefined
     const [few, other] = group.size < tagged.size ? [group, tagged] : [tagged, group]
-    const both = few.passing().filter((instance) => other.has(instance))
+    const both = few.discoverable().filter((instance) => other.has(instance))
     return both[Math.floor(random() * both.length)]
+  }
+
+  #regroup(instance: Instance, wasDiscoverable: boolean): void {
+    for (const group of instance.groups) {
+      if (instance.isDiscoverable && !wasDiscoverable) group.join(instance)
+      else if (wasDiscoverable && !instance.isDiscoverable) group.leave(instance)
+    }
+    this.#touch(instance)
   }
 
   #touch(instance: Instance): void {
@@ -154,6 +175,7 @@ export class Catalog {
   #markGone(instance: Instance): void {
     instance.isGone = true
     if (instance.health === 'critical') this.#critical -= 1
+    if (instance.isMaintained) this.#maintained -= 1
     this.#removeName(instance)
   }
 

@@ -1,26 +1,26 @@
 import type {Instance, Membership} from './instance.ts'
 
-/** How `discover` picks one of the passing instances. */
+/** How `discover` picks one of the instances that it may. */
 export type Strategy = 'random' | 'round-robin' | 'least-recent'
 
-/** Guesses at a passing member before they are counted through. */
+/** Guesses at a discoverable member before they are counted through. */
 const MAX_GUESSES = 32
 
 /**
  * The instances that share a label. Changed only by `Catalog`.
  *
  * One array is all it keeps, because every byte here counts twice for each of a hundred thousand instances: those that left stay in it,
- * marked, until they are half of it, and a passing one is found by guessing, which takes two guesses at most where most are passing.
+ * marked, until they are half of it, and a discoverable one is found by guessing, which takes two guesses at most where most are.
  */
 export class Group implements Membership {
   readonly key: string
   version = 0
   #members: Instance[] = []
   #gone = 0
-  #passing = 0
+  #discoverable = 0
   #isOrdered = true
   #cursor = -1
-  /** The passing members, the longest unused first; kept from the first time that `least-recent` asks. */
+  /** The discoverable members, the longest unused first; kept from the first time that `least-recent` asks. */
   #unused: Set<Instance> | undefined
 
   constructor(key: string) {
@@ -39,9 +39,9 @@ export class Group implements Membership {
     return this.#members
   }
 
-  /** Gives the passing members, in order of first registration. */
-  passing(): readonly Instance[] {
-    return this.members().filter((instance) => instance.health === 'passing')
+  /** Gives the members that may be discovered, in order of first registration. */
+  discoverable(): readonly Instance[] {
+    return this.members().filter((instance) => instance.isDiscoverable)
   }
 
   has(instance: Instance): boolean {
@@ -59,31 +59,31 @@ export class Group implements Membership {
     } else {
       this.#members[place] = instance
     }
-    if (replaced?.health === 'passing') this.leave(replaced)
-    if (instance.health === 'passing') this.join(instance)
+    if (replaced?.isDiscoverable === true) this.leave(replaced)
+    if (instance.isDiscoverable) this.join(instance)
   }
 
   /** Takes an instance out that is marked as gone. */
   remove(instance: Instance): void {
     this.version += 1
     this.#gone += 1
-    if (instance.health === 'passing') this.leave(instance)
+    if (instance.isDiscoverable) this.leave(instance)
     if (this.#gone * 2 > this.#members.length) this.#compact()
   }
 
   join(instance: Instance): void {
-    this.#passing += 1
+    this.#discoverable += 1
     this.#unused?.add(instance)
   }
 
   leave(instance: Instance): void {
-    this.#passing -= 1
+    this.#discoverable -= 1
     this.#unused?.delete(instance)
   }
 
-  /** Picks a passing member; `random` gives numbers from 0 to below 1. */
+  /** Picks a discoverable member; `random` gives numbers from 0 to below 1. */
   pick(strategy: Strategy, random: () => number): Instance | undefined {
-    if (this.#passing === 0) return undefined
+    if (this.#discoverable === 0) return undefined
     switch (strategy) {
       case 'random':
         return this.#pickRandom(random)
@@ -96,13 +96,13 @@ export class Group implements Membership {
 
   #pickRandom(random: () => number): Instance | undefined {
     const members = this.#members
-    // Where few are passing, guessing would take longer than counting.
-    for (let guesses = this.#passing * 8 < members.length ? MAX_GUESSES : 0; guesses < MAX_GUESSES; guesses += 1) {
+    // Where few are discoverable, guessing would take longer than counting.
+    for (let guesses = this.#discoverable * 8 < members.length ? MAX_GUESSES : 0; guesses < MAX_GUESSES; guesses += 1) {
       const instance = members[Math.floor(random() * members.length)]
-      if (instance !== undefined && isPassing(instance)) return instance
+      if (instance !== undefined && isOffered(instance)) return instance
     }
-    let place = Math.floor(random() * this.#passing)
-    return members.find((instance) => isPassing(instance) && place-- === 0)
+    let place = Math.floor(random() * this.#discoverable)
+    return members.find((instance) => isOffered(instance) && place-- === 0)
   }
 
   #pickNext(): Instance | undefined {
@@ -110,13 +110,13 @@ export class Group implements Membership {
     for (let steps = 0; steps < members.length; steps += 1) {
       this.#cursor = (this.#cursor + 1) % members.length
       const instance = members[this.#cursor]
-      if (instance?.health === 'passing') return instance
+      if (instance?.isDiscoverable === true) return instance
     }
     return undefined
   }
 
   #pickUnused(): Instance | undefined {
-    this.#unused ??= new Set(this.passing())
+    this.#unused ??= new Set(this.discoverable())
     const [first] = this.#unused
     if (first === undefined) return undefined
     this.#unused.delete(first)
@@ -145,6 +145,6 @@ export class Group implements Membership {
   }
 }
 
-function isPassing(instance: Instance): boolean {
-  return !instance.isGone && instance.health === 'passing'
+function isOffered(instance: Instance): boolean {
+  return !instance.isGone && instance.isDiscoverable
 }

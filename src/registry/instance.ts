@@ -1,4 +1,6 @@
-import type {Service} from './service.ts'
+import {maintainedText} from './maintained.ts'
+import type {Maintenance} from './maintenance.ts'
+import {readStoredService, type Service} from './service.ts'
 
 /** A group of instances, as its members see it (`Group`). */
 export interface Membership {
@@ -6,9 +8,9 @@ export interface Membership {
   readonly size: number
   /** Rises with every change of a member; what was made of the members is valid for one version. */
   version: number
-  /** Counts a member that is passing again. */
+  /** Counts a member that may be discovered again. */
   join(instance: Instance): void
-  /** No longer counts a member as passing. */
+  /** No longer counts a member as discoverable. */
   leave(instance: Instance): void
   remove(instance: Instance): void
 }
@@ -17,11 +19,28 @@ export type Health = 'passing' | 'critical'
 
 const LAST_HEARTBEAT = ',"last_heartbeat":'
 const NONE: readonly Membership[] = []
-const TAILS = {passing: ',"health":"passing"}', critical: ',"health":"critical"}'} as const
+
+/** What an instance is at a moment; the few that there are, are shared by all. */
+interface Condition {
+  readonly health: Health
+  readonly isMaintained: boolean
+  /** The end of the service object. */
+  readonly tail: string
+}
+
+const OPERATED = conditions(false)
+const MAINTAINED = conditions(true)
+
+function conditions(isMaintained: boolean): Readonly<Record<Health, Condition>> {
+  return {
+    passing: {health: 'passing', isMaintained, tail: ',"health":"passing"}'},
+    critical: {health: 'critical', isMaintained, tail: ',"health":"critical"}'},
+  }
+}
 
 /**
  * One running endpoint of a service, as the catalog holds it. What the service said of itself never changes (a new registration makes a
- * new object); its lease and its health do, and only `Catalog` changes them.
+ * new object); its lease, its health and its maintenance do, and only `Catalog` changes them.
  */
 export class Instance {
   /** Order of first registration; a new registration of a living id keeps it. */
@@ -30,8 +49,8 @@ export class Instance {
   readonly name: string
   readonly ttlS: number
   /** The service object without `last_heartbeat` and `health`: the very text that is stored, since a hundred thousand of these are kept. */
-  readonly #service: string
-  health: Health = 'passing'
+  #service: string
+  #condition: Condition
   /** Epoch seconds of the last registration or renewal, for people and peers. */
   lastHeartbeatS: number
   /** Milliseconds of lease time of the last registration or renewal. */
@@ -53,12 +72,49 @@ export class Instance {
     this.name = service.name
     this.ttlS = service.ttlS
     this.#service = service.text
+    this.#condition = conditionOf('passing', service.maintenance)
     this.lastHeartbeatS = lastHeartbeatS
     this.renewedMs = renewedMs
   }
 
+  get health(): Health {
+    return this.#condition.health
+  }
+
+  set health(health: Health) {
+    this.#condition = (this.isMaintained ? MAINTAINED : OPERATED)[health]
+  }
+
+  /** True while it is in maintenance. */
+  get isMaintained(): boolean {
+    return this.#condition.isMaintained
+  }
+
+  /** True when it may be discovered. */
+  get isDiscoverable(): boolean {
+    return this.#condition === OPERATED.passing
+  }
+
+  get maintenance(): Maintenance | undefined {
+    return this.isMaintained ? readStoredService(this.#service).maintenance : undefined
+  }
+
+  set maintenance(maintenance: Maintenance | undefined) {
+    this.#service = maintainedText(this.#service, maintenance)
+    this.#condition = conditionOf(this.health, maintenance)
+  }
+
+  /** Gives the service object as JSON text, as it is stored. */
+  storedText(): string {
+    return this.#service
+  }
+
   /** Gives the service object as JSON text, as it is sent. */
   text(): string {
-    return this.#service.slice(0, -1) + LAST_HEARTBEAT + this.lastHeartbeatS + TAILS[this.health]
+    return this.#service.slice(0, -1) + LAST_HEARTBEAT + this.lastHeartbeatS + this.#condition.tail
   }
+}
+
+function conditionOf(health: Health, maintenance: Maintenance | undefined): Condition {
+  return (maintenance === undefined ? OPERATED : MAINTAINED)[health]
 }

@@ -1,5 +1,6 @@
 import {parseJson} from '../base/json-parse.ts'
 import {appendMember, encodeString, type Member, members, memberText, withoutMembers} from '../base/json-text.ts'
+import {type Maintenance, readMaintenance} from './maintenance.ts'
 
 /** What a service says of itself, checked. */
 export interface Service {
@@ -15,6 +16,8 @@ export interface Service {
   readonly labels: readonly string[]
   /** The service object as JSON text, without `last_heartbeat` and `health`. */
   readonly text: string
+  /** Absent when it is in operation. */
+  readonly maintenance?: Maintenance | undefined
 }
 
 /** A `service_info` as it came in: the value, its own text, and the `ttl` that stood beside it. */
@@ -48,6 +51,7 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set([
   'tags',
   'last_heartbeat',
   'health',
+  'maintenance',
 ])
 
 /**
@@ -108,7 +112,7 @@ function compose(fields: Fields, infoText: string): Service {
 }
 
 /** Writes a text out as one: neither joined from parts nor cut from a longer one, which V8 would keep beside it. */
-function flat(text: string): string {
+export function flat(text: string): string {
   return Buffer.from(text).toString()
 }
 
@@ -141,7 +145,9 @@ export function readStoredService(text: string): Service {
     (type === undefined || typeof type === 'string') &&
     Array.isArray(tags)
   if (!isWhole) throw new TypeError('the stored service lacks a field')
-  return {id, name, host, port, ttlS: ttl, type, labels: labelsOf(tags, type), text}
+  const service = {id, name, host, port, ttlS: ttl, type, labels: labelsOf(tags, type), text}
+  const maintenance = readMaintenance(value['maintenance'])
+  return maintenance === undefined ? service : {...service, maintenance}
 }
 
 /** Gives the `service_info` that the register event and the log carry: as it was sent, with the id added. */

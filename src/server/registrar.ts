@@ -7,8 +7,10 @@ import type {Catalog} from '../registry/catalog.ts'
 import {type Change, encodeChange} from '../registry/change.ts'
 import {Instance} from '../registry/instance.ts'
 import type {LeaseWheel} from '../registry/lease.ts'
-import {Pending} from '../registry/pending.ts'
-import {infoWithId, readService, type Service, type ServiceInfo} from '../registry/service.ts'
+import {withMaintenance} from '../registry/maintained.ts'
+import {faultOfReason, type Maintenance} from '../registry/maintenance.ts'
+import {Pending, type Standing} from '../registry/pending.ts'
+import {infoWithId, readService, readStoredService, type Service, type ServiceInfo} from '../registry/service.ts'
 import type {NewEntry, Renewal, Store} from '../store/store.ts'
 import {eventBody} from '../wire/zeromq/messages.ts'
 
@@ -114,8 +116,11 @@ export class Registrar {
       const holder = this.#claimType(service.type, service.id, actor)
       if (holder !== undefined) return {kind: 'duplicate-type', type: service.type, holder}
     }
-    const seq = this.#pending.get(service.id)?.seq ?? this.#nextSeq++
-    this.#propose({kind: 'register', seq, service, info: infoWithId(info.text, service.id)}, actor, done)
+    const standing = this.#pending.get(service.id)
+    const seq = standing?.seq ?? this.#nextSeq++
+    const maintenance = standing && this.#maintenanceOf(standing, service.id)
+    const kept = maintenance === undefined ? service : withMaintenance(service, maintenance)
+    this.#propose({kind: 'register', seq, service: kept, info: infoWithId(info.text, service.id)}, actor, done)
     return {id: service.id}
   }
 
@@ -126,6 +131,28 @@ export class Registrar {
     const standing = this.#pending.get(id)
     if (standing === undefined) return {kind: 'not-found'}
     this.#propose({kind: 'deregister', seq: standing.seq, id}, actor, done)
+    return undefined
+  }
+
+  /**
+   * Begins the maintenance of an entry, or ends it with undefined; gives the reason against it. It lasts through renewals, new
+   * registrations and the end of the lease; what is in maintenance keeps its time when the reason changes.
+   */
+  setMaintenance(
+    id: string,
+    wish: {readonly reason: string; readonly by: string} | undefined,
+    actor: string,
+    done: Done,
+  ): Refusal | undefined {
+    const closed = this.#refusal()
+    if (closed !== undefined) return closed
+    const fault = wish && faultOfReason(wish.reason)
+    if (fault !== undefined) return {kind: 'invalid', error: fault}
+    const standing = this.#pending.get(id)
+    if (standing === undefined) return {kind: 'not-found'}
+    const sinceS = this.#maintenanceOf(standing, id)?.sinceS ?? Math.floor(this.#clock.wallMs() / 1000)
+    const maintenance = wish && {...wish, sinceS}
+    this.#propose({kind: 'maintenance', seq: standing.seq, id, maintenance}, actor, done)
     return undefined
   }
 
@@ -148,6 +175,7 @@ export class Registrar {
     const standing = this.#pending.get(instance.id)
     // A change of this entry that is under way decides what becomes of it.
     if (instance.isExpiring || standing?.seq !== instance.seq || standing.service !== undefined) return false
+    if (instance.isMaintained) return false
     instance.isExpiring = true
     this.#propose({kind: 'expire', seq: instance.seq, id: instance.id}, actor, (error) => {
       if (error !== undefined) instance.isExpiring = false
@@ -181,26 +209,54 @@ export class Registrar {
       const instance = this.#ports.catalog.get(holder)
       // One that registers again just now is alive, whatever its last lease says.
       const isComing = this.#pending.get(holder)?.service !== undefined
-      if (isComing || instance?.health !== 'critical') return holder
+      if (isComing || instance?.health !== 'critical' || instance.isMaintained) return holder
       ended.push(instance)
     }
     for (const instance of ended) this.expire(instance, actor, () => undefined)
     return undefined
   }
 
+  #maintenanceOf(standing: Standing, id: string): Maintenance | undefined {
+    return standing.service === undefined ? this.#ports.catalog.get(id)?.maintenance : standing.service.maintenance
+  }
+
   #propose(change: Change, actor: string, done: Done): void {
     const timeMs = this.#clock.wallMs()
     const id = change.kind === 'register' ? change.service.id : change.id
-    this.#pending.set(id, change.seq, change.kind === 'register' ? change.service : undefined)
-    const entry: NewEntry = {timeMs, actor, change: encodeChange(change), effect: effectOf(change, timeMs)}
+    const service = this.#outcome(change)
+    const effect = this.#effectOf(change, service, Math.floor(timeMs / 1000))
+    this.#pending.set(id, change.seq, service)
+    const entry: NewEntry = {timeMs, actor, change: encodeChange(change), effect}
     this.#log.propose(new ServiceProposal(entry, change, this.#ports.leaseClock.nowMs(), done, this.#applyProposal))
+  }
+
+  /** Gives the service that a change leaves behind; undefined when it removes it. */
+  #outcome(change: Change): Service | undefined {
+    if (change.kind === 'register') return change.service
+    if (change.kind !== 'maintenance') return undefined
+    const standing = this.#pending.get(change.id)?.service
+    const service = standing ?? readStoredService(this.#visible(change.id, change.kind).storedText())
+    return withMaintenance(service, change.maintenance)
+  }
+
+  #effectOf({kind, seq}: Change, service: Service | undefined, timeS: number): NewEntry['effect'] {
+    if (service === undefined) return {kind: 'delete', seq}
+    const renewedS = kind === 'register' ? undefined : this.#ports.catalog.get(service.id)?.lastHeartbeatS
+    return {kind: 'put', instance: {seq, service: service.text, lastHeartbeatS: renewedS ?? timeS}}
   }
 
   #apply({change, entry, leaseMs, done}: ServiceProposal): void {
     const timeS = Math.floor(entry.timeMs / 1000)
     if (change.kind === 'register') this.#applyRegister(change.service, change.seq, change.info, timeS, leaseMs)
+    else if (change.kind === 'maintenance') this.#applyMaintenance(change.id, change.maintenance)
     else this.#applyRemoval(change.kind, change.id, timeS)
     done(undefined)
+  }
+
+  /** No event tells of it: the kinds of events are the peer's, and who watches learns it at the next look at the list. */
+  #applyMaintenance(id: string, maintenance: Maintenance | undefined): void {
+    this.#pending.settle(id)
+    this.#ports.catalog.setMaintenance(this.#visible(id, 'maintenance'), maintenance)
   }
 
   #applyRegister(service: Service, seq: number, info: string, timeS: number, leaseMs: number): void {
@@ -220,13 +276,18 @@ export class Registrar {
 
   #applyRemoval(kind: 'deregister' | 'expire', id: string, timeS: number): void {
     const {catalog, wheel, publish} = this.#ports
-    const instance = catalog.get(id)
+    const instance = this.#visible(id, kind)
     this.#pending.settle(id)
-    if (instance === undefined) throw new TypeError(`${kind} of ${id} was committed, but there is no such entry`)
     const data = `{"service_id":${encodeString(id)},"service_info":${instance.text()}}`
     catalog.remove(instance)
     wheel.noteGone()
     publish(kind, eventBody(kind, timeS, data))
+  }
+
+  #visible(id: string, kind: Change['kind']): Instance {
+    const instance = this.#ports.catalog.get(id)
+    if (instance === undefined) throw new TypeError(`${kind} of ${id} was decided, but there is no such entry`)
+    return instance
   }
 }
 
@@ -235,12 +296,6 @@ function takeOverRenewal(instance: Instance, old: Instance): void {
   if (old.renewedMs <= instance.renewedMs) return
   instance.renewedMs = old.renewedMs
   instance.lastHeartbeatS = old.lastHeartbeatS
-}
-
-function effectOf(change: Change, timeMs: number): NewEntry['effect'] {
-  if (change.kind !== 'register') return {kind: 'delete', seq: change.seq}
-  const {seq, service} = change
-  return {kind: 'put', instance: {seq, service: service.text, lastHeartbeatS: Math.floor(timeMs / 1000)}}
 }
 
 /** Reads a policy flag: absent and null mean false, anything but a boolean is undefined. */

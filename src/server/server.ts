@@ -263,7 +263,7 @@ export class Server implements AsyncDisposable {
     const problem = trouble === undefined ? '' : `,"problem":${encodeString(trouble.reason)}${since}`
     const store = `{"kind":"${this.#store.kind}"${problem}}`
     const counts =
-      `{"services":${this.#catalog.size},"critical":${this.#catalog.critical},"events_dropped":${this.#publisher?.dropped ?? 0},` +
+      `{"services":${this.#catalog.size},"critical":${this.#catalog.critical},"maintenance":${this.#catalog.maintained},"events_dropped":${this.#publisher?.dropped ?? 0},` +
       `"unanswerable":${this.#api.unanswerable}}`
     return (
       `"req_port":${req},"pub_port":${pub},"hb_port":${hb},"enforce_unique_service_types":${this.#settings.uniqueTypes},` +

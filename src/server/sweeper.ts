@@ -30,7 +30,8 @@ export interface SweeperOptions {
 
 /**
  * The only timer over leases. At a lease's end the instance becomes critical; after `graceMs` it is removed, which is a change like any
- * other: durable, then announced. Nothing is removed while the store refuses changes.
+ * other: durable, then announced. Nothing is removed while the store refuses changes, nor what is in maintenance: the full pass removes that
+ * once its maintenance has ended.
  */
 export class Sweeper {
   readonly #ports: SweeperPorts
@@ -148,5 +149,6 @@ function isStill(instance: Instance): boolean {
 }
 
 function isForgotten(instance: Instance, beforeMs: number): boolean {
-  return instance.health === 'critical' && !instance.isExpiring && instance.criticalSinceMs < beforeMs
+  if (instance.health !== 'critical' || instance.isExpiring || instance.isMaintained) return false
+  return instance.criticalSinceMs < beforeMs
 }

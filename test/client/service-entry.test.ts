@@ -118,3 +118,39 @@ describe('a filter', () => {
     expect(matches(cam, filter)).toBe(expected)
   })
 })
+
+describe('maintenance', () => {
+  const maintenance = {reason: 'new lens', since: 1_800_000_000, by: 'unix/root'}
+  const raw = JSON.stringify({
+    id: 'a',
+    name: 'a',
+    host: 'h',
+    port: 1,
+    last_heartbeat: 1,
+    health: 'passing',
+    maintenance,
+  })
+  const before = decodeEntry(raw)
+
+  test('is read, and is no field that the service said of itself', () => {
+    expect(before).toMatchObject({
+      maintenance: {reason: 'new lens', sinceMs: 1_800_000_000_000, by: 'unix/root'},
+      extra: {},
+    })
+  })
+
+  test('goes on through a register event, which does not tell of it', () => {
+    const info = '{"name":"a","host":"h","port":2,"maintenance":{"reason":"mine","since":1,"by":"me"}}'
+    expect(entryOfEvent(info, 'a', 5)?.maintenance).toBeUndefined()
+    const entry = entryOfEvent(info, 'a', 5, before)
+    expect(entry).toMatchObject({port: 2, maintenance: before?.maintenance})
+    expect(JSON.parse(entry?.raw ?? '')).toMatchObject({maintenance})
+  })
+
+  test('makes an entry another one when it begins', () => {
+    const {maintenance: _, ...rest} = JSON.parse(raw)
+    const other = decodeEntry(JSON.stringify(rest))
+    if (before === undefined || other === undefined) throw new Error('no entry')
+    expect([isSameService(before, other, true), isSameService(before, before, false)]).toEqual([false, true])
+  })
+})

@@ -4,29 +4,36 @@ import {Catalog} from '../../src/registry/catalog.ts'
 import {Instance} from '../../src/registry/instance.ts'
 import {makeService} from '../support/service.ts'
 
+const MAINTENANCE = {reason: 'new lens', sinceS: 1, by: 'test'}
 const IDS = ['a', 'b', 'c', 'd', 'e', 'f']
 const LABELS = ['x', 'y', 'z']
 
 type Step =
   | {readonly kind: 'put'; readonly id: string; readonly tags: readonly string[]}
-  | {readonly kind: 'remove' | 'critical' | 'renew'; readonly id: string}
+  | {readonly kind: 'remove' | 'critical' | 'renew' | 'maintain' | 'operate'; readonly id: string}
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({kind: fc.constant('put' as const), id: fc.constantFrom(...IDS), tags: fc.subarray(LABELS)}),
   fc.record({
-    kind: fc.constantFrom('remove' as const, 'critical' as const, 'renew' as const),
+    kind: fc.constantFrom(
+      'remove' as const,
+      'critical' as const,
+      'renew' as const,
+      'maintain' as const,
+      'operate' as const,
+    ),
     id: fc.constantFrom(...IDS),
   }),
 )
 
 /** The same catalog as plain lists, with no index. */
 class Model {
-  entries: {id: string; seq: number; tags: readonly string[]; isPassing: boolean}[] = []
+  entries: {id: string; seq: number; tags: readonly string[]; isPassing: boolean; isMaintained: boolean}[] = []
   nextSeq = 1
 
   put(id: string, tags: readonly string[]): number {
     const old = this.entries.find((entry) => entry.id === id)
-    const entry = {id, seq: old?.seq ?? this.nextSeq++, tags, isPassing: true}
+    const entry = {id, seq: old?.seq ?? this.nextSeq++, tags, isPassing: true, isMaintained: false}
     this.entries = [...this.entries.filter((one) => one !== old), entry].sort((a, b) => a.seq - b.seq)
     return entry.seq
   }
@@ -50,6 +57,9 @@ function apply(catalog: Catalog, model: Model, {kind, id, ...rest}: Step): void 
   } else if (kind === 'critical') {
     catalog.setHealth(instance, 'critical')
     entry.isPassing = false
+  } else if (kind === 'maintain' || kind === 'operate') {
+    entry.isMaintained = kind === 'maintain'
+    catalog.setMaintenance(instance, entry.isMaintained ? MAINTENANCE : undefined)
   } else {
     catalog.renew(instance, 2, 2)
     entry.isPassing = true
@@ -74,10 +84,11 @@ describe('the catalog', () => {
         for (const one of steps) apply(catalog, model, one)
         expect([...catalog.all()].map((instance) => instance.id).sort()).toEqual(model.entries.map(({id}) => id).sort())
         expect(catalog.critical).toBe(model.entries.filter(({isPassing}) => !isPassing).length)
+        expect(catalog.maintained).toBe(model.entries.filter(({isMaintained}) => isMaintained).length)
         for (const label of LABELS) {
           const expected = model.entries.filter(({tags}) => tags.includes(label))
           expect([...(catalog.labelled(label)?.members() ?? [])].map(({id}) => id)).toEqual(expected.map(({id}) => id))
-          const passing = expected.filter(({isPassing}) => isPassing)
+          const passing = expected.filter(({isPassing, isMaintained}) => isPassing && !isMaintained)
           const picked = new Set(Array.from({length: 200}, () => catalog.pick(label, undefined, random)?.id))
           expect([...picked].sort()).toEqual(passing.length === 0 ? [undefined] : passing.map(({id}) => id).sort())
           const both = passing.filter(({tags}) => tags.includes('x')).map(({id}) => id)
@@ -135,6 +146,39 @@ describe('the catalog', () => {
     expect(JSON.parse(instance.text())).toMatchObject({last_heartbeat: 160, health: 'passing'})
   })
 
+  test.each(['round-robin', 'least-recent'] as const)('with %s passes over what is in maintenance', (strategy) => {
+    const catalog = new Catalog(strategy)
+    const model = new Model()
+    for (const id of ['a', 'b', 'c']) apply(catalog, model, {kind: 'put', id, tags: ['x']})
+    const pick = () => catalog.pick('x', undefined, random)?.id
+    expect(pick()).toBe('a')
+    apply(catalog, model, {kind: 'maintain', id: 'b'})
+    expect([pick(), pick(), pick()]).toEqual(['c', 'a', 'c'])
+    apply(catalog, model, {kind: 'operate', id: 'b'})
+    expect([pick(), pick(), pick()].toSorted()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('shows maintenance in the text of an instance, beside the health', () => {
+    const catalog = new Catalog()
+    const service = makeService({id: 'a'})
+    const instance = new Instance(service, 1, 100, 0)
+    catalog.put(instance, service.labels)
+    const before = JSON.parse(instance.text())
+    catalog.setMaintenance(instance, MAINTENANCE)
+    const maintenance = {reason: 'new lens', since: 1, by: 'test'}
+    expect(JSON.parse(instance.text())).toEqual({...before, maintenance})
+    catalog.setHealth(instance, 'critical')
+    expect(JSON.parse(instance.text())).toMatchObject({maintenance, health: 'critical'})
+    expect([instance.maintenance, instance.isDiscoverable]).toEqual([MAINTENANCE, false])
+    catalog.renew(instance, 100, 0)
+    catalog.setMaintenance(instance, undefined)
+    expect([JSON.parse(instance.text()), instance.maintenance, instance.isDiscoverable]).toEqual([
+      before,
+      undefined,
+      true,
+    ])
+  })
+
   test('gives a group a new version with every change of a member', () => {
     const catalog = new Catalog()
     const service = makeService({id: 'a', tags: ['x']})
@@ -145,6 +189,8 @@ describe('the catalog', () => {
     versions.push(catalog.labelled('x')?.version)
     catalog.setHealth(instance, 'critical')
     versions.push(catalog.labelled('x')?.version)
-    expect(new Set(versions).size).toBe(3)
+    catalog.setMaintenance(instance, MAINTENANCE)
+    versions.push(catalog.labelled('x')?.version)
+    expect(new Set(versions).size).toBe(4)
   })
 })

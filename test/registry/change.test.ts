@@ -30,6 +30,10 @@ describe('a change', () => {
       const change = {kind, seq: 3, id: 'a"\\ü'}
       expect(decodeChange(encodeChange(change))).toEqual(change)
     }
+    for (const maintenance of [undefined, {reason: 'a "b"', sinceS: 1_800_000_000, by: 'unix/root'}]) {
+      const change = {kind: 'maintenance', seq: 3, id: 'a"\\ü', maintenance} as const
+      expect(decodeChange(encodeChange(change))).toEqual(change)
+    }
   })
 
   test.each([
@@ -39,6 +43,8 @@ describe('a change', () => {
     ['{"v":1,"kind":"rename","seq":1,"id":"a"}', 'known kind: rename'],
     ['{"v":1,"kind":"register","seq":1}', 'known kind: register'],
     ['{"v":1,"kind":"register","seq":1,"info":{"name":"a"}}', 'host'],
+    ['{"v":1,"kind":"maintenance","seq":1,"id":"a"}', 'not the maintenance'],
+    ['{"v":1,"kind":"maintenance","seq":1,"id":"a","maintenance":{"reason":"x"}}', 'not the maintenance'],
     ['{"v":1,', 'JSON'],
   ])('that was written otherwise is not taken: %s', (text, reason) => {
     expect(() => decodeChange(text)).toThrow(reason)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {decodeChange} from '../../src/registry/change.ts'
+import {readStoredService} from '../../src/registry/service.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {NewEntry, Store} from '../../src/store/store.ts'
 import {settle, TestApi, TestPeer} from '../support/api.ts'
@@ -333,8 +334,129 @@ describe('an instance that is being removed', () => {
   })
 })
 
+describe('maintenance', () => {
+  const WISH = {reason: 'new lens', by: 'unix/root'}
+  const set = async (api: TestApi, wish: typeof WISH | undefined) => {
+    const ended: unknown[] = []
+    const refusal = api.registrar.setMaintenance('a', wish, 'test', (error) => ended.push(error))
+    expect(ended).toEqual([])
+    await api.changes.settled()
+    await settle()
+    expect(ended).toEqual(refusal === undefined ? [undefined] : [])
+    return refusal
+  }
+  const info = (more: object = {}) => ({id: 'a', name: 'a', host: 'h', port: 1, type: 't', ...more})
+  const ask = (api: TestApi, action: string, more: object = {service_id: 'a'}) => api.ask({action, ...more})
+
+  test('leaves a service listed with its health, and takes it from discovery until it ends', async () => {
+    const api = await TestApi.start()
+    await ask(api, 'register', {service_info: info()})
+    expect(await set(api, WISH)).toBeUndefined()
+    const sinceS = Math.floor(api.clock.wallMs() / 1000)
+    const service = {id: 'a', health: 'passing', maintenance: {reason: 'new lens', since: sinceS, by: 'unix/root'}}
+    expect(await ask(api, 'get')).toMatchObject({success: true, service})
+    expect(await ask(api, 'list', {service_type: 't'})).toMatchObject({services: [service]})
+    expect(await ask(api, 'discover', {service_type: 't'})).toMatchObject({success: false})
+    await set(api, undefined)
+    expect(await ask(api, 'discover', {service_type: 't'})).toMatchObject({service: {id: 'a'}})
+    expect((await ask(api, 'get'))['service']).not.toHaveProperty('maintenance')
+    expect(api.events.map(({topic}) => topic)).toEqual(['register'])
+  })
+
+  test('goes on when the service registers again, also in the same commit, and ends when it is taken out', async () => {
+    const store = new HeldStore()
+    const api = await TestApi.start({store})
+    const peer = new TestPeer()
+    send(api, peer, register('a'))
+    api.registrar.setMaintenance('a', WISH, 'test', () => undefined)
+    send(api, peer, register('a', {port: 2}))
+    await settle()
+    await store.finish(true)
+    expect(api.catalog.get('a')?.maintenance).toMatchObject(WISH)
+    expect(store.written.map(({effect}) => effect.kind === 'put' && /new lens/.test(effect.instance.service))).toEqual([
+      false,
+      true,
+      true,
+    ])
+    send(api, peer, register('a', {port: 3}))
+    await settle()
+    await store.finish(true)
+    expect(JSON.parse(api.catalog.get('a')?.text() ?? '')).toMatchObject({port: 3, maintenance: WISH})
+    send(api, peer, request('deregister', 'a'))
+    send(api, peer, register('a'))
+    await settle()
+    await store.finish(true)
+    expect(api.catalog.get('a')?.maintenance).toBeUndefined()
+    api.close()
+  })
+
+  test('keeps its time when only the reason changes', async () => {
+    const api = await TestApi.start()
+    await ask(api, 'register', {service_info: info()})
+    await set(api, WISH)
+    const sinceS = api.catalog.get('a')?.maintenance?.sinceS
+    api.clock.nowMs += 60_000
+    await set(api, {reason: 'it takes longer', by: 'unix/visi'})
+    expect(api.catalog.get('a')?.maintenance).toEqual({reason: 'it takes longer', by: 'unix/visi', sinceS})
+  })
+
+  test('is no renewal, and is not stored as one', async () => {
+    const store = new HeldStore()
+    const api = await TestApi.start({store})
+    send(api, new TestPeer(), register('a'))
+    await settle()
+    await store.finish(true)
+    const before = {...api.catalog.get('a')}
+    api.clock.nowMs += 5000
+    api.registrar.setMaintenance('a', WISH, 'test', () => undefined)
+    await settle()
+    await store.finish(true)
+    const {renewedMs, lastHeartbeatS} = before
+    expect(api.catalog.get('a')).toMatchObject({renewedMs, lastHeartbeatS})
+    expect(store.written[1]?.effect).toMatchObject({kind: 'put', instance: {seq: 1, lastHeartbeatS}})
+    api.close()
+  })
+
+  test('still holds a unique type, also at the end of the lease, which does not remove it', async () => {
+    const api = await TestApi.start({uniqueTypes: true})
+    await ask(api, 'register', {service_info: info()})
+    await set(api, WISH)
+    await api.expire('a')
+    expect(api.catalog.get('a')).toMatchObject({health: 'critical', isMaintained: true})
+    expect(await ask(api, 'register', {service_info: info({id: 'b'})})).toMatchObject({
+      error: 'duplicate_service_type',
+      existing_service_id: 'a',
+    })
+    await set(api, undefined)
+    expect(await ask(api, 'register', {service_info: info({id: 'b'})})).toMatchObject({success: true})
+    expect(api.catalog.get('a')).toBeUndefined()
+  })
+
+  test('is refused for what is not there, and without a good reason', async () => {
+    const api = await TestApi.start()
+    expect(await set(api, WISH)).toEqual({kind: 'not-found'})
+    await ask(api, 'register', {service_info: info()})
+    expect(await set(api, {reason: '', by: 'x'})).toMatchObject({kind: 'invalid'})
+  })
+
+  test('that the store did not take is not there', async () => {
+    const store = new HeldStore()
+    const api = await TestApi.start({store})
+    send(api, new TestPeer(), register('a'))
+    await settle()
+    await store.finish(true)
+    const errors: unknown[] = []
+    api.registrar.setMaintenance('a', WISH, 'test', (error) => errors.push(error?.code))
+    await settle()
+    await store.finish(false)
+    expect([errors, api.catalog.get('a')?.isMaintained]).toEqual([['REG_STORE_FAILED'], false])
+    expect(api.registrar.setMaintenance('a', WISH, 'test', () => undefined)).toMatchObject({kind: 'store'})
+    api.close()
+  })
+})
+
 interface Call {
-  readonly action: 'register' | 'deregister' | 'renew' | 'get'
+  readonly action: 'register' | 'deregister' | 'renew' | 'get' | 'maintain' | 'operate'
   readonly id: string
   readonly peer: number
 }
@@ -346,6 +468,8 @@ const call: fc.Arbitrary<Call> = fc.record({
     'deregister' as const,
     'renew' as const,
     'get' as const,
+    'maintain' as const,
+    'operate' as const,
   ),
   id: fc.constantFrom('a', 'b', 'c'),
   peer: fc.nat(2),
@@ -353,14 +477,29 @@ const call: fc.Arbitrary<Call> = fc.record({
 
 /** What the visible catalog must be: the acknowledged changes, in the order of the log. */
 function replayed(entries: readonly NewEntry[]): string[] {
-  const ids = new Set<string>()
+  const services = new Map<string, boolean>()
   for (const entry of entries) {
     const change = decodeChange(entry.change)
-    if (change.kind === 'register') ids.add(change.service.id)
-    else ids.delete(change.id)
+    if (change.kind === 'register') services.set(change.service.id, services.get(change.service.id) ?? false)
+    else if (change.kind === 'maintenance') services.set(change.id, change.maintenance !== undefined)
+    else services.delete(change.id)
   }
-  return [...ids].sort()
+  return [...services].map(([id, isMaintained]) => `${id} ${isMaintained}`).sort()
 }
+
+/** The same of what is stored beside the log. */
+function stored(entries: readonly NewEntry[]): string[] {
+  const services = new Map<number, string>()
+  for (const {effect} of entries) {
+    if (effect.kind === 'put') {
+      const {id, maintenance} = readStoredService(effect.instance.service)
+      services.set(effect.instance.seq, `${id} ${maintenance !== undefined}`)
+    } else if (effect.kind === 'delete') services.delete(effect.seq)
+  }
+  return [...services.values()].sort()
+}
+
+const visible = (api: TestApi) => [...api.catalog.all()].map(({id, isMaintained}) => `${id} ${isMaintained}`).sort()
 
 test('whatever is asked and however commits end: what is visible is what the log says, every request is answered once, in order', async () => {
   await fc.assert(
@@ -371,26 +510,32 @@ test('whatever is asked and however commits end: what is visible is what the log
         const api = await TestApi.start({store})
         const peers = [new TestPeer('0'), new TestPeer('1'), new TestPeer('2')]
         const asked = [0, 0, 0]
+        const maintained: unknown[] = []
         for (const step of steps) {
           if (typeof step === 'string') {
             await settle()
             if (store.isWriting) await store.finish(step === 'commit')
+          } else if (step.action === 'maintain' || step.action === 'operate') {
+            const wish = step.action === 'maintain' ? {reason: 'x', by: 'y'} : undefined
+            api.registrar.setMaintenance(step.id, wish, 'test', (error) => maintained.push(error))
           } else {
             asked[step.peer] = (asked[step.peer] ?? 0) + 1
             const peer = peers[step.peer] as TestPeer
             send(api, peer, step.action === 'register' ? register(step.id) : request(step.action, step.id))
           }
-          expect([...api.catalog.all()].map(({id}) => id).sort()).toEqual(replayed(store.written))
+          expect(visible(api)).toEqual(replayed(store.written))
         }
         await settle()
         while (store.isWriting) await store.finish(true)
-        expect([...api.catalog.all()].map(({id}) => id).sort()).toEqual(replayed(store.written))
+        expect(visible(api)).toEqual(replayed(store.written))
+        expect(stored(store.written)).toEqual(replayed(store.written))
         expect(peers.map((peer) => peer.received.length)).toEqual(asked)
         const acknowledged = peers
           .flatMap(answers)
           .filter((answer) => answer.success && /registered successfully/.test(answer.message ?? ''))
-        expect(acknowledged).toHaveLength(store.written.length)
-        expect(api.events).toHaveLength(store.written.length)
+        const changes = store.written.length - maintained.filter((error) => error === undefined).length
+        expect(acknowledged).toHaveLength(changes)
+        expect(api.events).toHaveLength(changes)
         api.close()
       },
     ),

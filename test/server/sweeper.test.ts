@@ -147,6 +147,35 @@ describe('at the end of its lease an instance', () => {
   })
 })
 
+describe('in maintenance an instance', () => {
+  const set = (wish: {reason: string; by: string} | undefined) =>
+    world.api.registrar.setMaintenance('a', wish, 'test', () => undefined)
+
+  test('becomes critical at the end of its lease, and stays until its maintenance is over', async () => {
+    world = await World.start()
+    await world.register('a', 2)
+    set({reason: 'new lens', by: 'test'})
+    await world.pass(3_600_000)
+    expect([world.health('a'), world.expired]).toEqual(['critical', []])
+    set(undefined)
+    await world.pass(CLEANUP_MS + 3 * TICK_MS)
+    expect([world.health('a'), world.expired]).toEqual([undefined, ['a']])
+  })
+
+  test('comes back to what it was by a renewal', async () => {
+    world = await World.start()
+    await world.register('a', 2)
+    set({reason: 'new lens', by: 'test'})
+    await world.pass(60_000)
+    expect(world.api.registrar.renew('a')).toBe(true)
+    set(undefined)
+    await world.pass(2800)
+    expect([world.health('a'), world.api.catalog.pick('t', undefined, () => 0)?.id]).toEqual(['passing', 'a'])
+    await world.pass(GRACE_MS + 400)
+    expect(world.expired).toEqual(['a'])
+  })
+})
+
 describe('time that did not pass for the services', () => {
   test.each([-3_600_000, 3_600_000])('the wall clock set by %i ms ends no lease and keeps none', async (stepMs) => {
     world = await World.start()
