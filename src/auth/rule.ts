@@ -7,9 +7,9 @@ import type {Rule} from './model.ts'
 
 /** Largest number of rules in one list (of a user, of a role, of either in a gate). More are refused. */
 const MAX_RULES = 1000
-/** Longest path, in elements, and longest element, in UTF-16 units. */
+/** Longest path, in elements and in UTF-16 units. */
 const MAX_ELEMENTS = 64
-const MAX_ELEMENT = 256
+const MAX_LENGTH = 1024
 
 /**
  * Reads `axon.upload` (allow) or `!axon.upload` (deny).
@@ -18,7 +18,7 @@ const MAX_ELEMENT = 256
  */
 export function parseRule(text: string): Rule {
   const allow = !text.startsWith('!')
-  return readRule([allow, (allow ? text : text.slice(1)).split('.')], JSON.stringify(text.slice(0, MAX_ELEMENT)))
+  return readRule([allow, (allow ? text : text.slice(1)).split('.')], JSON.stringify(text.slice(0, MAX_LENGTH)))
 }
 
 /** Gives the text form of a rule. */
@@ -57,9 +57,11 @@ export function readRule(value: unknown, what = 'the rule'): Rule {
 export function readPath(value: unknown, what = 'the permission'): readonly string[] {
   if (!Array.isArray(value) || value.length === 0) throw badRule(what, 'must have a path of at least one element')
   if (value.length > MAX_ELEMENTS) throw badRule(what, `must not have more than ${MAX_ELEMENTS} elements`)
+  let length = 0
   return value.map((element: unknown) => {
     if (typeof element !== 'string' || element === '') throw badRule(what, 'must have elements that are not empty')
-    if (element.length > MAX_ELEMENT) throw badRule(what, `must have elements of at most ${MAX_ELEMENT} characters`)
+    length += element.length
+    if (length > MAX_LENGTH) throw badRule(what, `must not be longer than ${MAX_LENGTH} characters`)
     return element
   })
 }

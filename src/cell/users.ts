@@ -5,19 +5,9 @@
  * Errors carry the peer's names and words: `NoSuchUser`, `DupUserName`, `NoSuchRole`, `DupRoleName`, `DupUserEmail`, `BadArg`, `AuthDeny`, `HitLimit`,
  * `NoSuchIden`, `NoSuchAuthGate` in `RegistryError.telepath`, their facts in `info`.
  */
-import type {Directory, Gate, Role, Rule, User} from '../auth/model.ts'
+import type {ApiKey, Directory, Gate, Role, Rule, User} from '../auth/model.ts'
 
-/** An API key without its secret. */
-export interface ApiKey {
-  /** 32 hex digits. */
-  readonly iden: string
-  readonly name: string
-  /** Iden of its user. */
-  readonly user: string
-  readonly createdMs: number
-  readonly updatedMs: number
-  readonly expiresMs: number | undefined
-}
+export type {ApiKey} from '../auth/model.ts'
 
 export interface NewUser {
   readonly name: string
@@ -46,7 +36,7 @@ export interface Users extends Directory {
   setUserLocked(iden: string, isLocked: boolean, actor: string): Promise<void>
   setUserArchived(iden: string, isArchived: boolean, actor: string): Promise<void>
   setUserRules(iden: string, rules: readonly Rule[], gate: string | undefined, actor: string): Promise<void>
-  /** At `index`, else at the end. */
+  /** At `index`, else at the end; a negative one counts from the end. */
   addUserRule(
     iden: string,
     rule: Rule,
@@ -54,7 +44,8 @@ export interface Users extends Directory {
     gate: string | undefined,
     actor: string,
   ): Promise<void>
-  delUserRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<void>
+  /** False when there is no such rule. */
+  delUserRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean>
   /** At `index` of the user's roles, else at the end. */
   addUserRole(iden: string, role: string, index: number | undefined, actor: string): Promise<void>
   setUserRoles(iden: string, roles: readonly string[], actor: string): Promise<void>
@@ -75,7 +66,8 @@ export interface Users extends Directory {
     gate: string | undefined,
     actor: string,
   ): Promise<void>
-  delRoleRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<void>
+  /** False when there is no such rule. */
+  delRoleRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean>
 
   /**
    * Checks a name and a password, and counts what fails. Takes the same time whether the user exists or not.

@@ -1,0 +1,102 @@
+import {recordsOf} from '../auth/apply.ts'
+import {type AuthChange, encodeAuthChange} from '../auth/change.ts'
+import {decodeRecord, encodeRecord} from '../auth/records.ts'
+import {type AuthRecord, AuthState} from '../auth/state.ts'
+import type {Clock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
+import type {Store, StoredRecord} from '../store/store.ts'
+
+export interface LedgerPorts {
+  readonly store: Pick<Store, 'records' | 'place'>
+  readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
+  readonly clock: Clock
+}
+
+/**
+ * The two states of users, roles, gates and keys: what is durable and seen by all, and what has been decided on top of it. A change is
+ * decided against the second and becomes visible when its commit is done; when a commit fails, what was decided is thrown away.
+ */
+export class AuthLedger {
+  readonly #ports: LedgerPorts
+  readonly #onVisible: (change: AuthChange) => void
+  readonly #visible: AuthState
+  #pending: AuthState
+
+  private constructor(ports: LedgerPorts, state: AuthState, onVisible: (change: AuthChange) => void) {
+    this.#ports = ports
+    this.#onVisible = onVisible
+    this.#visible = state
+    this.#pending = state.copy()
+    ports.changeLog.join({
+      onReset: () => {
+        this.#pending = this.#visible.copy()
+      },
+    })
+  }
+
+  /**
+   * Reads the state from the store. `onVisible` is called after each change when it can be seen, before its promise resolves.
+   *
+   * @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
+   */
+  static async open(ports: LedgerPorts, onVisible: (change: AuthChange) => void): Promise<AuthLedger> {
+    const state = new AuthState()
+    for await (const chunk of ports.store.records()) {
+      for (const record of chunk) {
+        const read = readRecord(record, ports.store.place)
+        if (read !== undefined) state.put([read])
+      }
+    }
+    return new AuthLedger(ports, state, onVisible)
+  }
+
+  get visible(): AuthState {
+    return this.#visible
+  }
+
+  /** As it will be when all that is under way has been committed. */
+  get pending(): AuthState {
+    return this.#pending
+  }
+
+  get nowMs(): number {
+    return this.#ports.clock.wallMs()
+  }
+
+  /**
+   * Makes a change durable and then visible. It counts in `pending` when this returns, before the promise resolves: to be called in the same turn
+   * in which it was decided.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`; the change did not happen.
+   */
+  async change(change: AuthChange, actor: string): Promise<void> {
+    const {changeLog, clock} = this.#ports
+    changeLog.assertOpen()
+    const records = recordsOf(this.#pending, change)
+    this.#pending.put(records)
+    const effect = {kind: 'records', records: records.map(encodeRecord)} as const
+    const entry = {timeMs: clock.wallMs(), actor, change: encodeAuthChange(change), effect}
+    await new Promise<void>((resolve, failed) => {
+      const committed = (): void => {
+        this.#visible.put(records)
+        this.#onVisible(change)
+        resolve()
+      }
+      changeLog.propose({entry, committed, failed})
+    })
+  }
+}
+
+function readRecord(record: StoredRecord, place: string): AuthRecord | undefined {
+  try {
+    return decodeRecord(record)
+  } catch (error) {
+    throw damaged(record, place, error)
+  }
+}
+
+function damaged({table, key}: StoredRecord, place: string, cause: unknown): RegistryError {
+  const text = `${place}: the record ${table} ${key} cannot be read`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table}, cause})
+}
