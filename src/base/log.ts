@@ -46,6 +46,8 @@ export interface LogOptions {
   readonly clock: Pick<Clock, 'wallMs'>
   /** Takes one line, without its end. */
   readonly write: (line: string) => void
+  /** Takes the structured form of each line, whichever form is written. */
+  readonly record?: (line: string) => void
 }
 
 const LEVELS = {DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50} as const
@@ -122,7 +124,10 @@ class LineLog implements Log {
   #log(level: Level, event: string, fields: Fields = {}): void {
     if (LEVELS[level] < this.#shared.threshold) return
     const line: Line = {level, event, fields, context: this.#context, time: localTime(this.#options.clock.wallMs())}
-    this.#options.write(this.#options.structured ? structuredLine(line) : plainLine(line))
+    const {structured, write, record} = this.#options
+    const text = structured || record !== undefined ? structuredLine(line) : ''
+    write(structured ? text : plainLine(line))
+    record?.(text)
   }
 }
 

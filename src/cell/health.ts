@@ -1,0 +1,72 @@
+/** How well a cell or a part of it does. `degraded` still answers; `failed` does not do its work. */
+export type HealthStatus = 'nominal' | 'degraded' | 'failed'
+
+/** A part of the cell, in the shape that the peers' tools read. */
+export interface HealthComponent {
+  readonly name: string
+  readonly status: HealthStatus
+  /** For people; empty when there is nothing to say. */
+  readonly mesg: string
+  readonly data: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/** The answer to a health check. */
+export interface HealthReport {
+  readonly iden: string
+  readonly components: readonly HealthComponent[]
+  /** The worst of the components. */
+  readonly status: HealthStatus
+}
+
+const RANK = {nominal: 0, degraded: 1, failed: 2} as const satisfies Record<HealthStatus, number>
+
+/** What the report is made of; each is asked anew. */
+export interface HealthSources {
+  /** Why and since when the store refuses changes. */
+  readonly trouble: () => {readonly sinceMs: number; readonly reason: string} | undefined
+  /** Why changes are refused although the store would take them, by who wants it so. */
+  readonly holds: () => ReadonlyMap<string, string>
+  /** Percent of the disk that is free, and how much must be; undefined when it is not watched. */
+  readonly disk: () => {readonly freePercent: number; readonly minPercent: number} | undefined
+  /** Number of services: in all, and of those that were not renewed in time. */
+  readonly services: () => {readonly all: number; readonly critical: number}
+}
+
+/**
+ * Says how the cell does. Unlike the peers, which answer nominal whatever happens to their storage, it tells of a store that fails, of
+ * changes that are refused, and of a disk that runs full. Reads go on in all of these: they degrade, they do not fail.
+ */
+export function healthReport(iden: string, sources: HealthSources): HealthReport {
+  const components = [storeHealth(sources), changesHealth(sources), ...diskHealth(sources), servicesHealth(sources)]
+  const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
+  return {iden, components, status: worst}
+}
+
+const NOMINAL: HealthStatus = 'nominal'
+
+function storeHealth({trouble}: HealthSources): HealthComponent {
+  const found = trouble()
+  if (found === undefined) return {name: 'store', status: 'nominal', mesg: '', data: {}}
+  const mesg = `changes are refused: ${found.reason}`
+  return {name: 'store', status: 'degraded', mesg, data: {since: found.sinceMs}}
+}
+
+function changesHealth({holds}: HealthSources): HealthComponent {
+  const reasons = [...holds().values()]
+  if (reasons.length === 0) return {name: 'changes', status: 'nominal', mesg: '', data: {readonly: false}}
+  return {name: 'changes', status: 'degraded', mesg: `read-only: ${reasons.join('; ')}`, data: {readonly: true}}
+}
+
+function diskHealth({disk}: HealthSources): readonly HealthComponent[] {
+  const found = disk()
+  if (found === undefined) return []
+  const {freePercent, minPercent} = found
+  const isLow = freePercent <= minPercent
+  const mesg = isLow ? `${freePercent.toFixed(2)} percent of the disk are free, ${minPercent} must be` : ''
+  return [{name: 'disk', status: isLow ? 'degraded' : 'nominal', mesg, data: {free: freePercent, limit: minPercent}}]
+}
+
+function servicesHealth({services}: HealthSources): HealthComponent {
+  const {all, critical} = services()
+  return {name: 'services', status: 'nominal', mesg: '', data: {count: all, critical}}
+}

@@ -1,0 +1,38 @@
+import type {Clock} from '../base/clock.ts'
+import type {Log} from '../base/log.ts'
+import type {HealthReport} from '../cell/health.ts'
+import type {LogTail} from '../cell/log-tail.ts'
+import type {Users} from '../cell/users.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import type {Peer} from '../wire/telepath/share.ts'
+import type {Tasks} from './tasks.ts'
+
+/** What the methods of the cell work with; `serve.ts` makes it. */
+export interface CellParts {
+  readonly users: Users
+  readonly log: Log
+  readonly clock: Pick<Clock, 'wallMs'>
+  /** What was logged last. */
+  readonly logs: LogTail
+  readonly tasks: Tasks
+  /** 32 hex digits: shared by all mirrors, and one for each start. */
+  readonly cellIden: string
+  readonly runId: string
+  /** The answer to `getCellInfo`, without its `features`. */
+  readonly info: () => Readonly<Record<string, Value>>
+  readonly systemInfo: () => Promise<Readonly<Record<string, Value>>>
+  readonly health: () => HealthReport
+  /** What can be reloaded by name; each gives a value to show, or throws. */
+  readonly reloads: ReadonlyMap<string, () => Promise<Value>>
+  /** Begins the stop of the server; called when the answer has been handed over. */
+  readonly stop: () => void
+}
+
+/** An open session. */
+export interface Session {
+  readonly peer: Peer
+  /** Iden of who logged in. */
+  readonly openedBy: string
+  /** Iden of the user; another one after `setCellUser`. */
+  userIden: string
+}

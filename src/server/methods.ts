@@ -1,0 +1,64 @@
+/**
+ * THE table of methods: what can be called, on which listener, and what the caller must be. A listener calls nothing that has no row here,
+ * and calls what has one only after `authorize` (auth/door.ts) let the caller in.
+ *
+ * Rows of Telepath also hold their parameters and what they do; they stand beside their code, by subject (`cell-api-*.ts`).
+ */
+import type {Need} from '../auth/need.ts'
+import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
+import {CELL_METHODS, SESSION_METHODS} from './cell-api-self.ts'
+import {OLD_METHODS, TASK_METHODS} from './cell-api-tasks.ts'
+import {PASSWORD_METHODS, USER_METHODS, USER_RULE_METHODS} from './cell-api-users.ts'
+import type {CellMethod} from './cell-method.ts'
+
+/** Who connects to the plain ZeroMQ ports does not say who he is: these are for anyone. */
+const ANYONE: Need = {kind: 'anyone'}
+
+/** Actions of the ZeroMQ ports; `heartbeat` is what the heartbeat port takes. */
+export const ZEROMQ_METHODS = {
+  register: ANYONE,
+  deregister: ANYONE,
+  renew: ANYONE,
+  get: ANYONE,
+  list: ANYONE,
+  discover: ANYONE,
+  health: ANYONE,
+  info: ANYONE,
+  terminate: ANYONE, // and only with zmq:allow:terminate
+  heartbeat: ANYONE,
+} as const satisfies Record<string, Need>
+
+export type ZeromqMethod = keyof typeof ZEROMQ_METHODS
+
+/** Methods of the cell over Telepath. */
+export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
+  Object.entries({
+    ...CELL_METHODS,
+    ...SESSION_METHODS,
+    ...USER_METHODS,
+    ...PASSWORD_METHODS,
+    ...USER_RULE_METHODS,
+    ...ROLE_METHODS,
+    ...KEY_METHODS,
+    ...TASK_METHODS,
+    ...OLD_METHODS,
+  }),
+)
+
+/** A row as the table shows it. */
+export interface MethodRow {
+  readonly listener: 'zeromq' | 'telepath' | 'https'
+  readonly name: string
+  /** Undefined where it depends on what is asked. */
+  readonly need: Need | undefined
+}
+
+/** All rows of all listeners. */
+export function allMethods(): readonly MethodRow[] {
+  return [
+    ...Object.entries(ZEROMQ_METHODS).map(([name, need]) => ({listener: 'zeromq', name, need}) as const),
+    ...[...TELEPATH_METHODS].map(
+      ([name, {need}]) => ({listener: 'telepath', name, need: typeof need === 'function' ? undefined : need}) as const,
+    ),
+  ]
+}

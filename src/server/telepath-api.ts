@@ -1,0 +1,225 @@
+import {authorize} from '../auth/door.ts'
+import type {User} from '../auth/model.ts'
+import type {Need} from '../auth/need.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import type {Answer, Call, Greeting, Opened, Share, ShareInfo} from '../wire/telepath/share.ts'
+import {API_CLASS, FEATURES} from './cell-api-self.ts'
+import {actorOf, type CallContext, CellCall} from './cell-call.ts'
+import {bind, type CellMethod, loggable} from './cell-method.ts'
+import type {CellParts, Session} from './cell-parts.ts'
+import {TELEPATH_METHODS} from './methods.ts'
+import type {TaskOwner} from './tasks.ts'
+
+export interface CellSettings {
+  /** `aha:network`: in `visi@network` of a certificate, what is before the `@` names a local user. */
+  readonly network: string | undefined
+  /** `auth:anon`: the user of those who do not log in. */
+  readonly anonymous: string | undefined
+  /** Full name of this service in AHA. */
+  readonly ahaName: string | undefined
+  /** Names under which the cell can be asked for, besides `*`. */
+  readonly shareNames: readonly string[]
+}
+
+/** What clients see of the cell. The provisioning calls of AHA come with its registry; its class is named for the peers' tools. */
+const SHARE_INFO: ShareInfo = {
+  classes: [API_CLASS, 'synapse.lib.cell.CellApi', 'synapse.lib.base.Base'],
+  methods: new Map([...TELEPATH_METHODS].map(([name, row]) => [name, {isGenerator: row.isGenerator === true}])),
+}
+
+/** The cell for the Telepath listeners: who may open a session, and the calls in it. */
+export class CellFrame {
+  readonly #parts: CellParts
+  readonly #settings: CellSettings
+  readonly #sessions = new Map<string, Session>()
+
+  constructor(parts: CellParts, settings: CellSettings) {
+    this.#parts = parts
+    this.#settings = settings
+  }
+
+  /**
+   * Opens a session, or throws who may not: the `Greet` of the daemon.
+   *
+   * @throws RegistryError `REG_NOT_FOUND`, `REG_DENIED`, `REG_BUSY`
+   */
+  readonly greet = async (greeting: Greeting, sessionId: string): Promise<Opened> => {
+    const {peer, name} = greeting
+    if (name !== '*' && !this.#settings.shareNames.includes(name)) {
+      const text = `There is nothing shared by the name ${name.slice(0, 100)}.`
+      throw new RegistryError('REG_NOT_FOUND', text, {info: {name}})
+    }
+    const user = await this.#caller(greeting).catch((error: unknown) => {
+      this.#parts.log.warning('login.refused', {peer: peer.address, family: peer.family, error})
+      throw error
+    })
+    const session: Session = {peer, openedBy: user.iden, userIden: user.iden}
+    this.#sessions.set(sessionId, session)
+    return {
+      share: new CellShare(this.#parts, session, this.#sessions),
+      features: FEATURES,
+      ahaInfo: {name: this.#settings.ahaName ?? null},
+      user: {iden: user.iden, name: user.name},
+      closed: () => this.#sessions.delete(sessionId),
+    }
+  }
+
+  /** Ids of the sessions that a user opened or acts in, to be closed when he may not go on. */
+  sessionsOf(userIden: string): readonly string[] {
+    const ids: string[] = []
+    for (const [id, session] of this.#sessions) {
+      if (session.openedBy === userIden || session.userIden === userIden) ids.push(id)
+    }
+    return ids
+  }
+
+  async #caller({peer, auth}: Greeting): Promise<User> {
+    // Whoever reaches the UNIX socket owns the directory: he may be anybody.
+    if (peer.family === 'unix') return this.#unlocked(auth?.user ?? 'root')
+    if (peer.certificate !== undefined) return this.#ofCertificate(peer.certificate.name)
+    if (auth === undefined) return this.#ofNobody()
+    return this.#parts.users.login(auth.user, auth.passwd, actorOf(peer.family, auth.user))
+  }
+
+  #unlocked(name: string): User {
+    const user = this.#parts.users.userByName(name)
+    if (user !== undefined) return reqUnlocked(user, name)
+    throw new RegistryError('REG_DENIED', `No such user: ${name}.`, {
+      telepath: 'NoSuchUser',
+      info: {username: name},
+    })
+  }
+
+  #ofCertificate(name: string): User {
+    const {users} = this.#parts
+    const at = name.indexOf('@')
+    const isLocal = at !== -1 && name.slice(at + 1) === this.#settings.network
+    const local = isLocal ? users.userByName(name.slice(0, at)) : undefined
+    if (local !== undefined) return reqUnlocked(local, local.name)
+    const user = users.userByName(name)
+    if (user !== undefined) return reqUnlocked(user, name)
+    const info = {username: name}
+    throw new RegistryError('REG_DENIED', `TLS client cert User not found: ${name}`, {telepath: 'NoSuchUser', info})
+  }
+
+  #ofNobody(): User {
+    const {anonymous} = this.#settings
+    if (anonymous === undefined) throw new RegistryError('REG_DENIED', 'Unable to find cell user (None)')
+    const info = {username: anonymous}
+    const user = this.#parts.users.userByName(anonymous)
+    if (user === undefined) throw new RegistryError('REG_DENIED', `Anon user (${anonymous}) is not found.`, {info})
+    if (!user.isLocked) return user
+    throw new RegistryError('REG_DENIED', `Anon user (${anonymous}) is locked.`, {info: {...info, user: user.iden}})
+  }
+}
+
+function reqUnlocked(user: User, name: string): User {
+  if (!user.isLocked) return user
+  throw new RegistryError('REG_DENIED', `User (${name}) is locked.`, {info: {user: user.iden, username: name}})
+}
+
+/** The cell in one session: every call passes the door, with the row of its method and the user as he is now. */
+class CellShare implements Share {
+  readonly info = SHARE_INFO
+  readonly #parts: CellParts
+  readonly #session: Session
+  readonly #sessions: ReadonlyMap<string, Session>
+
+  constructor(parts: CellParts, session: Session, sessions: ReadonlyMap<string, Session>) {
+    this.#parts = parts
+    this.#session = session
+    this.#sessions = sessions
+  }
+
+  call(call: Call): Answer | Promise<Answer> {
+    const row = TELEPATH_METHODS.get(call.method)
+    if (row === undefined) throw noSuchMethod(call.method)
+    const user = this.#admit(row)
+    // The peer looks at the caller before it looks at the arguments; where what is needed depends on these, it cannot.
+    const title = `CellApi.${call.method}`
+    const bound = bind(title, row.params, call.args, call.kwargs)
+    const context = {parts: this.#parts, session: this.#session, sessions: this.#sessions.values(), user}
+    const cellCall = new CellCall(context, call, bound)
+    this.#admitWith(row, cellCall)
+    if (row.isLogged || row.instead !== undefined) this.#note(row, title, bound, user)
+    if (row.isGenerator) {
+      const items = row.isBrief ? row.run(cellCall) : this.#lastingStream(row, call, bound, context)
+      return {kind: 'stream', items}
+    }
+    const value = row.run(cellCall)
+    return value instanceof Promise ? this.#lasting(row, call, value, user) : {kind: 'value', value}
+  }
+
+  /** Lets the caller in as far as that does not depend on the arguments, and gives who he is. */
+  #admit({need, refusal}: CellMethod): User {
+    const {users} = this.#parts
+    const {userIden} = this.#session
+    const first: Need = typeof need === 'function' || refusal !== undefined ? {kind: 'login'} : need
+    authorize(users, {kind: 'user', iden: userIden}, first)
+    return users.user(userIden) as User // authorize found him
+  }
+
+  #admitWith({need, refusal}: CellMethod, call: CellCall): void {
+    if (typeof need !== 'function' && refusal === undefined) return
+    const wanted = typeof need === 'function' ? need(call) : need
+    try {
+      authorize(this.#parts.users, {kind: 'user', iden: call.user.iden}, wanted)
+    } catch (error) {
+      throw refusal === undefined ? error : reworded(error, refusal(call, wanted))
+    }
+  }
+
+  #note(row: CellMethod, title: string, bound: Readonly<Record<string, Value>>, user: User): void {
+    const log = this.#parts.log.with({user: user.iden, username: user.name})
+    if (row.isLogged) log.info('api.called', {api: title, args: loggable(row.params, bound)})
+    if (row.instead !== undefined) log.warnOnce(title, 'api.deprecated', {api: title, instead: row.instead})
+  }
+
+  /** A call that did not end at once is a task: it can be seen, and its caller need not wait for it for ever. */
+  async #lasting(row: CellMethod, call: Call, work: Promise<Value>, user: User): Promise<Answer> {
+    const {tasks, clock} = this.#parts
+    const task = tasks.begin(call.method, ownerOf(user), clock.wallMs(), row.isUnawaited !== true)
+    const {promise: killed, reject} = Promise.withResolvers<never>()
+    task.signal.addEventListener('abort', () => reject(task.signal.reason), {once: true})
+    try {
+      return {kind: 'value', value: await Promise.race([work, killed])}
+    } finally {
+      tasks.end(task)
+    }
+  }
+
+  async *#lastingStream(
+    row: Extract<CellMethod, {readonly isGenerator: true}>,
+    call: Call,
+    bound: Readonly<Record<string, Value>>,
+    context: CallContext,
+  ): AsyncGenerator<Value, void> {
+    const {tasks, clock} = this.#parts
+    const task = tasks.begin(call.method, ownerOf(context.user), clock.wallMs(), row.isUnawaited !== true)
+    const leave = () => tasks.kill(task.iden)
+    call.signal.addEventListener('abort', leave)
+    if (call.signal.aborted) leave()
+    try {
+      yield* row.run(new CellCall(context, {signal: task.signal}, bound))
+    } finally {
+      call.signal.removeEventListener('abort', leave)
+      tasks.end(task)
+    }
+  }
+}
+
+function ownerOf({iden, name}: User): TaskOwner {
+  return {iden, name}
+}
+
+function reworded(error: unknown, text: string): unknown {
+  if (!(error instanceof RegistryError)) return error
+  return new RegistryError(error.code, text, {info: error.info, hints: error.hints, cause: error})
+}
+
+function noSuchMethod(name: string): RegistryError {
+  const shown = name.slice(0, 100)
+  const info = {name: shown}
+  return new RegistryError('REG_NOT_FOUND', `AhaApi has no method: ${shown}.`, {telepath: 'NoSuchMeth', info})
+}
