@@ -11,7 +11,7 @@ export interface TextRecord {
   readonly value: string | null
 }
 
-const PREFIX = 'auth.'
+const PREFIX = 'auth:'
 
 export function encodeRecord(record: AuthRecord): TextRecord {
   const {table, key} = record
