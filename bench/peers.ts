@@ -1,6 +1,6 @@
-// Measures the registry beside the real Python server on SQLite (cgse-core 0.25.11), side by side in alternating rounds:
-// `npm run bench:peers`. Installs the peer below .cache when it is not there. Takes some three minutes.
-import {ensurePeer} from '../scripts/peers.ts'
+// Measures the registry beside the real servers, side by side in alternating rounds: cgse-core 0.25.11 on SQLite, and Synapse for Telepath:
+// `npm run bench:peers`. Installs the peers below .cache when they are not there. Takes some four minutes.
+import {ensurePeer, ensureSynapse} from '../scripts/peers.ts'
 import {startPeerServer} from '../test/support/peer-server.ts'
 import {startServer, type TestServer} from '../test/support/server.ts'
 import {LoadClients} from './load.ts'
@@ -8,6 +8,7 @@ import {runParts} from './parts.ts'
 import {type Line, line, median, rounds, shown} from './report.ts'
 import {CLIENTS, loadNote, REQUESTS, type RequestCase, type Sample, SERVICES, sample} from './requests.ts'
 import {fill, list, registrations, renew, someIds} from './services.ts'
+import {measureCalls, measureLogins, measureStop} from './telepath-peers.ts'
 
 const PEER = '0.25.11'
 const CPU_LIMIT = 15
@@ -81,5 +82,12 @@ async function* measureRegister(count: number): AsyncGenerator<Line> {
   yield rateLine('register, durable', await compare(one, both.own, both.peer, count), REGISTER_LIMIT)
 }
 
-await ensurePeer(PEER)
-await runParts('bench/peers.ts', {cpu: measureCpu, list: measureList, register: measureRegister})
+await Promise.all([ensurePeer(PEER), ensureSynapse()])
+await runParts('bench/peers.ts', {
+  cpu: measureCpu,
+  list: measureList,
+  register: measureRegister,
+  calls: measureCalls,
+  logins: measureLogins,
+  stop: measureStop,
+})

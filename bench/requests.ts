@@ -43,7 +43,7 @@ export async function sample(load: LoadClients, pid: number, warmUpMs = WARM_UP_
 }
 
 /** Says whether the load, not the server, was what could not go faster. */
-export function loadNote(samples: readonly Sample[]): string {
+export function loadNote(samples: readonly Pick<Sample, 'loadCores'>[]): string {
   const cores = median(samples.map(({loadCores}) => loadCores))
   return `load ${cores.toFixed(2)} cores${cores > 0.9 ? ': the bottleneck, rates are lower bounds' : ''}`
 }
