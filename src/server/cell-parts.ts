@@ -5,11 +5,14 @@ import type {LogTail} from '../cell/log-tail.ts'
 import type {Users} from '../cell/users.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
+import type {RegistryDesk} from './registry-desk.ts'
 import type {Tasks} from './tasks.ts'
 
 /** What the methods of the cell work with; `serve.ts` makes it. */
 export interface CellParts {
   readonly users: Users
+  /** The services. */
+  readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
   readonly log: Log
   readonly clock: Pick<Clock, 'wallMs'>
   /** What was logged last. */

@@ -7,6 +7,7 @@
 import type {Need} from '../auth/need.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
 import {CELL_METHODS, SESSION_METHODS} from './cell-api-self.ts'
+import {SERVICE_METHODS} from './cell-api-services.ts'
 import {OLD_METHODS, TASK_METHODS} from './cell-api-tasks.ts'
 import {PASSWORD_METHODS, USER_METHODS, USER_RULE_METHODS} from './cell-api-users.ts'
 import type {CellMethod} from './cell-method.ts'
@@ -40,6 +41,7 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
     ...USER_RULE_METHODS,
     ...ROLE_METHODS,
     ...KEY_METHODS,
+    ...SERVICE_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
   }),

@@ -16,6 +16,7 @@ import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
 import {Registrar} from './registrar.ts'
+import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
 import {Sweeper} from './sweeper.ts'
 import {ZeromqApi} from './zeromq-api.ts'
@@ -79,6 +80,7 @@ export class Server implements AsyncDisposable {
   readonly #registrar: Registrar
   readonly #lines: ReplyLines
   readonly #api: ZeromqApi
+  readonly #desk: RegistryDesk
   readonly #sweeper: Sweeper
   readonly #store: Store
   readonly #changes: ChangeLog
@@ -110,6 +112,11 @@ export class Server implements AsyncDisposable {
       },
       {nextSeq: ports.head.nextSeq, uniqueTypes: settings.uniqueTypes},
     )
+    this.#desk = new RegistryDesk({
+      catalog: this.#catalog,
+      registrar: this.#registrar,
+      infoMembers: () => this.#infoMembers(),
+    })
     this.#lines = new ReplyLines(systemClock, settings.replyWithinMs)
     this.#api = new ZeromqApi({
       catalog: this.#catalog,
@@ -148,6 +155,11 @@ export class Server implements AsyncDisposable {
     server.#sweeper.start()
     server.#saveTimer = setInterval(() => server.#saveRenewals(), SAVE_EVERY_MS)
     return server
+  }
+
+  /** The services, for the methods of the cell. */
+  get desk(): RegistryDesk {
+    return this.#desk
   }
 
   get ports(): Ports {
