@@ -55,6 +55,21 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
   }
 }
 
+/** Says in a text which files these are: another text when one was written or replaced since. Throws as `readCertFile`. */
+export async function stampsOf(paths: readonly string[]): Promise<string> {
+  const stamps = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const {ino, size, mtimeNs} = await stat(path, {bigint: true})
+        return `${path} ${ino} ${size} ${mtimeNs}`
+      } catch (error) {
+        throw notRead(path, error)
+      }
+    }),
+  )
+  return stamps.join('\n')
+}
+
 /** Makes the error for bytes that are not what they should be. */
 export function badBytes(message: string, cause?: unknown): RegistryError {
   return new RegistryError('REG_CERT_INVALID', message, {telepath: 'BadCertBytes', cause})

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import {type KeyObject, randomBytes, X509Certificate} from 'node:crypto'
 import {RegistryError} from '../base/errors.ts'
+import {type Purpose, USE_IDS} from './certificate-facts.ts'
 import {
   bitString,
   childrenOf,
@@ -24,9 +25,6 @@ import {checkPublicKey, signatureAlgorithm, signedDer} from './keys.ts'
 import {encodePem} from './pem.ts'
 import {dnsName, generalNames, type SubjectName} from './subject-names.ts'
 
-/** What a certificate is for. */
-export type Purpose = 'ca' | 'host' | 'user' | 'code'
-
 /** What a certificate shall say. */
 export interface CertificateWish {
   readonly purpose: Purpose
@@ -34,7 +32,7 @@ export interface CertificateWish {
   readonly name: string
   readonly publicKey: KeyObject
   /** Beside `DNS:` and the name itself; of hosts only. */
-  readonly alternativeNames?: readonly SubjectName[]
+  readonly alternativeNames?: readonly SubjectName[] | undefined
   readonly notBeforeMs: number
   readonly notAfterMs: number
 }
@@ -125,9 +123,9 @@ const SUBJECT_ALT_NAME = '2.5.29.17'
 
 /** Bits as in Netscape's certificate type and in key usage, and the number of them that is left over at the end. */
 const USES = {
-  host: {netscape: bits(0x40, 6), keyUsage: bits(0xa0, 5), extended: '1.3.6.1.5.5.7.3.1'},
-  user: {netscape: bits(0x80, 7), keyUsage: bits(0x80, 7), extended: '1.3.6.1.5.5.7.3.2'},
-  code: {netscape: bits(0x10, 4), keyUsage: bits(0x80, 7), extended: '1.3.6.1.5.5.7.3.3'},
+  host: {netscape: bits(0x40, 6), keyUsage: bits(0xa0, 5), extended: USE_IDS.host},
+  user: {netscape: bits(0x80, 7), keyUsage: bits(0x80, 7), extended: USE_IDS.user},
+  code: {netscape: bits(0x10, 4), keyUsage: bits(0x80, 7), extended: USE_IDS.code},
 } as const
 
 function extensionsFor({purpose, name, alternativeNames = []}: CertificateWish): readonly Buffer[] {

@@ -6,13 +6,12 @@
  *     socket.once('secureConnect', () => tls.verify(socket))    // throws when it is not the expected peer
  */
 import {createHash} from 'node:crypto'
-import {stat} from 'node:fs/promises'
 import {isIP} from 'node:net'
 import {type ConnectionOptions, getCACertificates, type SecureContext, type TLSSocket} from 'node:tls'
 import {systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {CertDir} from './cert-dir.ts'
-import {readCertFile} from './cert-files.ts'
+import {readCertFile, stampsOf} from './cert-files.ts'
 import {secureContext} from './tls-policy.ts'
 
 /** Whom a client wants to talk to, and as whom. */
@@ -98,7 +97,7 @@ export class ClientTlsCache {
     const {hostname, certname, certhash} = target
     const files = certhash === undefined ? await this.#files(certname) : PINNED
     const name = JSON.stringify([hostname, certname, certhash])
-    const stamp = JSON.stringify([await stampsOf(files.cas ?? []), await stampsOf(files.own ?? [])])
+    const stamp = await stampsOf([...(files.cas ?? []), ...(files.own ?? [])])
     const kept = this.#made.get(name)
     if (kept?.stamp === stamp) return kept.tls
     const tls = new ClientTls(target, await contextOf(files, certname ?? ''))
@@ -139,16 +138,6 @@ async function contextOf({cas, own}: TlsFiles, what: string): Promise<SecureCont
 /** The authorities of the system and those in files. The system's list has most twice, and each would be kept in memory twice. */
 async function trusted(cas: readonly string[]): Promise<string[]> {
   return [...new Set([...getCACertificates('system'), ...(await Promise.all(cas.map(readCertFile)))])]
-}
-
-/** Says in a text which files these are: another text when one was replaced. */
-async function stampsOf(paths: readonly string[]): Promise<readonly string[]> {
-  return await Promise.all(
-    paths.map(async (path) => {
-      const {ino, size, mtimeMs} = await stat(path)
-      return `${path} ${ino} ${size} ${mtimeMs}`
-    }),
-  )
 }
 
 function checkHash(wanted: string, raw: Buffer | undefined): void {

@@ -2,7 +2,8 @@ import {createPublicKey, type KeyObject, type X509Certificate} from 'node:crypto
 import {RegistryError} from '../base/errors.ts'
 import type {CertDir, CertFileEnding, CertKind} from './cert-dir.ts'
 import {isFile} from './cert-files.ts'
-import {certificatePem, commonName, issueCertificate, type Purpose, type Signer, subjectOf} from './certificate.ts'
+import {certificatePem, commonName, issueCertificate, type Signer, subjectOf} from './certificate.ts'
+import type {Purpose} from './certificate-facts.ts'
 import {type KeyType, newPrivateKey, privateKeyPem} from './keys.ts'
 import type {SubjectName} from './subject-names.ts'
 
@@ -18,6 +19,7 @@ export interface Terms {
    * would refuse a certificate for as long.
    */
   readonly backdateMs?: number | undefined
+  /** Beside the name itself; of hosts only. */
   readonly alternativeNames?: readonly SubjectName[] | undefined
 }
 

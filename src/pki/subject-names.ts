@@ -1,6 +1,6 @@
 import {isIPv4, isIPv6} from 'node:net'
 import {RegistryError} from '../base/errors.ts'
-import {der, sequence} from './der.ts'
+import {childrenOf, type Der, der, sequence, TAG} from './der.ts'
 
 /** Kinds of names that a host certificate can have beside its common name, with their tag; in the order in which they are written. */
 const TAGS = {DNS: 0x82, email: 0x81, URI: 0x86, IP: 0x87} as const
@@ -47,6 +47,16 @@ export function generalNames(names: readonly SubjectName[]): Buffer {
   return sequence(...parts)
 }
 
+/** Reads what `generalNames` writes. Names of other kinds are left out. */
+export function readGeneralNames(value: Der): readonly SubjectName[] {
+  const kinds = Object.keys(TAGS) as SubjectName['kind'][]
+  return childrenOf(value, TAG.sequence, MAX_NAMES).flatMap(({tag, body}) => {
+    const kind = kinds.find((one) => TAGS[one] === tag)
+    if (kind === undefined) return []
+    return [{kind, value: kind === 'IP' ? ipText(body) : body.toString('latin1')}]
+  })
+}
+
 function isValue(kind: SubjectName['kind'], value: string): boolean {
   if (kind === 'IP') return isIPv4(value) || isIPv6(value)
   // These three are ASCII in a certificate; other letters have their own encodings.
@@ -61,6 +71,12 @@ function ipBytes(address: string): Buffer {
   const groups = (part: string | undefined) => (part ? part.split(':') : [])
   const filled = [...groups(head), ...Array(8 - groups(head).length - groups(tail).length).fill('0'), ...groups(tail)]
   return Buffer.from(filled.map((group) => group.padStart(4, '0')).join(''), 'hex')
+}
+
+function ipText(bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = (bytes.toString('hex').match(/.{4}/g) ?? []).join(':')
+  return bytes.length === 16 ? new URL(`http://[${groups}]/`).hostname.slice(1, -1) : bytes.toString('hex')
 }
 
 function badName(what: string): RegistryError {
