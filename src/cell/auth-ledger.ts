@@ -7,6 +7,9 @@ import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Store, StoredRecord} from '../store/store.ts'
 
+/** Hears of a change that can be seen now, and where it stands in the log. */
+type OnVisible = (change: AuthChange, offset: number) => void
+
 export interface LedgerPorts {
   readonly store: Pick<Store, 'records' | 'place'>
   readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
@@ -19,11 +22,11 @@ export interface LedgerPorts {
  */
 export class AuthLedger {
   readonly #ports: LedgerPorts
-  readonly #onVisible: (change: AuthChange) => void
+  readonly #onVisible: OnVisible
   readonly #visible: AuthState
   #pending: AuthState
 
-  private constructor(ports: LedgerPorts, state: AuthState, onVisible: (change: AuthChange) => void) {
+  private constructor(ports: LedgerPorts, state: AuthState, onVisible: OnVisible) {
     this.#ports = ports
     this.#onVisible = onVisible
     this.#visible = state
@@ -40,7 +43,7 @@ export class AuthLedger {
    *
    * @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
    */
-  static async open(ports: LedgerPorts, onVisible: (change: AuthChange) => void): Promise<AuthLedger> {
+  static async open(ports: LedgerPorts, onVisible: OnVisible): Promise<AuthLedger> {
     const state = new AuthState()
     for await (const chunk of ports.store.records()) {
       for (const record of chunk) {
@@ -78,9 +81,9 @@ export class AuthLedger {
     const effect = {kind: 'records', records: records.map(encodeRecord)} as const
     const entry = {timeMs: clock.wallMs(), actor, change: encodeAuthChange(change), effect}
     await new Promise<void>((resolve, failed) => {
-      const committed = (): void => {
+      const committed = (offset: number): void => {
         this.#visible.put(records)
-        this.#onVisible(change)
+        this.#onVisible(change, offset)
         resolve()
       }
       changeLog.propose({entry, committed, failed})

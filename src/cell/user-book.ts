@@ -43,8 +43,8 @@ const CELL_ACTOR = 'cell'
  */
 export async function openUserBook(ports: UserBookPorts, options: UserBookOptions): Promise<UserBook> {
   const listeners = new Set<Listener>()
-  const ledger = await AuthLedger.open({...ports, clock: ports.clock ?? systemClock}, (change) => {
-    for (const listener of listeners) listener(change)
+  const ledger = await AuthLedger.open({...ports, clock: ports.clock ?? systemClock}, (change, offset) => {
+    for (const listener of listeners) listener(change, offset)
   })
   await setRight(ledger, options)
   const rootIden = ledger.visible.userByName(ROOT_NAME)?.iden ?? builtInUser(options.cellIden).iden
@@ -58,7 +58,7 @@ export async function openUserBook(ports: UserBookPorts, options: UserBookOption
 }
 
 /** Hears of each change when it can be seen. */
-type Listener = (change: AuthChange) => void
+type Listener = (change: AuthChange, offset: number) => void
 
 interface Parts {
   readonly ledger: AuthLedger
@@ -247,6 +247,12 @@ export class UserBook implements Users {
       const iden = barredBy(change)
       if (iden !== undefined) listener(iden)
     }
+    return this.onChanged(heard)
+  }
+
+  onChanged(listener: (change: AuthChange, offset: number) => void): () => void {
+    // One of its own, so that the same function may listen twice.
+    const heard: Listener = (change, offset) => listener(change, offset)
     this.#listeners.add(heard)
     return () => this.#listeners.delete(heard)
   }

@@ -5,6 +5,7 @@
  * Errors carry the peer's names and words: `NoSuchUser`, `DupUserName`, `NoSuchRole`, `DupRoleName`, `DupUserEmail`, `BadArg`, `AuthDeny`, `HitLimit`,
  * `NoSuchIden`, `NoSuchAuthGate` in `RegistryError.telepath`, their facts in `info`.
  */
+import type {AuthChange} from '../auth/change.ts'
 import type {ApiKey, Directory, Gate, Role, Rule, User} from '../auth/model.ts'
 
 export type {ApiKey} from '../auth/model.ts'
@@ -91,4 +92,6 @@ export interface Users extends Directory {
 
   /** Calls when a user may not go on: locked, archived, deleted, or a new password. Listeners close his sessions. Gives the way to stop it. */
   onBarred(listener: (userIden: string) => void): () => void
+  /** Calls with each change when it can be seen, and its offset in the log. Gives the way to stop it. */
+  onChanged(listener: (change: AuthChange, offset: number) => void): () => void
 }

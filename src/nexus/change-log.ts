@@ -5,8 +5,8 @@ import type {NewEntry, Store} from '../store/store.ts'
 /** A change that was decided. Exactly one of the two is called, in the order in which changes were proposed. */
 export interface Proposal {
   readonly entry: NewEntry
-  /** It is durable now: make it visible, then answer. */
-  committed(): void
+  /** It is durable now, at this offset of the log: make it visible, then answer. */
+  committed(offset: number): void
   /** It did not happen: the store refused it, or one before it on top of which it was decided. */
   failed(error: RegistryError): void
 }
@@ -152,15 +152,15 @@ export class ChangeLog {
     this.#queue = this.#queue.length <= batchMax ? [] : this.#queue.slice(batchMax)
     this.#writing = batch
     this.#store.append(batch.map((proposal) => proposal.entry)).then(
-      () => this.#finish(batch),
+      (first) => this.#finish(batch, first),
       (error: unknown) => this.#fail(asStoreError(error)),
     )
   }
 
-  #finish(batch: readonly Proposal[]): void {
+  #finish(batch: readonly Proposal[], first: number): void {
     this.#writing = undefined
     this.#writeNext()
-    for (const proposal of batch) proposal.committed()
+    for (const [index, proposal] of batch.entries()) proposal.committed(first + index)
   }
 
   #fail(error: RegistryError): void {
