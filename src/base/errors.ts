@@ -81,6 +81,17 @@ export const ERRORS = {
     about: 'The database was written by a newer version, or is not a registry database.',
     hints: ['install the version that wrote it', 'give another data directory'],
   },
+  REG_DISK_LOW: {
+    exit: 5,
+    about: 'The volume of the data directory has less free space than `limit:disk:free` asks for.',
+    hints: ['free space on the file system of the data directory', 'registry config explain limit:disk:free'],
+    telepath: 'LowSpace',
+  },
+  REG_HOOK_FAILED: {
+    exit: 1,
+    about: 'The script `preboot.sh` of `boothooks:dir`, which must succeed before the registry starts, failed.',
+    hints: ['run the script by hand', 'registry config explain boothooks:dir'],
+  },
   REG_OFFSET_CULLED: {
     exit: 5,
     about: 'The entries asked for were trimmed from the change log.',
