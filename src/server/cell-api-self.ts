@@ -23,7 +23,7 @@ export const FEATURES = {tasks: 1, shutdowndrain: 1} as const
 
 /** Rows of the table of methods: what the cell is and how it does. */
 export const CELL_METHODS = {
-  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: FEATURES, optimized: null})),
+  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: FEATURES})),
   getCellIden: method(LOGIN, [], ({parts}) => parts.cellIden),
   getCellType: method(LOGIN, [], () => CELL_TYPE),
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),
@@ -73,13 +73,13 @@ export const SESSION_METHODS = {
 
 /** The permissions that methods ask for, for people who write rules. */
 const PERMISSIONS = [
-  {perm: ['health'], desc: 'Ask how the service does.', default: false, gate: 'cell'},
-  {perm: ['auth', 'self', 'set', 'passwd'], desc: 'Set the own password.', default: true, gate: 'cell'},
-  {perm: ['auth', 'user', 'set', 'passwd'], desc: 'Set the passwords of other users.', default: false, gate: 'cell'},
-  {perm: ['auth', 'self', 'set', 'apikey'], desc: 'Add, list and delete own API keys.', default: true, gate: 'cell'},
-  {perm: ['auth', 'user', 'set', 'apikey'], desc: 'The same for other users.', default: false, gate: 'cell'},
-  {perm: ['task', 'get'], desc: 'See the tasks of other users.', default: false, gate: 'cell'},
-  {perm: ['task', 'del'], desc: 'Kill the tasks of other users.', default: false, gate: 'cell'},
+  {perm: ['health'], desc: 'Ask how the service does.', default: false},
+  {perm: ['auth', 'self', 'set', 'passwd'], desc: 'Set the own password.', default: true},
+  {perm: ['auth', 'user', 'set', 'passwd'], desc: 'Set the passwords of other users.', default: false},
+  {perm: ['auth', 'self', 'set', 'apikey'], desc: 'Add, list and delete own API keys.', default: true},
+  {perm: ['auth', 'user', 'set', 'apikey'], desc: 'The same for other users.', default: false},
+  {perm: ['task', 'get'], desc: 'See the tasks of other users.', default: false},
+  {perm: ['task', 'del'], desc: 'Kill the tasks of other users.', default: false},
 ] as const
 
 /** Takes over what changed outside: of one part, or of all. One that fails does not keep the others from it. */
