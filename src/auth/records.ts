@@ -38,7 +38,7 @@ function readRecord(table: string, key: string, members: Members): AuthRecord {
     case 'apikey':
       return {table, key, value: readStoredKey(members)}
     default:
-      throw new TypeError(`no table auth.${table}`)
+      throw new TypeError(`no table auth:${table}`)
   }
 }
 

@@ -84,9 +84,9 @@ function readRole(value: unknown): Inaugural['roles'][number] {
 function readUser(value: unknown): InauguralUser {
   const members = membersOf(value, ['name', 'admin', 'email', 'roles', 'rules'])
   const admin = members['admin'] ?? false
-  const email = members['email']
+  const email = members['email'] ?? null
   if (typeof admin !== 'boolean') throw new TypeError('admin must be true or false')
-  if (email !== undefined && typeof email !== 'string') throw new TypeError('email must be a text')
+  if (email !== null && typeof email !== 'string') throw new TypeError('email must be a text')
   return {
     name: nameIn(members, 'the name of a user'),
     email: normEmail(email),
@@ -111,8 +111,9 @@ function assertUnique(what: string, names: readonly string[]): void {
   if (twice !== undefined) throw new TypeError(`${what} ${JSON.stringify(twice)} occurs twice or is built in`)
 }
 
+/** Null stands for absent, as it does for the peer. */
 function listOf(value: unknown): readonly unknown[] {
-  if (value === undefined) return []
+  if (value === undefined || value === null) return []
   if (!Array.isArray(value)) throw new TypeError('roles, users and rules must be lists')
   return value
 }
