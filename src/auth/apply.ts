@@ -81,7 +81,8 @@ function alteredCredentials(old: Credentials, change: LoginChange): Credentials 
   if (change.kind === 'user:onepass') return {...old, onepass: change.onepass}
   const {shadow, keep} = change
   if (shadow === null || keep === null) return {...old, shadow}
-  return {...old, shadow, previous: [shadow, ...old.previous].slice(0, keep)}
+  const others = old.previous.filter((one) => one.hashed !== shadow.hashed)
+  return {...old, shadow, previous: [shadow, ...others].slice(0, keep)}
 }
 
 function deleteUser(state: AuthState, iden: string): readonly AuthRecord[] {

@@ -158,9 +158,9 @@ function replace<V>(map: Map<string, V>, key: string, value: V | undefined): voi
   else map.set(key, value)
 }
 
-/** Moves an iden in an index. The old name may belong to another by now, and then stays with it. */
+/** Moves an iden in an index. A name has one owner at any time: that is decided before. */
 function rename(index: Map<string, string>, iden: string, from: string | undefined, to: string | undefined): void {
-  if (from !== undefined && index.get(from) === iden) index.delete(from)
+  if (from !== undefined) index.delete(from)
   if (to !== undefined) index.set(to, iden)
 }
 
