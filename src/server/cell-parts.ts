@@ -18,6 +18,8 @@ export interface CellParts {
   /** What was logged last. */
   readonly logs: LogTail
   readonly tasks: Tasks
+  /** Refuses guessers of passwords, on all listeners together. */
+  readonly limiter: LoginGuard
   /** 32 hex digits: shared by all mirrors, and one for each start. */
   readonly cellIden: string
   readonly runId: string
@@ -29,6 +31,13 @@ export interface CellParts {
   readonly reloads: ReadonlyMap<string, () => Promise<Value>>
   /** Begins the stop of the server; called when the answer has been handed over. */
   readonly stop: () => void
+}
+
+/** Who failed too often is refused before a password is looked at. */
+export interface LoginGuard {
+  /** @throws RegistryError `REG_BUSY` */
+  assertAllowed(address: string, name: string): void
+  countFailure(address: string, name: string): void
 }
 
 /** An open session. */

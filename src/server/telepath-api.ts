@@ -3,7 +3,7 @@ import type {User} from '../auth/model.ts'
 import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
-import type {Answer, Call, Greeting, Opened, Share, ShareInfo} from '../wire/telepath/share.ts'
+import type {Answer, Call, Greeting, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
 import {API_CLASS, FEATURES} from './cell-api-self.ts'
 import {actorOf, type CallContext, CellCall} from './cell-call.ts'
 import {bind, type CellMethod, loggable} from './cell-method.ts'
@@ -79,7 +79,19 @@ export class CellFrame {
     if (peer.family === 'unix') return this.#unlocked(auth?.user ?? 'root')
     if (peer.certificate !== undefined) return this.#ofCertificate(peer.certificate.name)
     if (auth === undefined) return this.#ofNobody()
-    return this.#parts.users.login(auth.user, auth.passwd, actorOf(peer.family, auth.user))
+    return this.#ofPassword(auth, peer)
+  }
+
+  async #ofPassword({user, passwd}: NonNullable<Greeting['auth']>, {family, address}: Peer): Promise<User> {
+    const {limiter, users} = this.#parts
+    limiter.assertAllowed(address, user)
+    try {
+      return await users.login(user, passwd, actorOf(family, user))
+    } catch (error) {
+      const isBusy = error instanceof RegistryError && error.code === 'REG_BUSY'
+      if (!isBusy) limiter.countFailure(address, user)
+      throw error
+    }
   }
 
   #unlocked(name: string): User {

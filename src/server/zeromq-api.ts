@@ -1,3 +1,4 @@
+import type {Need} from '../auth/need.ts'
 import {type Clock, systemClock} from '../base/clock.ts'
 import {encodeString, memberText} from '../base/json-text.ts'
 import {reasonFor} from '../nexus/change-log.ts'
@@ -16,8 +17,10 @@ import {
   unwrapHeartbeat,
 } from '../wire/zeromq/messages.ts'
 import {ListCache, listText} from './list-cache.ts'
+import {ZEROMQ_METHODS, type ZeromqMethod} from './methods.ts'
 import type {Refusal, Registrar} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
+import {ZeromqDoor} from './zeromq-door.ts'
 
 export interface ZeromqApiPorts {
   readonly catalog: Catalog
@@ -30,6 +33,8 @@ export interface ZeromqApiPorts {
   readonly infoMembers: () => string
   /** Stops the server after the answer; false when clients may not. */
   readonly terminate: () => boolean
+  /** What each action asks of its caller; the table of methods unless given. */
+  readonly methods?: Readonly<Record<ZeromqMethod, Need>>
 }
 
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
@@ -51,24 +56,40 @@ export class ZeromqApi {
   /** Messages that nobody could be answered for. */
   unanswerable = 0
 
-  readonly #reads: ReadonlyMap<unknown, Read> = new Map<unknown, Read>([
-    ['renew', (request) => this.#renew(request)],
-    ['get', (request) => this.#get(request)],
-    ['list', (request) => this.#list(request)],
-    ['discover', (request) => this.#discover(request)],
-    ['health', () => this.#health()],
-    ['info', (request) => this.#info(request)],
-    ['terminate', () => this.#terminate()],
-  ])
-  readonly #writes: ReadonlyMap<unknown, Write> = new Map<unknown, Write>([
-    ['register', (from, framing, request) => this.#register(from, framing, request)],
-    ['deregister', (from, framing, request) => this.#deregister(from, framing, request)],
-  ])
+  readonly #reads: ReadonlyMap<unknown, Read>
+  readonly #writes: ReadonlyMap<unknown, Write>
+  readonly #heartbeat: Read
 
   constructor(ports: ZeromqApiPorts) {
     this.#ports = ports
     this.#clock = ports.clock ?? systemClock
     this.#lists = new ListCache(ports.catalog)
+    const door = new ZeromqDoor(ports.methods ?? ZEROMQ_METHODS)
+    this.#reads = new Map<unknown, Read>([
+      ['renew', admitted(door, 'renew', (request) => this.#renew(request))],
+      ['get', admitted(door, 'get', (request) => this.#get(request))],
+      ['list', admitted(door, 'list', (request) => this.#list(request))],
+      ['discover', admitted(door, 'discover', (request) => this.#discover(request))],
+      ['health', admitted(door, 'health', () => this.#health())],
+      ['info', admitted(door, 'info', (request) => this.#info(request))],
+      ['terminate', admitted(door, 'terminate', () => this.#terminate())],
+    ])
+    this.#writes = new Map<unknown, Write>([
+      [
+        'register',
+        this.#admitted(door, 'register', (from, framing, request) => this.#register(from, framing, request)),
+      ],
+      [
+        'deregister',
+        this.#admitted(door, 'deregister', (from, framing, request) => this.#deregister(from, framing, request)),
+      ],
+    ])
+    this.#heartbeat = admitted(door, 'heartbeat', (request) => this.#renew(request))
+  }
+
+  /** The actions that are answered. */
+  get actions(): readonly unknown[] {
+    return [...this.#reads.keys(), ...this.#writes.keys()]
   }
 
   /** Takes a message of the request port. */
@@ -91,7 +112,7 @@ export class ZeromqApi {
       return
     }
     const request = decodeRequest(incoming.payload, MAX_MESSAGE_BYTES)
-    const answer = 'error' in request ? failure(request.error) : this.#renew(request)
+    const answer = 'error' in request ? failure(request.error) : this.#heartbeat(request)
     this.#ports.lines.add(from, incoming.framing, answer)
   }
 
@@ -121,6 +142,11 @@ export class ZeromqApi {
     } else {
       write(from, framing, request)
     }
+  }
+
+  #admitted(door: ZeromqDoor, method: ZeromqMethod, write: Write): Write {
+    const refusal = door.refusal(method)
+    return refusal === undefined ? write : (from, framing) => this.#ports.lines.add(from, framing, failure(refusal))
   }
 
   #register(from: LineConnection, framing: Framing, request: Request): void {
@@ -219,6 +245,13 @@ export class ZeromqApi {
     }
     return `{"success":true,"status":"terminating","timestamp":${this.#clock.wallMs() / 1000}}`
   }
+}
+
+function admitted(door: ZeromqDoor, method: ZeromqMethod, read: Read): Read {
+  const refusal = door.refusal(method)
+  if (refusal === undefined) return read
+  const answer = failure(refusal)
+  return () => answer
 }
 
 const DEREGISTERED = '{"success":true,"message":"Service deregistered successfully"}'

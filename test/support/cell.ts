@@ -72,6 +72,7 @@ export class TestCell {
       logs,
       clock,
       tasks: new Tasks(),
+      limiter: {assertAllowed: () => {}, countFailure: () => {}},
       registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id})},
       cellIden: CELL_IDEN,
       runId: 'f00d',
