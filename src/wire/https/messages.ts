@@ -61,6 +61,7 @@ export interface WebsocketRoute<Admitted> {
 
 /** An open websocket. Text frames only; each holds one JSON text. */
 export interface HttpsWebsocket {
+  readonly isOpen: boolean
   /** Sends a value as JSON. A client that does not take what it is sent is cut off. */
   send(value: unknown): void
   /** Called for each message, with its text. */

@@ -18,8 +18,12 @@ export class OpenWebsocket implements HttpsWebsocket {
     socket.on('error', () => undefined)
   }
 
+  get isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
   send(value: unknown): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (!this.isOpen) return
     if (this.#socket.bufferedAmount > this.#backlogBytes) this.#end(TOO_SLOW, 'what was sent is not taken')
     else this.#socket.send(JSON.stringify(value))
   }
