@@ -89,8 +89,9 @@ export const ERRORS = {
   },
   REG_HOOK_FAILED: {
     exit: 1,
-    about: 'The script `preboot.sh` of `boothooks:dir`, which must succeed before the registry starts, failed.',
-    hints: ['run the script by hand', 'registry config explain boothooks:dir'],
+    about:
+      'A program that has to succeed failed: the script `preboot.sh` of `boothooks:dir` before the registry starts, or the `--hook` after a certificate was renewed.',
+    hints: ['run it by hand', 'registry config explain boothooks:dir'],
   },
   REG_OFFSET_CULLED: {
     exit: 5,

@@ -9,6 +9,8 @@ export interface Environment {
   readonly registryDir: string | undefined
   /** Where a user's data lives; absolute. */
   readonly dataHome: string
+  /** Where a user's certificates are; absolute. The peers' tools use the same. */
+  readonly certDir: string
   /** Show the stack of unexpected errors. */
   readonly isDebug: boolean
 }
@@ -25,8 +27,14 @@ export function readEnvironment(variables: Variables = process.env): Environment
     registryDir: value('REGISTRY_DIR'),
     // The XDG specification: a relative path is invalid and to be ignored.
     dataHome: given?.startsWith('/') ? given : join(home, '.local', 'share'),
+    certDir: resolve(belowHome(value('SYN_CERT_DIR') ?? '~/.syn/certs', home)),
     isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
   }
+}
+
+/** Reads a leading `~` as the peers do, for whom a shell may not have done it. */
+function belowHome(path: string, home: string): string {
+  return path === '~' || path.startsWith('~/') ? join(home, path.slice(1)) : path
 }
 
 /** Gives the data directory, absolute: the argument, else `REGISTRY_DIR`, else the place for a user's data. */

@@ -148,6 +148,16 @@ export class CertDir {
     return path
   }
 
+  /** Writes a file whether it is there or not; what was there is gone. Gives its path. Throws as `create`. */
+  async overwrite(kind: CertKind, name: string, ending: CertFileEnding, content: string): Promise<string> {
+    const path = this.pathOf(kind, name, ending)
+    await writable(path, async () => {
+      await makePrivateDir(dirname(path))
+      await writeFileAtomic(path, content, modeOf(ending))
+    })
+    return path
+  }
+
   /** Removes a file from the first directory; one that is not there is fine. Throws as `create`. */
   async remove(kind: CertKind, name: string, ending: CertFileEnding): Promise<void> {
     const path = this.pathOf(kind, name, ending)

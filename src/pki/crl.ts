@@ -1,9 +1,9 @@
 /** Revocation lists: the certificates that an authority says are not valid any more (RFC 5280, section 5). */
-import {type KeyObject, verify} from 'node:crypto'
+import type {KeyObject} from 'node:crypto'
 import {badBytes} from './cert-files.ts'
 import {extension, type Signer} from './certificate.ts'
 import {bodyOf, childrenOf, type Der, der, integer, readDer, readOid, readTime, sequence, TAG, time} from './der.ts'
-import {signatureAlgorithm, signedDer} from './keys.ts'
+import {isSigned, signatureAlgorithm, signedDer} from './keys.ts'
 import {plainSerial} from './peer-certificate.ts'
 import {decodePem, encodePem} from './pem.ts'
 
@@ -56,17 +56,13 @@ const ENUMERATED = 0x0a
 export function parseCrl(pem: string): RevocationList {
   const [bytes] = decodePem(pem, 'X509 CRL')
   if (bytes === undefined) throw badBytes('there is no revocation list in PEM form')
-  const [body, algorithm, signature] = childrenOf(readDer(bytes), TAG.sequence)
-  const {madeMs, nextMs, entries} = readBody(body)
-  const [id] = childrenOf(algorithm, TAG.sequence)
-  const digest = DIGESTS[readOid(id)]
-  const signed = body?.whole ?? Buffer.of()
-  const bits = bodyOf(signature, TAG.bitString).subarray(1)
+  const parts = childrenOf(readDer(bytes), TAG.sequence)
+  const {madeMs, nextMs, entries} = readBody(parts[0])
   return {
     madeMs,
     nextMs,
     revoked: new Map(entries.map((entry) => [entry.serial, entry])),
-    isSignedBy: (publicKey) => digest !== undefined && verify(digest, signed, publicKey, bits),
+    isSignedBy: (publicKey) => isSigned(parts, publicKey),
   }
 }
 
@@ -89,15 +85,6 @@ export function revokedEntry(serial: string, atMs: number, reason: RevocationRea
   const bytes = Buffer.from(plain.length % 2 === 0 ? plain : `0${plain}`, 'hex')
   const code = extension(CRL_REASON, der(ENUMERATED, Buffer.of(REASONS[reason])))
   return {serial: plain, atMs, reason, whole: sequence(integer(bytes), time(atMs), sequence(code))}
-}
-
-const DIGESTS: Readonly<Record<string, string>> = {
-  '1.2.840.113549.1.1.11': 'sha256',
-  '1.2.840.113549.1.1.12': 'sha384',
-  '1.2.840.113549.1.1.13': 'sha512',
-  '1.2.840.10045.4.3.2': 'sha256',
-  '1.2.840.10045.4.3.3': 'sha384',
-  '1.2.840.10045.4.3.4': 'sha512',
 }
 
 /** Version (optional), algorithm, issuer, time, next time (optional), entries (optional), extensions (optional). */

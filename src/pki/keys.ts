@@ -1,7 +1,7 @@
-import {generateKeyPair, type KeyObject, sign} from 'node:crypto'
+import {generateKeyPair, type KeyObject, sign, verify} from 'node:crypto'
 import {promisify} from 'node:util'
 import {RegistryError} from '../base/errors.ts'
-import {bitString, NULL, oid, sequence} from './der.ts'
+import {bitString, bodyOf, childrenOf, type Der, NULL, oid, readOid, sequence, TAG} from './der.ts'
 
 /** Kinds of keys that are made. Stock Synapse loads RSA keys only; it accepts certificates on the other ones. */
 export const KEY_TYPES = ['rsa2048', 'rsa3072', 'rsa4096', 'p256'] as const
@@ -58,4 +58,21 @@ export function signatureAlgorithm(key: KeyObject): Buffer {
 /** Signs what certificates, requests and revocation lists are made of, and puts the three parts together. */
 export async function signedDer(body: Buffer, key: KeyObject): Promise<Buffer> {
   return sequence(body, signatureAlgorithm(key), bitString(await signAsync('sha256', body, key)))
+}
+
+const DIGESTS: Readonly<Record<string, readonly [keyType: string, digest: string]>> = {
+  '1.2.840.113549.1.1.11': ['rsa', 'sha256'],
+  '1.2.840.113549.1.1.12': ['rsa', 'sha384'],
+  '1.2.840.113549.1.1.13': ['rsa', 'sha512'],
+  '1.2.840.10045.4.3.2': ['ec', 'sha256'],
+  '1.2.840.10045.4.3.3': ['ec', 'sha384'],
+  '1.2.840.10045.4.3.4': ['ec', 'sha512'],
+}
+
+/** Tells whether the owner of a key has signed: the three parts of what `signedDer` makes. False for algorithms that are not taken here. */
+export function isSigned([body, algorithm, signature]: readonly Der[], publicKey: KeyObject): boolean {
+  const [id] = childrenOf(algorithm, TAG.sequence)
+  const [keyType, digest] = DIGESTS[readOid(id)] ?? []
+  if (digest === undefined || keyType !== publicKey.asymmetricKeyType || body === undefined) return false
+  return verify(digest, body.whole, publicKey, bodyOf(signature, TAG.bitString).subarray(1))
 }
