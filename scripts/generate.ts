@@ -5,6 +5,7 @@ import {commandsPage} from './pages/commands.ts'
 import {configPage, configSchemaText} from './pages/config.ts'
 import {errorsPage} from './pages/errors.ts'
 import {manifestText} from './pages/manifest.ts'
+import {openapiText} from './pages/openapi.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const FILES: Readonly<Record<string, (root: string) => string | Promise<string>>> = {
@@ -13,6 +14,7 @@ const FILES: Readonly<Record<string, (root: string) => string | Promise<string>>
   'docs/config.md': configPage,
   'docs/config.schema.json': configSchemaText,
   'docs/errors.md': errorsPage,
+  'docs/openapi.json': openapiText,
 }
 
 const isCheck = process.argv.includes('--check')

@@ -11,6 +11,7 @@ import {SERVICE_METHODS} from './cell-api-services.ts'
 import {OLD_METHODS, TASK_METHODS} from './cell-api-tasks.ts'
 import {PASSWORD_METHODS, USER_METHODS, USER_RULE_METHODS} from './cell-api-users.ts'
 import type {CellMethod} from './cell-method.ts'
+import {httpsMethods} from './https-routes.ts'
 
 /** Who connects to the plain ZeroMQ ports does not say who he is: these are for anyone. */
 const ANYONE: Need = {kind: 'anyone'}
@@ -62,5 +63,6 @@ export function allMethods(): readonly MethodRow[] {
     ...[...TELEPATH_METHODS].map(
       ([name, {need}]) => ({listener: 'telepath', name, need: typeof need === 'function' ? undefined : need}) as const,
     ),
+    ...httpsMethods().map(({name, need}) => ({listener: 'https', name, need}) as const),
   ]
 }
