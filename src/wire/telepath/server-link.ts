@@ -1,0 +1,314 @@
+import type {Socket} from 'node:net'
+import {RegistryError} from '../../base/errors.ts'
+import type {Log} from '../../base/log.ts'
+import type {Decoder} from '../msgpack/decode.ts'
+import type {Value} from '../msgpack/value.ts'
+import type {DaemonLimits} from './limits.ts'
+import {Link, type LinkOwner} from './link.ts'
+import {
+  type Body,
+  errorMessage,
+  itemErrorMessage,
+  itemMessage,
+  malformed,
+  oldCallMessage,
+  readMessage,
+  readTodo,
+  STREAM_END_MESSAGE,
+  STREAM_MESSAGE,
+  type Todo,
+  valueMessage,
+} from './messages.ts'
+import type {AddressCount, PeerGroup} from './peer-table.ts'
+import {ServerCall} from './server-call.ts'
+import type {Session} from './session.ts'
+import type {Answer, Peer, Share, ShareInfo} from './share.ts'
+
+/** After so many bytes of a stream the event loop gets a turn, however fast the peer takes them. */
+const STREAM_TURN_BYTES = 64 * 1024
+
+const STOPPED = 'the service is shutting down'
+
+/** What a link needs of the daemon. */
+export interface LinkHost {
+  readonly limits: DaemonLimits
+  readonly log: Log
+  /** Gives a session that links of this peer may use. */
+  findSession(id: Value, group: PeerGroup): Session | undefined
+  /** A call for the session came on a link on which none came before. @throws RegistryError `REG_BUSY` */
+  join(session: Session, link: ServerLink): void
+  /** Answers a greeting; holds the link while it takes. */
+  greet(link: ServerLink, body: Body | undefined): void
+  /** Writes the answer that hands out a dynamic share. */
+  shareMessage(iden: string, info: ShareInfo): Buffer
+  reached(limit: keyof DaemonLimits, address: string): RegistryError
+  /** A call or greeting is done that the link was held for. */
+  onIdle(link: ServerLink): void
+  onLinkClosed(link: ServerLink, reason: Error | undefined): void
+}
+
+/** Where a connection comes from, as the daemon counts it. */
+export interface Origin {
+  readonly peer: Peer
+  readonly address: AddressCount
+  readonly group: PeerGroup
+}
+
+/** A link at the server: runs one call after the other, in the order in which they came. */
+export class ServerLink implements LinkOwner {
+  readonly peer: Peer
+  readonly address: AddressCount
+  readonly group: PeerGroup
+  readonly decoder: Decoder
+  /** Sessions that were opened here and are not over. */
+  readonly opened: Session[] = []
+  /** Sessions that calls here were for and that are not over; one in practice. */
+  readonly used: Session[] = []
+  /** Whether the link may stay as long as it likes: it has opened or used a session that is not over. */
+  isSettled = false
+  readonly #host: LinkHost
+  readonly #link: Link
+  #running: ServerCall | undefined
+  #isBusy = false
+
+  constructor(host: LinkHost, socket: Socket, origin: Origin, decoder: Decoder) {
+    this.#host = host
+    this.peer = origin.peer
+    this.address = origin.address
+    this.group = origin.group
+    this.decoder = decoder
+    this.#link = new Link(socket, {decoder, owner: this, pipelinedBytes: host.limits.pipelinedBytes})
+  }
+
+  /** Something runs that the client waits for. */
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
+  get isEnded(): boolean {
+    return this.#link.isEnded
+  }
+
+  /** The session of the call that runs. */
+  get runningSession(): Session | undefined {
+    return this.#running?.session
+  }
+
+  send(message: Buffer): void {
+    this.#link.send(message)
+  }
+
+  /** Takes no further message until `done`. */
+  begin(): void {
+    this.#isBusy = true
+    this.#link.hold()
+  }
+
+  /** Goes on after `begin`. */
+  done(): void {
+    this.#isBusy = false
+    this.#running = undefined
+    this.#host.onIdle(this)
+    this.#link.release()
+  }
+
+  /** Sends what waits, then ends the link. */
+  close(): void {
+    this.#link.close()
+  }
+
+  destroy(reason?: Error): void {
+    this.#link.destroy(reason)
+  }
+
+  /** Tells what runs that its time is over; its answer still counts. */
+  abort(): void {
+    this.#running?.abort()
+  }
+
+  onMessage(value: Value): void {
+    const message = readMessage(value)
+    switch (message.kind) {
+      case 'call':
+        this.#onCall(message.body)
+        return
+      case 'greeting':
+        this.#host.greet(this, message.body)
+        return
+      case 'share-end':
+        this.#onShareEnd(message.iden)
+        return
+      case 'old-call':
+        if (typeof message.task === 'string') this.send(oldCallMessage(message.task))
+        return
+      case 'end':
+        this.close()
+        return
+      case 'junk':
+        return
+    }
+  }
+
+  onClosed(reason: Error | undefined): void {
+    this.#running?.abort()
+    this.#host.onLinkClosed(this, reason)
+  }
+
+  #onShareEnd(iden: Value): void {
+    if (typeof iden === 'string') this.opened.some((session) => session.endShare(iden))
+  }
+
+  #onCall(body: Body | undefined): void {
+    let session: Session
+    let share: Share
+    let todo: Todo
+    try {
+      if (body === undefined) throw malformed('t2:init has no body')
+      session = this.#session(body)
+      share = shareOf(session, body['name'])
+      todo = readTodo(body['todo'])
+      if (todo.method.startsWith('_')) throw noSuchMethod(share.info, todo.method)
+    } catch (error) {
+      this.send(errorMessage(error))
+      return
+    }
+    this.#run(share, new ServerCall(todo, this.peer, session))
+  }
+
+  #session(body: Body): Session {
+    const {sess, todo, name} = body
+    const session = todo === undefined ? undefined : this.#host.findSession(sess, this.group)
+    if (session === undefined) throw noSuchObject(name, 'the session is over, or was never there')
+    if (!this.used.includes(session)) this.#host.join(session, this)
+    return session
+  }
+
+  #run(share: Share, call: ServerCall): void {
+    let answer: Answer | Promise<Answer>
+    try {
+      answer = share.call(call)
+    } catch (error) {
+      this.send(errorMessage(this.#noted(error, call)))
+      return
+    }
+    if (answer instanceof Promise) this.#await(answer, call)
+    else this.#answer(answer, call)
+  }
+
+  #await(answer: Promise<Answer>, call: ServerCall): void {
+    this.begin()
+    this.#running = call
+    answer.then(
+      (settled) => {
+        this.#answer(settled, call)
+        if (settled.kind !== 'stream') this.done()
+      },
+      (error: unknown) => {
+        this.send(errorMessage(this.#noted(error, call)))
+        this.done()
+      },
+    )
+  }
+
+  #answer(answer: Answer, call: ServerCall): void {
+    switch (answer.kind) {
+      case 'value':
+        this.send(this.#encoded(answer.value))
+        return
+      case 'share':
+        this.send(this.#shared(answer.share, answer.closed, call.session))
+        return
+      case 'stream':
+        this.begin()
+        this.#running = call
+        void this.#stream(answer.items, call)
+        return
+    }
+  }
+
+  #encoded(value: Value): Buffer {
+    try {
+      return valueMessage(value)
+    } catch (error) {
+      return errorMessage(error)
+    }
+  }
+
+  #shared(share: Share, closed: (() => void) | undefined, session: Session): Buffer {
+    const {limits} = this.#host
+    try {
+      if (session.isEnded || this.isEnded) throw noSuchObject(null, 'the session is over')
+      if (session.shareCount >= limits.sharesPerSession) throw this.#host.reached('sharesPerSession', this.peer.address)
+      return this.#host.shareMessage(session.addShare(share, closed), share.info)
+    } catch (error) {
+      closed?.()
+      return errorMessage(error)
+    }
+  }
+
+  /** Never rejects. Sends items no faster than the peer takes them. */
+  async #stream(items: AsyncIterable<Value>, call: ServerCall): Promise<void> {
+    const link = this.#link
+    let end = STREAM_END_MESSAGE
+    link.send(STREAM_MESSAGE)
+    try {
+      const iterator = call.read(items)
+      let turnBytes = 0
+      while (!link.isEnded) {
+        const next = await iterator.next()
+        if (next.done === true) {
+          call.finished()
+          break
+        }
+        const message = itemMessage(next.value)
+        link.send(message)
+        turnBytes += message.length
+        if (turnBytes < STREAM_TURN_BYTES) continue
+        turnBytes = 0
+        await (link.isFull ? link.drained() : nextTurn())
+      }
+    } catch (error) {
+      end = itemErrorMessage(this.#noted(error, call))
+    }
+    // A stream that was cut short must not look as if it had come to its end.
+    if (call.isAborted) end = itemErrorMessage(new RegistryError('REG_LINK_CLOSED', STOPPED, {telepath: 'IsFini'}))
+    call.abandon()
+    link.send(end)
+    this.done()
+  }
+
+  /** Writes into the log what is a mistake of ours and not an answer. */
+  #noted(error: unknown, call: ServerCall): unknown {
+    if (!(error instanceof RegistryError) && !this.isEnded) {
+      this.#host.log.error('telepath.call.failed', {method: call.method.slice(0, 100), session: call.sessionId, error})
+    }
+    return error
+  }
+}
+
+/** Makes the error for a method that an object does not have; its share throws it too. */
+export function noSuchMethod(info: ShareInfo, method: string): RegistryError {
+  const [shortName] = (info.classes[0] ?? 'object').split('.').slice(-1)
+  const name = method.slice(0, 200)
+  return new RegistryError('REG_NOT_FOUND', `${shortName} has no method: ${name}.`, {
+    telepath: 'NoSuchMeth',
+    info: {name},
+  })
+}
+
+function shareOf(session: Session, name: Value): Share {
+  const share = session.share(name)
+  if (share === undefined) throw noSuchObject(name, 'the share is closed, or was never there')
+  return share
+}
+
+function noSuchObject(name: Value, why: string): RegistryError {
+  const shown = typeof name === 'string' ? name.slice(0, 200) : null
+  return new RegistryError('REG_NOT_FOUND', why, {telepath: 'NoSuchObj', info: {name: shown}})
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
