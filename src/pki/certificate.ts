@@ -116,10 +116,14 @@ export function basicConstraints(isCa: boolean, isCritical = false): Buffer {
   return extension('2.5.29.19', sequence(...(isCa ? [TRUE] : [])), isCritical)
 }
 
+/** Writes the extension that names a host in other ways. */
+export function subjectAltName(names: readonly SubjectName[]): Buffer {
+  return extension('2.5.29.17', generalNames(names))
+}
+
 const NETSCAPE_CERT_TYPE = '2.16.840.1.113730.1.1'
 const KEY_USAGE = '2.5.29.15'
 const EXTENDED_KEY_USAGE = '2.5.29.37'
-const SUBJECT_ALT_NAME = '2.5.29.17'
 
 /** Bits as in Netscape's certificate type and in key usage, and the number of them that is left over at the end. */
 const USES = {
@@ -136,7 +140,7 @@ function extensionsFor({purpose, name, alternativeNames = []}: CertificateWish):
     extension(KEY_USAGE, keyUsage),
     extension(EXTENDED_KEY_USAGE, sequence(oid(extended))),
     basicConstraints(false),
-    ...(purpose === 'host' ? [extension(SUBJECT_ALT_NAME, generalNames([dnsName(name), ...alternativeNames]))] : []),
+    ...(purpose === 'host' ? [subjectAltName([dnsName(name), ...alternativeNames])] : []),
   ]
 }
 

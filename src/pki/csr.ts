@@ -2,12 +2,13 @@
 import {createPublicKey, type KeyObject, type X509Certificate} from 'node:crypto'
 import {RegistryError} from '../base/errors.ts'
 import {badBytes} from './cert-files.ts'
-import {basicConstraints, commonName, issueCertificate, type Signer} from './certificate.ts'
+import {basicConstraints, commonName, issueCertificate, type Signer, subjectAltName} from './certificate.ts'
 import type {Purpose} from './certificate-facts.ts'
 import {bodyOf, childrenOf, type Der, der, integer, oid, readDer, readOid, sequence, TAG, tagged} from './der.ts'
 import {periodOf, type Terms} from './issuer.ts'
 import {checkPublicKey, isSigned, signedDer} from './keys.ts'
 import {decodePem, encodePem} from './pem.ts'
+import {dnsName, type SubjectName} from './subject-names.ts'
 
 /** What a request asks for. Whatever else it says does not count: the extensions are those of the authority. */
 export interface CertificateRequest {
@@ -20,9 +21,22 @@ const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
 const COMMON_NAME = '2.5.4.3'
 const MAX_PEM_CHARACTERS = 64 * 1024
 
-/** Makes a request in PEM form, as the peers do: the name and that it is no authority. Throws `REG_BAD_REQUEST` for a name that is too long. */
-export async function makeCsr(name: string, key: KeyObject): Promise<string> {
-  const extensions = sequence(basicConstraints(false, true))
+/** What a request asks for beside the name. Synapse gives what it gives in any case; other authorities may regard it. */
+export interface RequestedExtensions {
+  readonly isCa: boolean
+  readonly alternativeNames: readonly SubjectName[]
+}
+
+/**
+ * Makes a request in PEM form. Without alternative names it is of the form that the peers make. Throws `REG_BAD_REQUEST` for a name that is
+ * too long.
+ */
+export async function makeCsr(name: string, key: KeyObject, requested: RequestedExtensions): Promise<string> {
+  const {isCa, alternativeNames} = requested
+  const extensions = sequence(
+    basicConstraints(isCa, true),
+    ...(alternativeNames.length === 0 ? [] : [subjectAltName([dnsName(name), ...alternativeNames])]),
+  )
   const body = sequence(
     integer(0),
     commonName(name),

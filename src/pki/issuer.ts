@@ -52,7 +52,7 @@ export async function issueInto(certDir: CertDir, order: Order): Promise<Issued>
   if (!replace) await refuseExisting(certDir, purpose, name, ['key', 'crt'])
   const signer = order.signAs === undefined ? undefined : await loadSigner(certDir, order.signAs)
   const key = await newPrivateKey(order.keyType)
-  const certificate = await sign(order, key, signer ?? {subject: commonName(name), key})
+  const certificate = await signFor(order, key, signer ?? {subject: commonName(name), key})
   return {certificate, files: await savePair(certDir, order, key, certificate)}
 }
 
@@ -112,7 +112,7 @@ export interface SelfSigned {
 /** Makes a host's certificate that is signed by its own key, as HTTPS listeners start with. Throws as `issueInto`; writes nothing. */
 export async function selfSignedHost(name: string, keyType: KeyType, terms: Terms): Promise<SelfSigned> {
   const key = await newPrivateKey(keyType)
-  const certificate = await sign({...terms, purpose: 'host', name}, key, {subject: commonName(name), key})
+  const certificate = await signFor({...terms, purpose: 'host', name}, key, {subject: commonName(name), key})
   return {key: privateKeyPem(key), cert: certificatePem(certificate)}
 }
 
@@ -122,7 +122,8 @@ export function periodOf({nowMs, ttlMs, backdateMs = 0}: Terms): {notBeforeMs: n
   return {notBeforeMs: nowS * 1000 - backdateMs, notAfterMs: nowS * 1000 + ttlMs}
 }
 
-async function sign(
+/** Signs a certificate for a private key under the given terms. Throws as `issueCertificate`. */
+export async function signFor(
   wish: Terms & {readonly purpose: Purpose; readonly name: string},
   key: KeyObject,
   signer: Signer,

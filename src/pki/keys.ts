@@ -20,6 +20,20 @@ export async function newPrivateKey(type: KeyType): Promise<KeyObject> {
   return privateKey
 }
 
+/** Gives the kind that comes closest to a key. */
+export function keyTypeOf(key: KeyObject): KeyType {
+  const {modulusLength = 0} = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType !== 'rsa') return 'p256'
+  if (modulusLength >= 4096) return 'rsa4096'
+  return modulusLength >= 3072 ? 'rsa3072' : 'rsa2048'
+}
+
+/** Says what a key is, for people: `RSA 2048`, `EC prime256v1`. */
+export function keyText(key: KeyObject): string {
+  const {modulusLength, namedCurve} = key.asymmetricKeyDetails ?? {}
+  return `${(key.asymmetricKeyType ?? 'unknown').toUpperCase()} ${modulusLength ?? namedCurve ?? ''}`.trim()
+}
+
 /** Writes a private key as the peers do: PKCS#1 for RSA, PKCS#8 for all others. */
 export function privateKeyPem(key: KeyObject): string {
   const isRsa = key.asymmetricKeyType === 'rsa'
