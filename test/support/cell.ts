@@ -26,12 +26,14 @@ export class TestCell {
   readonly frame: CellFrame
   readonly parts: CellParts
   readonly changeLog: ChangeLog
+  readonly store: MemoryStore
   readonly logged: string[]
   stops = 0
   #sessions = 0
 
   private constructor(
     users: UserBook,
+    store: MemoryStore,
     changeLog: ChangeLog,
     parts: CellParts,
     frame: CellFrame,
@@ -39,6 +41,7 @@ export class TestCell {
     onStop: (stop: () => void) => void,
   ) {
     this.users = users
+    this.store = store
     this.changeLog = changeLog
     this.parts = parts
     this.frame = frame
@@ -84,7 +87,7 @@ export class TestCell {
       ...given,
     }
     const frame = new CellFrame(parts, {...NO_SETTINGS, ...settings})
-    return new TestCell(users, changeLog, parts, frame, logged, (set) => {
+    return new TestCell(users, store, changeLog, parts, frame, logged, (set) => {
       stop = set
     })
   }
