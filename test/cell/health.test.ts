@@ -1,0 +1,54 @@
+import {expect, test} from 'vitest'
+import {type HealthSources, healthReport} from '../../src/cell/health.ts'
+
+const WELL: HealthSources = {
+  trouble: () => undefined,
+  holds: () => new Map(),
+  disk: () => ({freePercent: 50, minPercent: 5}),
+  services: () => ({all: 3, critical: 1}),
+}
+
+function statusOf(sources: Partial<HealthSources>, name: string) {
+  const report = healthReport('iden', {...WELL, ...sources})
+  return [report.status, report.components.find((component) => component.name === name)]
+}
+
+test('a cell that does well is nominal in all its parts', () => {
+  expect(healthReport('iden', WELL)).toEqual({
+    iden: 'iden',
+    status: 'nominal',
+    components: [
+      {name: 'store', status: 'nominal', mesg: '', data: {}},
+      {name: 'changes', status: 'nominal', mesg: '', data: {readonly: false}},
+      {name: 'disk', status: 'nominal', mesg: '', data: {free: 50, limit: 5}},
+      {name: 'services', status: 'nominal', mesg: '', data: {count: 3, critical: 1}},
+    ],
+  })
+})
+
+test('a store that fails degrades the cell and says why and since when', () => {
+  const trouble = () => ({sinceMs: 7, reason: 'the disk is full'})
+  const mesg = 'changes are refused: the disk is full'
+  expect(statusOf({trouble}, 'store')).toEqual([
+    'degraded',
+    {name: 'store', status: 'degraded', mesg, data: {since: 7}},
+  ])
+})
+
+test('a cell that takes no changes is degraded, with all reasons', () => {
+  const holds = () =>
+    new Map([
+      ['disk', 'no space'],
+      ['freeze', 'frozen'],
+    ])
+  expect(statusOf({holds}, 'changes')).toMatchObject([
+    'degraded',
+    {mesg: 'read-only: no space; frozen', data: {readonly: true}},
+  ])
+})
+
+test('a disk at its limit degrades the cell; one that is not watched is not mentioned', () => {
+  const disk = () => ({freePercent: 5, minPercent: 5})
+  expect(statusOf({disk}, 'disk')).toMatchObject(['degraded', {mesg: '5.00 percent of the disk are free, 5 must be'}])
+  expect(statusOf({disk: () => undefined}, 'disk')).toEqual(['nominal', undefined])
+})
