@@ -11,7 +11,7 @@ export const ALL_NAME = 'all'
 /** Root as he is at first: without a password, and without roles, as the peer has him. */
 export function builtInUser(cellIden: string): User {
   return {
-    iden: guidOf(cellIden, 'auth', 'user', ROOT_NAME),
+    iden: guidOf(seedOf(cellIden), 'auth', 'user', ROOT_NAME),
     name: ROOT_NAME,
     email: null,
     rules: [],
@@ -24,7 +24,12 @@ export function builtInUser(cellIden: string): User {
 
 /** The role all as it is at first. */
 export function builtInRole(cellIden: string): Role {
-  return {iden: guidOf(cellIden, 'auth', 'role', ALL_NAME), name: ALL_NAME, rules: []}
+  return {iden: guidOf(seedOf(cellIden), 'auth', 'role', ALL_NAME), name: ALL_NAME, rules: []}
+}
+
+/** Only the built-in two come from it; the inaugural ones come from the cell's iden itself. */
+function seedOf(cellIden: string): string {
+  return guidOf(cellIden, 'hive', 'auth')
 }
 
 /** Gives what is to be changed so that both exist and root is what he must be, however that was lost. */

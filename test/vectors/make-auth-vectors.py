@@ -132,9 +132,19 @@ async def passwords():
     params = shadow['func_params']
     shadow = {**shadow, 'hashed': text(shadow['hashed']), 'func_params': {**params, 'salt': text(params['salt'])}}
     yield {'apikey': key, 'iden': iden, 'shadow': shadow}
+    inaugural = {
+        'roles': [{'name': 'readers', 'rules': [[True, ['axon']], [False, ['axon', 'del']]]}],
+        'users': [
+            {'name': 'visi', 'email': 'Visi@Vertex.LINK', 'admin': True, 'roles': ['readers', 'all'], 'rules': [[True, ['aha']]]},
+            {'name': 'a user with a name of more than thirty-one characters'},
+        ],
+    }
     with tempfile.TemporaryDirectory() as dirn:
-        async with await s_cell.Cell.anit(dirn, conf={'health:sysctl:checks': False}) as cell:
-            yield {'cell': cell.iden, 'root': cell.auth.rootuser.iden, 'all': cell.auth.allrole.iden}
+        conf = {'health:sysctl:checks': False, 'inaugural': inaugural}
+        async with await s_cell.Cell.anit(dirn, conf=conf) as cell:
+            users = [user.pack() for user in cell.auth.users()]
+            roles = [role.pack() for role in cell.auth.roles()]
+            yield {'cell': cell.iden, 'inaugural': inaugural, 'users': users, 'roles': roles}
 
 
 def text(data):
