@@ -12,20 +12,18 @@
 import type {Socket} from 'node:net'
 import {type Clock, systemClock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
-import {newGuid} from '../../base/ids.ts'
 import type {Log} from '../../base/log.ts'
 import {Decoder} from '../msgpack/decode.ts'
-import type {Value} from '../msgpack/value.ts'
 import {DAEMON_LIMITS, type DaemonLimits} from './limits.ts'
 import {type Door, type Listener, type ListenTls, listenTcp, listenTls, listenUnix, type TlsListener} from './listen.ts'
-import {type Body, readSyn, refusalMessage, type Syn} from './messages.ts'
-import {type AddressCount, type PeerGroup, PeerTable} from './peer-table.ts'
+import {type AddressCount, PeerTable} from './peer-table.ts'
 import {RareLog} from './rare-log.ts'
 import {type LinkHost, ServerLink} from './server-link.ts'
-import {Session, type SessionInfo} from './session.ts'
-import type {Greet, Opened, Peer} from './share.ts'
+import type {SessionInfo, SessionLink} from './session.ts'
+import {SessionTable} from './session-table.ts'
+import type {Greet, Peer} from './share.ts'
 import {ShareText} from './share-text.ts'
-import {Waiting} from './waiting.ts'
+import {SilentLinks} from './silent-links.ts'
 
 export interface DaemonOptions {
   readonly greet: Greet
@@ -47,13 +45,11 @@ export class Daemon implements AsyncDisposable {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   readonly #log: Log
   readonly #rareLog: RareLog
-  readonly #greet: Greet
-  readonly #text: ShareText
   readonly #peers = new PeerTable()
   readonly #links = new Set<ServerLink>()
-  readonly #sessions = new Map<string, Session>()
   readonly #listeners = new Set<Listener>()
-  readonly #waiting: Waiting
+  readonly #silent: SilentLinks
+  readonly #sessions: SessionTable
   readonly #host: LinkHost
   readonly #door: Door
   #isReady = true
@@ -65,10 +61,18 @@ export class Daemon implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock
     this.#log = options.log
     this.#rareLog = new RareLog(options.log, this.#clock)
-    this.#greet = options.greet
-    this.#text = new ShareText(options.synapseVersion)
-    this.#waiting = new Waiting(this.#clock, (link) => this.#onLate(link))
-    this.#host = this.#makeHost()
+    const text = new ShareText(options.synapseVersion)
+    this.#silent = new SilentLinks(this.#clock, this.#limits.handshakeMs, (link) => this.#onLate(link))
+    this.#sessions = new SessionTable({
+      greet: options.greet,
+      limits: this.#limits,
+      log: options.log,
+      text,
+      silent: this.#silent,
+      reached: (limit, address) => this.#reached(limit, address),
+      nowMs: () => this.#clock.monotonicMs(),
+    })
+    this.#host = this.#makeHost(text)
     this.#door = this.#makeDoor()
   }
 
@@ -95,7 +99,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Lists what is open, in order of opening. */
   sessions(): SessionInfo[] {
-    return Array.from(this.#sessions.values(), (session) => session.info)
+    return this.#sessions.list()
   }
 
   /** Links that are open, those in their TLS handshake included. */
@@ -105,16 +109,12 @@ export class Daemon implements AsyncDisposable {
 
   /** Cuts the links of a session, which ends it. Does nothing when there is none. */
   closeSession(id: string): void {
-    const session = this.#sessions.get(id)
-    if (session === undefined) return
-    for (const link of session.links) link.destroy()
-    session.control.destroy()
-    this.#endSession(session)
+    this.#sessions.close(id)
   }
 
   /** Cuts the links of all sessions of a user. */
   closeSessionsOf(userIden: string): void {
-    for (const session of this.#sessions.values()) if (session.user?.iden === userIden) this.closeSession(session.id)
+    this.#sessions.closeAllOf(userIden)
   }
 
   /** Cuts all links of peers that it says true of, and so ends their sessions. */
@@ -143,7 +143,7 @@ export class Daemon implements AsyncDisposable {
     await this.#quiet(ABORT_MS)
     for (const link of this.#links) link.destroy()
     await Promise.all(closing)
-    this.#waiting.clear()
+    this.#silent.clear()
   }
 
   /** Resolves when no link is open, at the latest after `mostMs`. */
@@ -175,14 +175,12 @@ export class Daemon implements AsyncDisposable {
     }
   }
 
-  #makeHost(): LinkHost {
+  #makeHost(text: ShareText): LinkHost {
     return {
       limits: this.#limits,
       log: this.#log,
-      findSession: (id, group) => this.#findSession(id, group),
-      join: (session, link) => this.#join(session, link),
-      greet: (link, body) => this.#onGreeting(link, body),
-      shareMessage: (iden, info) => this.#text.shareMessage(iden, info),
+      sessions: this.#sessions,
+      shareMessage: (iden, info) => text.shareMessage(iden, info),
       reached: (limit, address) => this.#reached(limit, address),
       onIdle: (link) => {
         if (this.#stopping !== undefined) link.close()
@@ -201,160 +199,29 @@ export class Daemon implements AsyncDisposable {
   }
 
   #open(socket: Socket, peer: Peer, address: AddressCount, acceptedMs: number): void {
+    // Its TLS handshake may have taken until after the end.
+    if (!this.#isReady || this.#stopping !== undefined) {
+      socket.destroy()
+      return
+    }
     const group = this.#peers.join(peer)
     const isKnown = group.sessions > 0
     const decoder = new Decoder({maxBytes: isKnown ? this.#limits.messageBytes : this.#limits.greetingBytes})
     const link = new ServerLink(this.#host, socket, {peer, address, group}, decoder)
     this.#links.add(link)
-    if (isKnown) group.silent.add(link)
-    else this.#waiting.add(link, acceptedMs + this.#limits.handshakeMs)
+    this.#silent.add(link, acceptedMs)
   }
 
-  #onLate(link: ServerLink): void {
-    if (link.isBusy) {
-      this.#await(link)
-      return
-    }
-    const {address} = link.peer
-    this.#rareLog.warning('handshakeMs', 'telepath.limit', {limit: 'handshakeMs', address})
+  #onLate(link: SessionLink): void {
+    this.#reached('handshakeMs', link.peer.address)
     link.destroy()
-  }
-
-  /** Gives a link that has no session the time to get one. */
-  #await(link: ServerLink): void {
-    this.#waiting.add(link, this.#clock.monotonicMs() + this.#limits.handshakeMs)
-  }
-
-  #settle(link: ServerLink): void {
-    if (link.isSettled) return
-    link.isSettled = true
-    link.decoder.limits = {maxBytes: this.#limits.messageBytes}
-    this.#waiting.delete(link)
-    link.group.silent.delete(link)
-  }
-
-  #unsettle(link: ServerLink): void {
-    if (link.isEnded || link.used.length > 0 || link.opened.length > 0) return
-    link.isSettled = false
-    if (link.group.sessions > 0) link.group.silent.add(link)
-    else this.#await(link)
-  }
-
-  #findSession(id: Value, group: PeerGroup): Session | undefined {
-    const session = typeof id === 'string' ? this.#sessions.get(id) : undefined
-    return session?.group === group ? session : undefined
-  }
-
-  #join(session: Session, link: ServerLink): void {
-    if (session.links.size >= this.#limits.linksPerSession) throw this.#reached('linksPerSession', link.peer.address)
-    session.links.add(link)
-    link.used.push(session)
-    this.#settle(link)
-  }
-
-  #onGreeting(link: ServerLink, body: Body | undefined): void {
-    let opened: Opened | Promise<Opened>
-    const id = newGuid()
-    try {
-      const syn = readSyn(body)
-      this.#reserve(link)
-      opened = this.#ask(syn, link, id)
-    } catch (error) {
-      link.send(refusalMessage(error))
-      return
-    }
-    if (!(opened instanceof Promise)) {
-      this.#openSession(id, link, opened)
-      return
-    }
-    link.begin()
-    opened.then(
-      (settled) => {
-        this.#openSession(id, link, settled)
-        link.done()
-      },
-      (error: unknown) => {
-        this.#release(link, error)
-        link.send(refusalMessage(error))
-        link.done()
-      },
-    )
-  }
-
-  /** Counts a session that is about to be opened. */
-  #reserve(link: ServerLink): void {
-    const {sessionsPerLink, sessionsPerAddress} = this.#limits
-    const {address} = link
-    if (link.opened.length >= sessionsPerLink) throw this.#reached('sessionsPerLink', address.address)
-    if (address.sessions >= sessionsPerAddress) throw this.#reached('sessionsPerAddress', address.address)
-    address.sessions++
-  }
-
-  #release(link: ServerLink, error: unknown): void {
-    link.address.sessions--
-    if (!(error instanceof RegistryError)) this.#log.error('telepath.login.failed', {error})
-  }
-
-  #ask({name, path, auth}: Syn, link: ServerLink, id: string): Opened | Promise<Opened> {
-    try {
-      return this.#greet({name, path, auth, peer: link.peer}, id)
-    } catch (error) {
-      this.#release(link, error)
-      throw error
-    }
-  }
-
-  #openSession(id: string, link: ServerLink, opened: Opened): void {
-    if (link.isEnded) {
-      link.address.sessions--
-      opened.closed?.()
-      return
-    }
-    const session = new Session(id, link, opened)
-    this.#sessions.set(id, session)
-    link.opened.push(session)
-    const {group} = link
-    group.sessions++
-    this.#settle(link)
-    if (group.sessions === 1) this.#spare(group)
-    link.send(this.#text.openedMessage(id, opened))
-  }
-
-  /** A peer has its first session: its other links may stay silent now. */
-  #spare(group: PeerGroup): void {
-    for (const link of this.#waiting.of(group)) {
-      this.#waiting.delete(link)
-      group.silent.add(link)
-      link.decoder.limits = {maxBytes: this.#limits.messageBytes}
-    }
-  }
-
-  #endSession(session: Session): void {
-    if (session.isEnded) return
-    this.#sessions.delete(session.id)
-    const {control, group, links} = session
-    control.address.sessions--
-    group.sessions--
-    remove(control.opened, session)
-    session.end()
-    for (const link of links) {
-      remove(link.used, session)
-      // Nobody is left to take the answer; this also ends what the call does.
-      if (link.runningSession === session) link.destroy()
-      this.#unsettle(link)
-    }
-    if (group.sessions > 0) return
-    for (const link of group.silent) this.#await(link)
-    group.silent.clear()
   }
 
   #onLinkClosed(link: ServerLink, reason: Error | undefined): void {
     this.#links.delete(link)
-    this.#waiting.delete(link)
-    link.group.silent.delete(link)
+    this.#silent.delete(link)
     this.#peers.leave(link.group)
-    for (const session of link.used) session.links.delete(link)
-    for (const session of [...link.opened]) this.#endSession(session)
+    this.#sessions.onLinkClosed(link)
     if (reason instanceof RegistryError) {
       const {address} = link.peer
       this.#rareLog.warning(`closed ${address}`, 'telepath.link.refused', {address, reason: reason.message})
@@ -367,9 +234,4 @@ export class Daemon implements AsyncDisposable {
     this.#rareLog.warning(limit, 'telepath.limit', {limit, most, address})
     return new RegistryError('REG_BUSY', `the service has reached a limit: ${limit} is ${most}`, {info: {limit, most}})
   }
-}
-
-function remove<T>(list: T[], item: T): void {
-  const at = list.indexOf(item)
-  if (at !== -1) list.splice(at, 1)
 }

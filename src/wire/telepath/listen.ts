@@ -35,7 +35,7 @@ export interface ListenTls {
 export interface Listener {
   /** 0 on a UNIX socket. */
   readonly port: number
-  /** Takes no more connections; those that are open stay. Handshakes that are under way are cut. */
+  /** Takes no more connections and cuts handshakes that are under way; links stay. Resolves when the last of them has ended. */
   close(): Promise<void>
 }
 

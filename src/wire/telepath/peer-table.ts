@@ -1,4 +1,3 @@
-import type {ServerLink} from './server-link.ts'
 import type {Peer} from './share.ts'
 
 /** All links of one peer, as far as the transport can tell: of one certificate; without one, of one remote address or one UNIX socket. */
@@ -6,11 +5,6 @@ export interface PeerGroup {
   readonly key: string
   sessions: number
   links: number
-  /**
-   * Links on which nothing has come although the peer has a session. Stock clients open links ahead of their calls, so these may stay
-   * silent as long as the session lives.
-   */
-  readonly silent: Set<ServerLink>
 }
 
 /** What one address has open. */
@@ -54,7 +48,7 @@ export class PeerTable {
     const key = peerKey(peer)
     let group = this.#groups.get(key)
     if (group === undefined) {
-      group = {key, sessions: 0, links: 0, silent: new Set()}
+      group = {key, sessions: 0, links: 0}
       this.#groups.set(key, group)
     }
     group.links++

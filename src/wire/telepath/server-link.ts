@@ -8,39 +8,29 @@ import {Link, type LinkOwner} from './link.ts'
 import {
   type Body,
   errorMessage,
-  itemErrorMessage,
-  itemMessage,
   malformed,
   oldCallMessage,
   readMessage,
   readTodo,
-  STREAM_END_MESSAGE,
-  STREAM_MESSAGE,
   type Todo,
   valueMessage,
 } from './messages.ts'
 import type {AddressCount, PeerGroup} from './peer-table.ts'
+import {sendStream} from './send-stream.ts'
 import {ServerCall} from './server-call.ts'
-import type {Session} from './session.ts'
+import type {Session, SessionLink} from './session.ts'
+import type {SessionTable} from './session-table.ts'
 import type {Answer, Peer, Share, ShareInfo} from './share.ts'
-
-/** After so many bytes of a stream the event loop gets a turn, however fast the peer takes them. */
-const STREAM_TURN_BYTES = 64 * 1024
-
-const STOPPED = 'the service is shutting down'
+import {noSuchMethod, noSuchObject, shareOf} from './unknown.ts'
 
 /** What a link needs of the daemon. */
 export interface LinkHost {
   readonly limits: DaemonLimits
   readonly log: Log
-  /** Gives a session that links of this peer may use. */
-  findSession(id: Value, group: PeerGroup): Session | undefined
-  /** A call for the session came on a link on which none came before. @throws RegistryError `REG_BUSY` */
-  join(session: Session, link: ServerLink): void
-  /** Answers a greeting; holds the link while it takes. */
-  greet(link: ServerLink, body: Body | undefined): void
+  readonly sessions: SessionTable
   /** Writes the answer that hands out a dynamic share. */
   shareMessage(iden: string, info: ShareInfo): Buffer
+  /** Notes that a limit is reached, and gives the error for it. */
   reached(limit: keyof DaemonLimits, address: string): RegistryError
   /** A call or greeting is done that the link was held for. */
   onIdle(link: ServerLink): void
@@ -55,16 +45,13 @@ export interface Origin {
 }
 
 /** A link at the server: runs one call after the other, in the order in which they came. */
-export class ServerLink implements LinkOwner {
+export class ServerLink implements LinkOwner, SessionLink {
   readonly peer: Peer
   readonly address: AddressCount
   readonly group: PeerGroup
   readonly decoder: Decoder
-  /** Sessions that were opened here and are not over. */
   readonly opened: Session[] = []
-  /** Sessions that calls here were for and that are not over; one in practice. */
   readonly used: Session[] = []
-  /** Whether the link may stay as long as it likes: it has opened or used a session that is not over. */
   isSettled = false
   readonly #host: LinkHost
   readonly #link: Link
@@ -80,7 +67,6 @@ export class ServerLink implements LinkOwner {
     this.#link = new Link(socket, {decoder, owner: this, pipelinedBytes: host.limits.pipelinedBytes})
   }
 
-  /** Something runs that the client waits for. */
   get isBusy(): boolean {
     return this.#isBusy
   }
@@ -89,7 +75,6 @@ export class ServerLink implements LinkOwner {
     return this.#link.isEnded
   }
 
-  /** The session of the call that runs. */
   get runningSession(): Session | undefined {
     return this.#running?.session
   }
@@ -98,13 +83,11 @@ export class ServerLink implements LinkOwner {
     this.#link.send(message)
   }
 
-  /** Takes no further message until `done`. */
   begin(): void {
     this.#isBusy = true
     this.#link.hold()
   }
 
-  /** Goes on after `begin`. */
   done(): void {
     this.#isBusy = false
     this.#running = undefined
@@ -133,7 +116,7 @@ export class ServerLink implements LinkOwner {
         this.#onCall(message.body)
         return
       case 'greeting':
-        this.#host.greet(this, message.body)
+        this.#host.sessions.onGreeting(this, message.body)
         return
       case 'share-end':
         this.#onShareEnd(message.iden)
@@ -177,9 +160,9 @@ export class ServerLink implements LinkOwner {
 
   #session(body: Body): Session {
     const {sess, todo, name} = body
-    const session = todo === undefined ? undefined : this.#host.findSession(sess, this.group)
+    const session = todo === undefined ? undefined : this.#host.sessions.find(sess, this.group)
     if (session === undefined) throw noSuchObject(name, 'the session is over, or was never there')
-    if (!this.used.includes(session)) this.#host.join(session, this)
+    if (!this.used.includes(session)) this.#host.sessions.join(session, this)
     return session
   }
 
@@ -246,69 +229,16 @@ export class ServerLink implements LinkOwner {
     }
   }
 
-  /** Never rejects. Sends items no faster than the peer takes them. */
   async #stream(items: AsyncIterable<Value>, call: ServerCall): Promise<void> {
-    const link = this.#link
-    let end = STREAM_END_MESSAGE
-    link.send(STREAM_MESSAGE)
-    try {
-      const iterator = call.read(items)
-      let turnBytes = 0
-      while (!link.isEnded) {
-        const next = await iterator.next()
-        if (next.done === true) {
-          call.finished()
-          break
-        }
-        const message = itemMessage(next.value)
-        link.send(message)
-        turnBytes += message.length
-        if (turnBytes < STREAM_TURN_BYTES) continue
-        turnBytes = 0
-        await (link.isFull ? link.drained() : nextTurn())
-      }
-    } catch (error) {
-      end = itemErrorMessage(this.#noted(error, call))
-    }
-    // A stream that was cut short must not look as if it had come to its end.
-    if (call.isAborted) end = itemErrorMessage(new RegistryError('REG_LINK_CLOSED', STOPPED, {telepath: 'IsFini'}))
-    call.abandon()
-    link.send(end)
+    await sendStream(this.#link, items, call, (error) => this.#noted(error, call))
     this.done()
   }
 
   /** Writes into the log what is a mistake of ours and not an answer. */
   #noted(error: unknown, call: ServerCall): unknown {
-    if (!(error instanceof RegistryError) && !this.isEnded) {
+    if (!(error instanceof RegistryError) && !call.isAborted && !this.isEnded) {
       this.#host.log.error('telepath.call.failed', {method: call.method.slice(0, 100), session: call.sessionId, error})
     }
     return error
   }
-}
-
-/** Makes the error for a method that an object does not have; its share throws it too. */
-export function noSuchMethod(info: ShareInfo, method: string): RegistryError {
-  const [shortName] = (info.classes[0] ?? 'object').split('.').slice(-1)
-  const name = method.slice(0, 200)
-  return new RegistryError('REG_NOT_FOUND', `${shortName} has no method: ${name}.`, {
-    telepath: 'NoSuchMeth',
-    info: {name},
-  })
-}
-
-function shareOf(session: Session, name: Value): Share {
-  const share = session.share(name)
-  if (share === undefined) throw noSuchObject(name, 'the share is closed, or was never there')
-  return share
-}
-
-function noSuchObject(name: Value, why: string): RegistryError {
-  const shown = typeof name === 'string' ? name.slice(0, 200) : null
-  return new RegistryError('REG_NOT_FOUND', why, {telepath: 'NoSuchObj', info: {name: shown}})
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
 }

@@ -1,7 +1,7 @@
 import {newGuid} from '../../base/ids.ts'
+import type {Decoder} from '../msgpack/decode.ts'
 import type {Value} from '../msgpack/value.ts'
-import type {PeerGroup} from './peer-table.ts'
-import type {ServerLink} from './server-link.ts'
+import type {AddressCount, PeerGroup} from './peer-table.ts'
 import type {Opened, Peer, Share} from './share.ts'
 
 /** A session as lists of sessions show it. */
@@ -11,6 +11,32 @@ export interface SessionInfo {
   readonly user: {readonly iden: string; readonly name: string} | undefined
   /** What can be called: class by name; null is the name of what the session was opened for. */
   readonly items: ReadonlyMap<string | null, string>
+}
+
+/** A link as sessions see it. */
+export interface SessionLink {
+  readonly peer: Peer
+  readonly address: AddressCount
+  readonly group: PeerGroup
+  readonly decoder: Decoder
+  /** Sessions that were opened here and are not over. */
+  readonly opened: Session[]
+  /** Sessions that calls here were for and that are not over; one in practice. */
+  readonly used: Session[]
+  /** Whether the link may stay as long as it likes: it has opened or used a session that is not over. */
+  isSettled: boolean
+  /** Something runs that the client waits for. */
+  readonly isBusy: boolean
+  readonly isEnded: boolean
+  /** The session of the call that runs. */
+  readonly runningSession: Session | undefined
+  send(message: Buffer): void
+  /** Takes no further message until `done`. */
+  begin(): void
+  /** Goes on after `begin`. */
+  done(): void
+  /** Cuts the connection. */
+  destroy(): void
 }
 
 interface DynamicShare {
@@ -25,14 +51,14 @@ export class Session {
   /** Only links of the same peer may use it. */
   readonly group: PeerGroup
   /** The link that it was opened on. */
-  readonly control: ServerLink
+  readonly control: SessionLink
   /** All links that calls came on. */
-  readonly links = new Set<ServerLink>()
+  readonly links = new Set<SessionLink>()
   readonly #opened: Opened
   #shares: Map<string, DynamicShare> | undefined
   #isEnded = false
 
-  constructor(id: string, control: ServerLink, opened: Opened) {
+  constructor(id: string, control: SessionLink, opened: Opened) {
     this.id = id
     this.peer = control.peer
     this.group = control.group

@@ -1,7 +1,8 @@
+import {once} from 'node:events'
 import {RegistryError} from '../../../src/base/errors.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
-import {noSuchMethod} from '../../../src/wire/telepath/server-link.ts'
 import type {Answer, Call, Greeting, Opened, Share, ShareInfo} from '../../../src/wire/telepath/share.ts'
+import {noSuchMethod} from '../../../src/wire/telepath/unknown.ts'
 
 type Method = (call: Call) => Answer | Promise<Answer>
 
@@ -48,7 +49,11 @@ export function demoShare(): TestShare {
     raze: () => {
       throw new RegistryError('REG_BAD_REQUEST', 'demo failure', {telepath: 'SynErr', info: {key: 'valu', num: 7}})
     },
-    slow: async () => value('done'),
+    // The record's short waits are left out; a long one is cut by its caller.
+    slow: async ({args, signal}) => {
+      if (Number(args[0]) >= 1) await aborted(signal)
+      return value('done')
+    },
     'slowgenr*': (call) => stream(untilAborted(call.signal)),
     synclist: (call) => stream(count(call.args[0])),
     unsafe: () => value(Symbol('unsafe') as unknown as Value),
@@ -99,11 +104,12 @@ async function* boom(after: number): AsyncGenerator<Value> {
 
 async function* untilAborted(signal: AbortSignal): AsyncGenerator<Value> {
   yield 'first'
-  if (!signal.aborted) {
-    await new Promise((resolve) => {
-      signal.addEventListener('abort', resolve)
-    })
-  }
+  await aborted(signal)
+}
+
+/** Resolves when the caller is gone. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }
 
 function argsError(message: string): RegistryError {
