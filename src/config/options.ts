@@ -285,6 +285,13 @@ export const OPTIONS = {
     'ssl://0.0.0.0:27492?hostname=aha.example.net&ca=example.net',
     {flag: 'telepath', variable: 'SYN_AHA_TELEPATH'},
   ),
+  'telepath:name': live(
+    text('user name'),
+    'null',
+    'Another name that Telepath clients may ask for this service by, besides *.',
+    'registry',
+    {flag: 'name', variable: 'SYN_AHA_NAME'},
+  ),
   'telepath:allow:plain': live(boolean, 'false', 'Allow Telepath listeners without encryption off loopback.', 'true'),
   'provision:listen': later('provision', 'text', 'URL of the provisioning listener.', 'ssl://0.0.0.0:27272'),
   'provision:expires': later('provision', 'text', 'Life of one-time URLs, or never.', '24h'),

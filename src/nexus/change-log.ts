@@ -30,6 +30,8 @@ export interface Refusal {
 }
 
 export interface ChangeLogOptions {
+  /** Offset that the next entry gets; 0 in a new store. */
+  readonly nextOffset?: number
   /** Largest number of changes in one commit. */
   readonly batchMax: number
   /** Changes that may wait for the store. */
@@ -60,6 +62,7 @@ export class ChangeLog {
   readonly #holds = new Map<string, string>()
   #queue: Proposal[] = []
   #writing: readonly Proposal[] | undefined
+  #nextOffset: number
   #isScheduled = false
   #isClosed = false
   #idle: PromiseWithResolvers<void> | undefined
@@ -70,6 +73,12 @@ export class ChangeLog {
     this.#store = store
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#nextOffset = options.nextOffset ?? 0
+  }
+
+  /** Offset of the first entry that is not durable yet. */
+  get nextOffset(): number {
+    return this.#nextOffset
   }
 
   /** Why the store refuses changes; undefined when it does not. */
@@ -159,6 +168,7 @@ export class ChangeLog {
 
   #finish(batch: readonly Proposal[], first: number): void {
     this.#writing = undefined
+    this.#nextOffset = first + batch.length
     this.#writeNext()
     for (const [index, proposal] of batch.entries()) proposal.committed(first + index)
   }

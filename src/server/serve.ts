@@ -1,8 +1,16 @@
+import {NO_POLICY, readPolicy} from '../auth/policy.ts'
 import {systemClock} from '../base/clock.ts'
 import type {RegistryError} from '../base/errors.ts'
 import {createLog, type Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
-import {type CellDir, lockCellDir} from '../cell/dirs.ts'
+import {Secret} from '../base/secret.ts'
+import {BootHooks} from '../cell/boot-hooks.ts'
+import {type CellDir, type Listeners, lockCellDir} from '../cell/dirs.ts'
+import {DiskGuard} from '../cell/disk-guard.ts'
+import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
+import {KernelCheck} from '../cell/kernel-check.ts'
+import {LogTail} from '../cell/log-tail.ts'
+import {openUserBook, type UserBookOptions} from '../cell/user-book.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
 import type {Conf} from '../config/options.ts'
@@ -10,6 +18,7 @@ import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
+import {CellHost, type CellHostSettings} from './cell-host.ts'
 import {type Ports, type Reloadable, Server} from './server.ts'
 
 /** Largest request, bytes; what a registration may hold is less. */
@@ -25,6 +34,8 @@ export interface ServeOptions {
   readonly options?: Readonly<Record<string, unknown>> | undefined
   /** What a command line gave, by name of the flag. */
   readonly flags?: Readonly<Record<string, unknown>> | undefined
+  /** Ends a preboot script that runs; what starts after that is stopped by `stop`. */
+  readonly signal?: AbortSignal | undefined
   /** Takes the lines of the log; without it they go to stderr. */
   readonly writeLog?: ((line: string) => void) | undefined
 }
@@ -32,8 +43,10 @@ export interface ServeOptions {
 /** A registry that runs in this process. */
 export interface RunningRegistry extends AsyncDisposable {
   readonly ports: Ports
-  /** Address of the listeners. */
+  /** Address of the ZeroMQ listeners. */
   readonly bind: string
+  /** Where all listeners are. */
+  readonly listeners: Listeners
   /** Data directory, absolute. */
   readonly dir: string
   /** Entries that were there at the start. */
@@ -47,21 +60,23 @@ export interface RunningRegistry extends AsyncDisposable {
 }
 
 /**
- * Starts a registry: configuration, directory lock, store, sockets, run.json, in this order; `stop` goes back in reverse.
+ * Starts a registry: configuration, directory lock, preboot script, store, users, ZeroMQ, Telepath and HTTPS listeners, run.json, in this
+ * order; `stop` goes back in reverse.
  *
- * @throws RegistryError `REG_CONFIG_INVALID`, `REG_DIR_LOCKED`, `REG_DIR_UNUSABLE`, `REG_STORE_FAILED`, `REG_STORE_DAMAGED`,
- * `REG_STORE_NEWER`, `REG_LISTEN_FAILED`; nothing is left running or locked then.
+ * @throws RegistryError `REG_CONFIG_INVALID`, `REG_DIR_LOCKED`, `REG_DIR_UNUSABLE`, `REG_DISK_LOW`, `REG_HOOK_FAILED`, `REG_STORE_FAILED`,
+ * `REG_STORE_DAMAGED`, `REG_STORE_NEWER`, `REG_CERT_INVALID`, `REG_LISTEN_FAILED`; nothing is left running or locked then.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningRegistry> {
   const dir = dataDirOf(options.dir, readEnvironment())
   const sources = {dir, flags: options.flags ?? {}, given: options.options ?? {}}
   const loaded = await loadConf(sources)
-  const log = makeLog(loaded.conf, options.writeLog)
+  const logs = new LogTail()
+  const log = makeLog(loaded.conf, logs, options.writeLog)
   noteWarnings(log, loaded)
-  const cellDir = await lockCellDir(dir)
+  const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
   try {
-    const registry = new Registry(cellDir, loaded.conf, log, () => loadConf(sources))
-    await registry.start()
+    const registry = new Registry({cellDir, log, logs, load: () => loadConf(sources)}, loaded.conf)
+    await registry.start(options.signal)
     return registry
   } catch (error) {
     await cellDir.close()
@@ -69,25 +84,41 @@ export async function serve(options: ServeOptions = {}): Promise<RunningRegistry
   }
 }
 
+interface RegistryParts {
+  readonly cellDir: CellDir
+  readonly log: Log
+  readonly logs: LogTail
+  readonly load: () => Promise<LoadedConf>
+}
+
 class Registry implements RunningRegistry {
   readonly #cellDir: CellDir
   readonly #log: Log
+  readonly #logs: LogTail
   readonly #load: () => Promise<LoadedConf>
   readonly #store: Store
-  readonly #changes: ChangeLog
+  readonly #disk: DiskGuard
+  readonly #kernel: KernelCheck
   readonly #stopped = Promise.withResolvers<RegistryError | undefined>()
   #conf: Conf
+  #changes: ChangeLog | undefined
   #server: Server | undefined
+  #cell: CellHost | undefined
+  #hooks: BootHooks | undefined
   #stopping: Promise<void> | undefined
   restored = 0
 
-  constructor(cellDir: CellDir, conf: Conf, log: Log, load: () => Promise<LoadedConf>) {
+  constructor({cellDir, log, logs, load}: RegistryParts, conf: Conf) {
     this.#cellDir = cellDir
     this.#conf = conf
     this.#log = log
+    this.#logs = logs
     this.#load = load
+    this.#kernel = new KernelCheck(log)
+    const hold = (name: string, reason: string) => this.#changes?.hold(name, reason)
+    const release = (name: string) => this.#changes?.release(name)
+    this.#disk = new DiskGuard({dir: cellDir.path, hold, release, log}, conf['limit:disk:free'] ?? 0)
     this.#store = conf.backend === 'memory' ? new MemoryStore() : new SqliteStore(cellDir.storePath)
-    this.#changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, onTrouble: (trouble) => this.#noteTrouble(trouble)})
   }
 
   get ports(): Ports {
@@ -98,6 +129,11 @@ class Registry implements RunningRegistry {
     return this.#conf.bind
   }
 
+  get listeners(): Listeners {
+    const {telepath, https} = this.#cell?.listeners ?? {telepath: {socket: null, url: null}, https: null}
+    return {zeromq: {bind: this.bind, ...this.ports}, telepath, https}
+  }
+
   get dir(): string {
     return this.#cellDir.path
   }
@@ -106,26 +142,83 @@ class Registry implements RunningRegistry {
     return this.#stopped.promise
   }
 
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
     this.#log.info('registry.starting', {version: packageVersion(), dir: this.dir, backend: this.#conf.backend})
     try {
-      const head = await this.#store.open()
-      const ports = {store: this.#store, head, changes: this.#changes}
-      this.#server = await Server.start(ports, this.#settings(), this.#log)
-      this.restored = this.#server.size
-      await this.#cellDir.announce({
-        zeromq: {bind: this.bind, ...this.ports},
-        telepath: {socket: null, url: null},
-        https: null,
-      })
+      await this.#disk.start()
+      await this.#runPreboot(signal)
+      await this.#open()
+      await this.#cellDir.announce(this.listeners)
+      this.#hooks?.startConcurrent()
+      if (this.#conf['health:sysctl:checks']) await this.#kernel.start()
     } catch (error) {
       await this.#close()
       throw error
     }
-    this.#log.info('registry.listening', {bind: this.bind, ...this.ports, services: this.restored})
+    const {telepath, https} = this.listeners
+    this.#log.info('registry.listening', {
+      bind: this.bind,
+      ...this.ports,
+      telepath: telepath.url ?? telepath.socket,
+      https: https?.port ?? null,
+      services: this.restored,
+    })
+  }
+
+  async #runPreboot(signal: AbortSignal | undefined): Promise<void> {
+    const dir = this.#conf['boothooks:dir']
+    if (dir === null) return
+    this.#hooks = await BootHooks.find({dir, cellDir: this.dir, log: this.#log})
+    await this.#hooks.runPreboot(signal)
+  }
+
+  async #open(): Promise<void> {
+    const head = await this.#store.open()
+    const onTrouble = (trouble: Trouble | undefined) => this.#noteTrouble(trouble)
+    const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, nextOffset: head.nextOffset, onTrouble})
+    this.#changes = changes
+    const users = await openUserBook(
+      {store: this.#store, changeLog: changes, log: this.#log},
+      {
+        ...userOptions(this.#conf),
+        cellIden: this.#cellDir.guid,
+        // Only a directory that begins now; in an old one it would bring back what was removed.
+        inaugural: this.#cellDir.isNew && head.nextOffset === 0 ? inauguralOf(this.#conf) : undefined,
+      },
+    )
+    const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
+    this.#server = server
+    this.restored = server.size
+    this.#cell = await CellHost.start(
+      {
+        cellDir: this.#cellDir,
+        users,
+        changes,
+        registry: server.desk,
+        log: this.#log,
+        logs: this.#logs,
+        disk: () => this.#disk.state,
+        services: () => ({all: server.size, critical: server.critical}),
+        reloadConf: async () => {
+          const {live, restart} = await this.#reloadConf()
+          return {changed: live, needRestart: restart}
+        },
+        stop: () => this.#stopSoon(),
+      },
+      cellSettings(this.#conf),
+    )
   }
 
   async reload(): Promise<ConfChange> {
+    const change = await this.#reloadConf()
+    await this.#cell?.reloadCerts().catch((error: unknown) => {
+      this.#log.error('certificates.not-reloaded', {error})
+      throw error
+    })
+    return change
+  }
+
+  async #reloadConf(): Promise<ConfChange> {
     const loaded = await this.#load().catch((error: unknown) => {
       this.#log.error('config.not-reloaded', {error})
       throw error
@@ -136,6 +229,7 @@ class Registry implements RunningRegistry {
     this.#conf = Object.freeze({...this.#conf, ...live})
     this.#log.setLevel(this.#conf['log:level'])
     this.#server?.reload(reloadable(this.#conf))
+    if (change.live.includes('limit:disk:free')) await this.#disk.reload(this.#conf['limit:disk:free'] ?? 0)
     this.#log.info('config.reloaded', {changed: change.live, needRestart: change.restart})
     return change
   }
@@ -161,14 +255,21 @@ class Registry implements RunningRegistry {
 
   async #close(): Promise<void> {
     this.#log.info('registry.stopping', {})
+    this.#disk.stop()
+    this.#kernel.stop()
     try {
-      await this.#server?.stop()
+      await Promise.all([this.#cell?.stop(), this.#server?.stop(), this.#hooks?.stop()])
+      await this.#changes?.settled()
     } finally {
-      this.#changes.close()
+      this.#changes?.close()
       await this.#store.close()
       await this.#cellDir.close()
     }
     this.#log.info('registry.stopped', {})
+  }
+
+  #stopSoon(error?: RegistryError): void {
+    this.#end(error).catch((thrown: unknown) => this.#log.error('registry.stop-failed', {error: thrown}))
   }
 
   #noteTrouble(trouble: Trouble | undefined): void {
@@ -178,9 +279,6 @@ class Registry implements RunningRegistry {
 
   #settings() {
     const conf = this.#conf
-    const end = (error?: RegistryError) => {
-      this.#end(error).catch((thrown: unknown) => this.#log.error('registry.stop-failed', {error: thrown}))
-    }
     return {
       ...reloadable(conf),
       bind: conf.bind,
@@ -191,11 +289,11 @@ class Registry implements RunningRegistry {
       onTerminate: () => {
         this.#log.warning('registry.terminated-by-client', {})
         // The answer leaves first.
-        setImmediate(end)
+        setImmediate(() => this.#stopSoon())
       },
       onFatal: (error: RegistryError) => {
         this.#log.critical('registry.failed', {error})
-        end(error)
+        this.#stopSoon(error)
       },
     }
   }
@@ -212,11 +310,46 @@ function reloadable(conf: Conf): Reloadable {
   }
 }
 
-function makeLog(conf: Conf, write: ((line: string) => void) | undefined): Log {
+function userOptions(conf: Conf): Omit<UserBookOptions, 'cellIden' | 'inaugural'> {
+  const policy = conf['auth:passwd:policy']
+  const passwd = conf['auth:passwd']
+  return {
+    policy: policy === null ? NO_POLICY : readPolicy(policy),
+    maxUsers: conf['max:users'],
+    rootPasswd: passwd === null ? undefined : new Secret(passwd),
+  }
+}
+
+function inauguralOf({inaugural}: Conf): Inaugural | undefined {
+  return inaugural === null ? undefined : readInaugural(inaugural)
+}
+
+function cellSettings(conf: Conf): CellHostSettings {
+  const port = conf['https:port']
+  const name = conf['telepath:name']
+  return {
+    listen: conf['dmon:listen'],
+    https:
+      port === null
+        ? undefined
+        : {
+            bind: conf['https:bind'],
+            port,
+            headers: (conf['https:headers'] ?? {}) as Readonly<Record<string, string>>, // as the option's check found
+            isBehindProxy: conf['https:parse:proxy:remoteip'],
+          },
+    network: conf['aha:network'] ?? undefined,
+    anonymous: conf['auth:anon'] ?? undefined,
+    shareNames: name === null ? [] : [name],
+  }
+}
+
+function makeLog(conf: Conf, logs: LogTail, write: ((line: string) => void) | undefined): Log {
   return createLog({
     level: conf['log:level'],
     structured: conf['log:structured'],
     clock: systemClock,
+    record: (line) => logs.add(line),
     write: write ?? ((line) => process.stderr.write(`${line}\n`)),
   })
 }

@@ -170,6 +170,11 @@ export class Server implements AsyncDisposable {
     return this.#catalog.size
   }
 
+  /** Services whose lease has ended, but which are not removed yet. */
+  get critical(): number {
+    return this.#catalog.critical
+  }
+
   /** Takes over what may change while the server runs. */
   reload(live: Reloadable): void {
     this.#live = live

@@ -77,7 +77,7 @@ export class CellFrame {
   async #caller({peer, auth}: Greeting): Promise<User> {
     // Whoever reaches the UNIX socket owns the directory: he may be anybody.
     if (peer.family === 'unix') return this.#unlocked(auth?.user ?? 'root')
-    if (peer.certificate !== undefined) return this.#ofCertificate(peer.certificate.name)
+    if (peer.certificate !== undefined) return this.userOfCertificate(peer.certificate.name)
     if (auth === undefined) return this.#ofNobody()
     return this.#ofPassword(auth, peer)
   }
@@ -103,7 +103,12 @@ export class CellFrame {
     })
   }
 
-  #ofCertificate(name: string): User {
+  /**
+   * Gives the user of a certificate with that common name.
+   *
+   * @throws RegistryError `REG_DENIED` when there is none, or he is locked
+   */
+  userOfCertificate(name: string): User {
     const {users} = this.#parts
     const at = name.indexOf('@')
     const isLocal = at !== -1 && name.slice(at + 1) === this.#settings.network

@@ -1,0 +1,271 @@
+import {systemClock} from '../base/clock.ts'
+import {newGuid} from '../base/ids.ts'
+import type {Log} from '../base/log.ts'
+import {packageVersion} from '../base/package-root.ts'
+import type {CellDir, Listeners} from '../cell/dirs.ts'
+import type {DiskState} from '../cell/disk-guard.ts'
+import {type HealthReport, healthReport} from '../cell/health.ts'
+import {cellInfo, SYNAPSE_VERSION} from '../cell/info.ts'
+import type {LogTail} from '../cell/log-tail.ts'
+import {systemInfo} from '../cell/system-info.ts'
+import type {Users} from '../cell/users.ts'
+import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
+import {CertDir} from '../pki/cert-dir.ts'
+import {clientCertificate} from '../pki/peer-certificate.ts'
+import {Revocations} from '../pki/revocation.ts'
+import {hostKeys, ServerTls} from '../pki/server-tls.ts'
+import {clientRefusal} from '../pki/tls-reasons.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import {Daemon} from '../wire/telepath/daemon.ts'
+import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
+import {CELL_TYPE} from './cell-api-self.ts'
+import type {CellParts} from './cell-parts.ts'
+import {type HttpsListener, type HttpsSettings, startHttps} from './https.ts'
+import {LoginLimiter} from './login-limiter.ts'
+import type {RegistryDesk} from './registry-desk.ts'
+import {Tasks} from './tasks.ts'
+import {CellFrame} from './telepath-api.ts'
+
+/** Calls that run when the cell stops may go on for this long, ms: a SIGTERM is to be over within a second. */
+const GRACE_MS = 500
+
+export interface CellHostPorts {
+  readonly cellDir: CellDir
+  readonly users: Users
+  readonly changes: ChangeLog
+  readonly registry: RegistryDesk
+  readonly log: Log
+  readonly logs: LogTail
+  readonly disk: () => DiskState | undefined
+  readonly services: () => {readonly all: number; readonly critical: number}
+  /** Reads the configuration again. */
+  readonly reloadConf: () => Promise<Value>
+  /** Begins the stop of the server. */
+  readonly stop: () => void
+}
+
+export interface CellHostSettings {
+  /** `dmon:listen`; null for the UNIX socket alone. */
+  readonly listen: string | null
+  /** Undefined for no HTTPS. */
+  readonly https: Omit<HttpsSettings, 'dir'> | undefined
+  /** `aha:network` */
+  readonly network: string | undefined
+  /** `auth:anon` */
+  readonly anonymous: string | undefined
+  /** Names under which the cell can be asked for, besides `*`. */
+  readonly shareNames: readonly string[]
+}
+
+/**
+ * The cell around the registry: its Telepath listeners, HTTPS, and what they answer. Start: UNIX socket, the listener of `dmon:listen`,
+ * HTTPS. Stop: all at once, each lets what runs end for a moment.
+ */
+export class CellHost implements AsyncDisposable {
+  readonly #ports: CellHostPorts
+  readonly #settings: CellHostSettings
+  readonly #clock = systemClock
+  readonly #startedMs = this.#clock.wallMs()
+  readonly #startedAtMs = this.#clock.monotonicMs()
+  readonly #runId = newGuid()
+  readonly #limiter = new LoginLimiter(this.#clock)
+  readonly #certs: CertDir
+  readonly #frame: CellFrame
+  readonly #daemon: Daemon
+  readonly #ends: (() => void | Promise<void>)[] = []
+  #tls: ServerTls | undefined
+  #revocations: Revocations | undefined
+  #https: HttpsListener | undefined
+  #url: string | null = null
+  #stopping: Promise<void> | undefined
+
+  private constructor(ports: CellHostPorts, settings: CellHostSettings) {
+    this.#ports = ports
+    this.#settings = settings
+    this.#certs = new CertDir(ports.cellDir.certsPath)
+    this.#frame = new CellFrame(this.#parts(), {...settings, ahaName: undefined})
+    this.#daemon = new Daemon({greet: this.#frame.greet, log: ports.log, synapseVersion: SYNAPSE_VERSION})
+    this.#ends.push(
+      ports.users.onBarred((iden) => {
+        for (const id of this.#frame.sessionsOf(iden)) this.#daemon.closeSession(id)
+      }),
+    )
+  }
+
+  /**
+   * Opens the listeners.
+   *
+   * @throws RegistryError `REG_LISTEN_FAILED`, `REG_CERT_INVALID`, `REG_NOT_FOUND` (a certificate that is not there); nothing is left running then
+   */
+  static async start(ports: CellHostPorts, settings: CellHostSettings): Promise<CellHost> {
+    const host = new CellHost(ports, settings)
+    try {
+      await host.#listen()
+    } catch (error) {
+      await host.stop()
+      throw error
+    }
+    return host
+  }
+
+  /** Where it listens. */
+  get listeners(): Omit<Listeners, 'zeromq'> {
+    const {https} = this.#settings
+    return {
+      telepath: {socket: this.#ports.cellDir.socketPath, url: this.#url},
+      https: https === undefined || this.#https === undefined ? null : {bind: https.bind, port: this.#https.port},
+    }
+  }
+
+  /** Reads certificates and keys again. Throws when some cannot be used; then they stay as they were. */
+  async reloadCerts(): Promise<void> {
+    const reloading = [this.#tls?.reload(), this.#https?.reload(), this.#revocations?.reload()]
+    const failed = (await Promise.allSettled(reloading)).find(({status}) => status === 'rejected')
+    if (failed?.status === 'rejected') throw failed.reason
+  }
+
+  /** Closes the listeners; what runs has a moment to end. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all([this.#daemon.stop({graceMs: GRACE_MS}), this.#https?.stop()])
+    for (const end of this.#ends) await end()
+  }
+
+  async #listen(): Promise<void> {
+    await this.#daemon.listenUnix(this.#ports.cellDir.socketPath)
+    const url = this.#settings.listen === null ? undefined : parseUrl(this.#settings.listen)
+    const ca = url?.params.get('ca') ?? undefined
+    if (ca !== undefined) await this.#watchRevocations()
+    if (url !== undefined) this.#url = await this.#listenTo(url, ca)
+    if (this.#settings.https !== undefined) await this.#startHttps(this.#settings.https, ca)
+  }
+
+  /** Opens the listener of `dmon:listen` and gives its URL, with the port that it has. */
+  async #listenTo(url: TelepathUrl, ca: string | undefined): Promise<string> {
+    const {host} = url
+    const port = url.port ?? DEFAULT_PORT
+    const shown = (real: number) => `${url.scheme}://${host.includes(':') ? `[${host}]` : host}:${real}`
+    if (url.scheme === 'tcp') return shown((await this.#daemon.listenTcp({host, port})).port)
+    const names = url.params.get('hostname') ?? host
+    const tls = await ServerTls.open(() => hostKeys(this.#certs, names, ca), ca === undefined ? 'none' : 'required')
+    const listener = await this.#daemon.listenTls({
+      host,
+      port,
+      tls: {
+        options: tls.options,
+        certificate: (socket) => clientCertificate(socket, this.#clock.wallMs(), this.#revoked),
+        whyRefused: clientRefusal,
+      },
+    })
+    const attached = tls.attach(listener)
+    this.#tls = tls
+    this.#ends.push(() => attached[Symbol.dispose]())
+    return `${shown(listener.port)}?${[...url.params].map(([key, value]) => `${key}=${value ?? ''}`).join('&')}`
+  }
+
+  async #startHttps(settings: Omit<HttpsSettings, 'dir'>, ca: string | undefined): Promise<void> {
+    const {users, log, cellDir} = this.#ports
+    this.#https = await startHttps(
+      {
+        users,
+        log,
+        health: () => this.#health(),
+        isActive: () => true,
+        clientCa: ca === undefined ? undefined : () => this.#certs.read('ca', ca, 'crt'),
+        certificateUser: (socket) => {
+          const certificate = clientCertificate(socket, this.#clock.wallMs(), this.#revoked)
+          return certificate === undefined ? undefined : this.#frame.userOfCertificate(certificate.name)
+        },
+      },
+      {...settings, dir: cellDir.path},
+    )
+  }
+
+  /** Cuts the sessions of certificates that are revoked while they are open. */
+  async #watchRevocations(): Promise<void> {
+    const {log} = this.#ports
+    const revocations = await Revocations.open(this.#certs, {
+      onProblem: (error) => log.warning('crl.unusable', {error}),
+    })
+    this.#revocations = revocations
+    this.#ends.push(() => revocations[Symbol.asyncDispose]())
+    revocations.onRevoked((added) => {
+      log.warning('certificates.revoked', {count: added.length, serials: added.slice(0, 20).map(({serial}) => serial)})
+      this.#daemon.closePeers(({certificate}) => certificate !== undefined && revocations.isRevoked(certificate))
+    })
+  }
+
+  get #revoked(): Pick<Revocations, 'isRevoked'> {
+    return this.#revocations ?? {isRevoked: () => false}
+  }
+
+  #health(): HealthReport {
+    const {cellDir, changes, disk, services} = this.#ports
+    return healthReport(cellDir.guid, {
+      trouble: () => {
+        const {trouble} = changes
+        return trouble === undefined ? undefined : {sinceMs: trouble.sinceMs, reason: reasonFor(trouble.error)}
+      },
+      holds: () => changes.holds,
+      disk,
+      services,
+    })
+  }
+
+  #parts(): CellParts {
+    const {users, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
+    const certs = async (): Promise<Value> => {
+      await this.reloadCerts()
+      return true
+    }
+    return {
+      users,
+      registry,
+      log,
+      logs,
+      clock: this.#clock,
+      tasks: new Tasks(),
+      limiter: this.#limiter,
+      cellIden: cellDir.guid,
+      runId: this.#runId,
+      info: () => this.#info(),
+      systemInfo: () => {
+        const uptimeMs = this.#clock.monotonicMs() - this.#startedAtMs
+        return systemInfo({dir: cellDir.path, startedMs: this.#startedMs, uptimeMs})
+      },
+      health: () => this.#health(),
+      reloads: new Map([
+        ['https:certs', certs],
+        ['config', reloadConf],
+      ]),
+      stop,
+    }
+  }
+
+  #info(): ReturnType<typeof cellInfo> {
+    const {cellDir, changes} = this.#ports
+    const {https} = this.listeners
+    return cellInfo({
+      cellIden: cellDir.guid,
+      runId: this.#runId,
+      type: CELL_TYPE,
+      startedMs: this.#startedMs,
+      version: packageVersion(),
+      nextOffset: changes.nextOffset,
+      refusals: [
+        ...(changes.trouble === undefined ? [] : [reasonFor(changes.trouble.error)]),
+        ...changes.holds.values(),
+      ],
+      aha: {name: null, leader: null, network: this.#settings.network ?? null},
+      https: https === null ? [] : [{host: https.bind, port: https.port}],
+    })
+  }
+}
