@@ -18,6 +18,10 @@ stronger than the one before; registry config explain tells more of each option.
       description: 'Serve another directory with the ports of a CGSE installation.',
       command: '<%= config.bin %> <%= command.id %> ./lab --zmq-req-port 6100 --zmq-pub-port 6101 --zmq-hb-port 6102',
     },
+    {
+      description: 'Take Telepath clients on loopback too, and no HTTPS.',
+      command: '<%= config.bin %> <%= command.id %> ./lab --telepath tcp://127.0.0.1:27492 --https null',
+    },
   ]
   static override readonly flags = serveOclifFlags(Flags)
 
@@ -26,14 +30,16 @@ stronger than the one before; registry config explain tells more of each option.
     const {serve} = await import('../server/serve.ts')
     const {runUntilStopped} = await import('../server/run-until-stopped.ts')
     await runUntilStopped(
-      () => serve({dir: args.dir, flags}),
+      (signal) => serve({dir: args.dir, flags, signal}),
       (registry) => this.#announce(registry),
     )
   }
 
   #announce(registry: StartedRegistry): void {
-    const {ports, bind, dir, restored} = registry
-    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify({pid: process.pid, dir, bind, ports, restored})}\n`)
+    const {ports, bind, dir, restored, listeners} = registry
+    const {telepath, https} = listeners
+    const started = {pid: process.pid, dir, bind, ports, telepath, https, restored}
+    if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(started)}\n`)
     else this.show(registry, startText)
   }
 }

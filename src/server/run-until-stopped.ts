@@ -11,23 +11,24 @@ const HEAP_FLAG = '--heap-growing-percent=15'
 
 /**
  * Starts a registry and keeps it running until it stops by itself or a signal says so; the second signal ends the process at once, as the
- * system does it. A signal that comes while it starts stops it in good order when it has. SIGHUP reloads. `onStart` hears of the start.
+ * system does it. A signal that comes while it starts stops it in good order when it has; `start` is told by its argument. SIGHUP reloads.
+ * `onStart` hears of the start.
  *
  * @throws RegistryError when it cannot start, or when a part of it failed.
  */
 export async function runUntilStopped(
-  start: () => Promise<RunningRegistry>,
+  start: (signal: AbortSignal) => Promise<RunningRegistry>,
   onStart: (registry: RunningRegistry) => void,
 ): Promise<void> {
   setFlagsFromString(HEAP_FLAG)
   let registry: RunningRegistry | undefined
-  let isStopAsked = false
+  const stopAsked = new AbortController()
   const release = () => {
     for (const signal of STOPPING) process.off(signal, onStop)
   }
   const onStop = () => {
     release()
-    isStopAsked = true
+    stopAsked.abort()
     // A failure to stop in good order shows where `stopped` is waited for.
     registry?.stop().catch(() => undefined)
   }
@@ -36,8 +37,8 @@ export async function runUntilStopped(
   for (const signal of STOPPING) process.on(signal, onStop)
   process.on('SIGHUP', onReload)
   try {
-    registry = await start()
-    if (!isStopAsked) {
+    registry = await start(stopAsked.signal)
+    if (!stopAsked.signal.aborted) {
       onStart(registry)
       const failure = await registry.stopped
       if (failure !== undefined) throw failure
