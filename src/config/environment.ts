@@ -11,6 +11,8 @@ export interface Environment {
   readonly dataHome: string
   /** Where a user's certificates are; absolute. The peers' tools use the same. */
   readonly certDir: string
+  /** Where a user's `telepath.yaml` and `aliases.yaml` are; absolute. The peers' tools use the same. */
+  readonly synDir: string
   /** Show the stack of unexpected errors. */
   readonly isDebug: boolean
 }
@@ -27,6 +29,7 @@ export function readEnvironment(variables: Variables = process.env): Environment
     registryDir: value('REGISTRY_DIR'),
     // The XDG specification: a relative path is invalid and to be ignored.
     dataHome: given?.startsWith('/') ? given : join(home, '.local', 'share'),
+    synDir: resolve(belowHome(value('SYN_DIR') ?? '~/.syn', home)),
     certDir: resolve(belowHome(value('SYN_CERT_DIR') ?? '~/.syn/certs', home)),
     isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
   }
