@@ -5,7 +5,7 @@ import {Catalog} from '../../src/registry/catalog.ts'
 import {LeaseWheel} from '../../src/registry/lease.ts'
 import {Registrar} from '../../src/server/registrar.ts'
 import {type LineConnection, type ReplyLine, ReplyLines} from '../../src/server/reply-line.ts'
-import {ZeromqApi} from '../../src/server/zeromq-api.ts'
+import {ZeromqApi, type ZeromqApiPorts} from '../../src/server/zeromq-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Store} from '../../src/store/store.ts'
 import type {Frame} from '../../src/wire/zeromq/listener.ts'
@@ -52,6 +52,8 @@ export interface ApiOptions {
   readonly uniqueTypes?: boolean
   readonly clock?: FakeClock
   readonly terminate?: () => boolean
+  /** What actions ask of their callers, where it is not what the table says. */
+  readonly methods?: ZeromqApiPorts['methods']
   readonly replyWithinMs?: number
   /** Longest step of the lease clock. */
   readonly maxGapMs?: number
@@ -107,6 +109,7 @@ export class TestApi {
       random: () => 0,
       infoMembers: () => '"req_port":1,"pub_port":2,"hb_port":3,"enforce_unique_service_types":false',
       terminate: options.terminate ?? (() => false),
+      ...(options.methods === undefined ? {} : {methods: options.methods}),
     })
   }
 
