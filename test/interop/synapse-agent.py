@@ -72,7 +72,7 @@ def info_of(proxy):
             "ahaname": (getattr(proxy, "_ahainfo", None) or {}).get("name"),
             "features": getattr(proxy, "_features", None) or {},
             "sharinfo": proxy.sharinfo,
-            "idle": len(proxy.links),
+            "idle": sum(not link.isfini for link in proxy.links),
             "isfini": proxy.isfini,
         }
     )
@@ -159,6 +159,10 @@ class Agent:
         calls = [getattr(target, method)(*unpack(args), **unpack(kwargs)) for _ in range(count)]
         results = await asyncio.gather(*calls, return_exceptions=True)
         return [{"error": describe(one)} if isinstance(one, BaseException) else pack(one) for one in results]
+
+    async def take_session(self, on, of):
+        """From now on a proxy calls in the session of another one, on links of its own: what a thief would do."""
+        self.things[on].sess = self.things[of].sess
 
     async def certs(self, path, steps, bits):
         """Certificates as the library makes them: steps are [kind, name, signer or nil]."""

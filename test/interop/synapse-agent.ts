@@ -280,6 +280,11 @@ export class RealProxy extends RealObject {
     this.info = info
   }
 
+  /** From now on it calls in the session of another one, on links of its own: what a thief would do. */
+  async takeSessionOf(other: RealProxy): Promise<void> {
+    await this.agent.send('take_session', {on: this.name, of: other.name})
+  }
+
   /** What it knows now. */
   async look(): Promise<ProxyInfo> {
     return (await this.agent.send('info', {on: this.name})) as unknown as ProxyInfo
