@@ -1,6 +1,7 @@
 import {Command} from '@oclif/core'
 import {readEnvironment} from '../config/environment.ts'
-import {chooseRegistry} from './choose-registry.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {chooseAny, chooseCell, chooseRegistry, type RegistryChoice, type RegistryWish} from './choose-registry.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {Interrupt} from './interrupt.ts'
 import {wantsJson} from './words.ts'
@@ -45,10 +46,16 @@ export abstract class BaseCommand extends Command {
     let step = await items.next()
     for (; !step.done && !this.#interrupt.isPipeClosed; step = await items.next()) {
       const text = this.jsonEnabled() ? JSON.stringify(step.value) : render(step.value)
-      if (text !== undefined) await writeOut(text)
+      if (text !== undefined) await writeOut(`${text}\n`)
     }
     if (!step.done) await items.return(undefined as never)
-    else if (this.jsonEnabled()) await writeOut(JSON.stringify({end: step.value ?? {}}))
+    else if (this.jsonEnabled()) await writeOut(`${JSON.stringify({end: step.value ?? {}})}\n`)
+  }
+
+  /** Writes to stdout as it is, no faster than the reader takes it. Throws when nobody reads any more. */
+  protected async write(chunk: string | Uint8Array): Promise<void> {
+    await writeOut(chunk)
+    if (this.#interrupt.isPipeClosed) throw this.signal.reason
   }
 
   /** Says something about what is going on: on stderr, and not under `--json`. */
@@ -72,18 +79,28 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * Gives the URL of the registry that the command talks to; `argument` is the URL given without a flag, where a command takes one. A
+   * Gives the URL of the registry or cell that the command talks to; `argument` is the URL given without a flag, where a command takes one. A
    * choice that the user did not make is said on stderr.
    */
-  protected async chooseRegistry(
-    flags: {url?: string | undefined; dir?: string | undefined},
+  protected async chooseUrl(
+    kind: 'registry' | 'cell' | 'any',
+    {url, dir}: {url?: string | undefined; dir?: string | undefined},
     argument?: string,
   ): Promise<string> {
     const {readRunFile} = await import('../cell/dirs.ts')
-    const {url, dir} = flags
-    const choice = await chooseRegistry({url, dir, argument, environment: readEnvironment(), readRunFile})
-    if (choice.url !== url && choice.url !== argument) this.say(`registry: ${choice.url} (${choice.because})`)
+    const wish = {url, dir, argument, environment: readEnvironment(), readRunFile}
+    const choice = await (kind === 'registry' ? chooseRegistry(wish) : this.#chooseCell(kind, wish))
+    const isTheUsers = choice.url === url || choice.url === argument
+    const what = choice.url.startsWith('zmq:') ? 'registry' : 'cell'
+    if (!isTheUsers) this.say(`${what}: ${sanitizeUrl(choice.url)} (${choice.because})`)
     return choice.url
+  }
+
+  async #chooseCell(kind: 'cell' | 'any', wish: RegistryWish): Promise<RegistryChoice> {
+    const {firstAha, hasSocket} = await import('./find-cell.ts')
+    const say = (text: string) => this.say(text)
+    const cellWish = {...wish, firstAha: () => firstAha(wish.environment, say), hasSocket}
+    return kind === 'any' ? chooseAny(cellWish) : chooseCell(cellWish, (this.id ?? '').replaceAll(':', ' '))
   }
 
   /** Sets the exit status of a check that says no; the result is still shown. */
@@ -130,9 +147,9 @@ function printTalk(text: string): void {
   process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
-/** Writes a line and waits until the reader can take more, so that a slow one holds up the source instead of filling the memory. */
-async function writeOut(line: string): Promise<void> {
-  if (process.stdout.write(`${line}\n`)) return
+/** Writes and waits until the reader can take more, so that a slow one holds up the source instead of filling the memory. */
+async function writeOut(chunk: string | Uint8Array): Promise<void> {
+  if (process.stdout.write(chunk)) return
   await new Promise<void>((resolve) => {
     const done = () => {
       process.stdout.off('drain', done)

@@ -26,3 +26,8 @@ export const registryFlags = {
     helpGroup: 'REGISTRY',
   }),
 }
+
+/** Flag of a command about what belongs to a user. */
+export const userFlag = {
+  user: Flags.string({summary: 'Whose; your own unless given.', helpValue: '<name>'}),
+}

@@ -21,7 +21,7 @@ interface Wish {
 export abstract class RegistryCommand extends BaseCommand {
   /** Gives a client of the registry that the flags, or an argument, name; its calls end when the command is cancelled. */
   protected async connect(flags: Wish, argument?: string): Promise<RegistryClient> {
-    const url = await this.chooseRegistry(flags, argument)
+    const url = await this.chooseUrl('registry', flags, argument)
     const {RegistryClient} = await import('../client/registry-client.ts')
     return new RegistryClient(url, {timeoutMs: flags.timeout, signal: this.signal, name: 'registry-cli'})
   }

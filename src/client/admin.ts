@@ -21,13 +21,18 @@ export type Holder = 'user' | 'role'
  * The users, roles, rules and API keys of a cell, ours or a real Synapse one: typed calls over an open session. All throw what the
  * service answered, `REG_BAD_ANSWER` when its answer makes no sense, and as `Callable.call` does.
  */
-export class CellAdmin {
-  readonly #cell: Callable
+export class CellAdmin implements AsyncDisposable {
+  readonly #cell: Callable & AsyncDisposable
   readonly #signal: AbortSignal | undefined
 
-  constructor(cell: Callable, signal?: AbortSignal) {
+  /** Takes the session over: disposing of this ends it. */
+  constructor(cell: Callable & AsyncDisposable, signal?: AbortSignal) {
     this.#cell = cell
     this.#signal = signal
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cell[Symbol.asyncDispose]()
   }
 
   /** Gives all users, archived ones too, in order of name. */
@@ -149,9 +154,38 @@ export class CellAdmin {
     return await this.#call('setServiceMaintenance', service, reason !== undefined, reason ?? null)
   }
 
-  #call(method: string, ...args: readonly Value[]): Promise<Value> {
-    return this.#cell.call(method, {args, ...(this.#signal === undefined ? {} : {signal: this.#signal})})
+  async #call(method: string, ...args: readonly Value[]): Promise<Value> {
+    try {
+      return await this.#cell.call(method, {args, ...(this.#signal === undefined ? {} : {signal: this.#signal})})
+    } catch (error) {
+      throw withHints(error)
+    }
   }
+}
+
+/** What to do next, by the name of the error; the hints of the codes are about services. */
+const HINTS: Readonly<Record<string, readonly string[]>> = {
+  AuthDeny: ['ask an administrator of that cell'],
+  NoSuchUser: ['registry user list'],
+  DupUserName: ['registry user list'],
+  DupUserEmail: ['registry user list'],
+  NoSuchRole: ['registry role list'],
+  DupRoleName: ['registry role list'],
+  NoSuchIden: ['registry apikey list'],
+  NoSuchAuthGate: ['registry query --call getAuthGates'],
+  NoSuchMeth: ['registry status URL'],
+}
+
+function withHints(error: unknown): unknown {
+  if (!(error instanceof RegistryError)) return error
+  const hints = HINTS[error.telepath]
+  if (hints === undefined) return error
+  return new RegistryError(error.code, error.message, {
+    hints,
+    info: error.info,
+    telepath: error.telepath,
+    cause: error.cause,
+  })
 }
 
 function byName<T extends {readonly name: string}>(list: readonly T[]): readonly T[] {

@@ -1,4 +1,5 @@
 import {RegistryError} from '../base/errors.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
 
 /** Where a registry takes ZeroMQ requests. */
 export interface RegistryAddress {
@@ -43,8 +44,9 @@ function whyNot(text: string): string {
 }
 
 function notOne(text: string, why: string): RegistryError {
-  return new RegistryError('REG_USAGE', `"${text}" is not the URL of a registry: ${why}`, {
-    info: {url: text},
+  const shown = sanitizeUrl(text)
+  return new RegistryError('REG_USAGE', `"${shown}" is not the URL of a registry: ${why}`, {
+    info: {url: shown},
     hints: ['zmq://HOST:5556', 'zmq://[::1]:5556'],
   })
 }

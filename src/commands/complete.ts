@@ -33,7 +33,7 @@ export default class Complete extends BaseCommand {
   }
 
   async #services(words: readonly string[]) {
-    const url = await this.chooseRegistry({url: flagValue(words, 'url'), dir: flagValue(words, 'dir')})
+    const url = await this.chooseUrl('registry', {url: flagValue(words, 'url'), dir: flagValue(words, 'dir')})
     const {RegistryClient} = await import('../client/registry-client.ts')
     await using client = new RegistryClient(url, {timeoutMs: LIVE_WITHIN_MS})
     return await client.list()

@@ -43,7 +43,7 @@ stderr; stdout is the program's, so there is no --json.`
     if (program.length === 0) throw missingProgram()
     const {flags} = await this.parse(ServiceRun, ownPart(this.argv))
     const info = infoOf(flags)
-    const url = await this.chooseRegistry(flags)
+    const url = await this.chooseUrl('registry', flags)
     const {RegistryClient} = await import('../../client/registry-client.ts')
     const {runRegistered} = await import('../../cli/run-registered.ts')
     // Its calls must go on after a signal, to deregister: the signal of the command is not theirs.

@@ -1,0 +1,73 @@
+import {Flags} from '@oclif/core'
+import type {CellAdmin} from '../client/admin.ts'
+import type {TelepathProxy} from '../wire/telepath/caller.ts'
+import {BaseCommand} from './base-command.ts'
+import {type Confirmation, confirm} from './confirm.ts'
+import {durationFlag} from './flags.ts'
+
+/** Flags of a command that talks to a cell, ours or a real Synapse one. */
+export const cellFlags = {
+  url: Flags.string({
+    summary:
+      'Cell to talk to. Without it: REGISTRY_URL, else the cell that runs on the data directory, else the first AHA of telepath.yaml.',
+    helpValue: 'cell://DIR',
+    helpGroup: 'CELL',
+  }),
+  dir: Flags.string({
+    summary: 'Data directory whose cell to talk to. Without it: REGISTRY_DIR, else ~/.local/share/registry.',
+    helpValue: '<directory>',
+    helpGroup: 'CELL',
+  }),
+  timeout: durationFlag({
+    summary: 'Longest wait for each answer of the cell; 60s unless given.',
+    helpGroup: 'CELL',
+  }),
+}
+
+/** Flag of a command that takes something away. */
+export const dryRunFlag = {
+  'dry-run': Flags.boolean({summary: 'Show what would be done, and do nothing.', default: false}),
+}
+
+/** Flags of a command that takes something away and asks before. */
+export const confirmFlags = {
+  ...dryRunFlag,
+  yes: Flags.boolean({summary: 'Do not ask.', default: false}),
+}
+
+export interface CellWish {
+  readonly url?: string | undefined
+  readonly dir?: string | undefined
+  readonly timeout?: number | undefined
+}
+
+/** A command that talks to a cell over Telepath. */
+export abstract class CellCommand extends BaseCommand {
+  /** Opens the cell that the flags, or an argument, name; its calls end when the command is cancelled. */
+  protected async openCell(flags: CellWish, argument?: string): Promise<TelepathProxy> {
+    const url = await this.chooseUrl('cell', flags, argument)
+    const {openCell} = await import('./open-cell.ts')
+    const onWarning = (text: string) => this.say(text)
+    return await openCell(url, {timeoutMs: flags.timeout, signal: this.signal, onWarning})
+  }
+
+  /** Opens the cell that the flags name, for the calls about users, roles and keys. */
+  protected async openAdmin(flags: CellWish): Promise<CellAdmin> {
+    const {CellAdmin} = await import('../client/admin.ts')
+    return new CellAdmin(await this.openCell(flags), this.signal)
+  }
+
+  /** True when somebody sits there who can be asked. */
+  protected get isAskable(): boolean {
+    return process.stdin.isTTY && process.stderr.isTTY && !this.jsonEnabled()
+  }
+
+  /** Lets a person confirm what takes something away, unless `--yes` or `--dry-run` is given. */
+  protected async confirm(
+    confirmation: Confirmation,
+    flags: {readonly yes: boolean; readonly 'dry-run': boolean},
+  ): Promise<void> {
+    const isGiven = flags.yes || flags['dry-run']
+    await confirm(confirmation, {isGiven, isAskable: this.isAskable, signal: this.signal})
+  }
+}
