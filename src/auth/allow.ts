@@ -25,13 +25,13 @@ export interface Question {
 }
 
 /** Why the answer is what it is. */
-export type Reason =
+type Reason =
   | {readonly kind: 'locked' | 'admin' | 'default'}
   | {readonly kind: 'gate-admin'; readonly gate: string}
   | RuleReason
 
 /** A rule of the user, or of his role when there is one; in the gate when there is one. */
-export interface RuleReason {
+interface RuleReason {
   readonly kind: 'rule'
   readonly rule: Rule
   readonly role?: Role

@@ -55,6 +55,7 @@ export type AuthChange =
   /** All of them or none, in order. Not nested. */
   | {readonly kind: 'several'; readonly changes: readonly AuthChange[]}
 
+/** Gives the text of a change for the log. */
 export function encodeAuthChange(change: AuthChange): string {
   return JSON.stringify({v: 1, ...change})
 }

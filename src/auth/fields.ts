@@ -5,35 +5,42 @@ import {readRules} from './rule.ts'
 /** Members of a JSON object. */
 export type Members = Readonly<Record<string, unknown>>
 
+/** Takes a value for an object. */
 export function membersOf(value: unknown): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('not an object')
   return value as Members
 }
 
+/** Reads a text. */
 export function textIn(members: Members, name: string): string {
   const value = members[name]
   return typeof value === 'string' ? value : fail(name)
 }
 
+/** Reads true or false. */
 export function flagIn(members: Members, name: string): boolean {
   const value = members[name]
   return typeof value === 'boolean' ? value : fail(name)
 }
 
+/** Reads a finite number. */
 export function numberIn(members: Members, name: string): number {
   const value = members[name]
   return typeof value === 'number' && Number.isFinite(value) ? value : fail(name)
 }
 
+/** Reads a list, whatever its items are. */
 export function listIn(members: Members, name: string): readonly unknown[] {
   const value = members[name]
   return Array.isArray(value) ? value : fail(name)
 }
 
+/** Reads a list of texts. */
 export function textsIn(members: Members, name: string): readonly string[] {
   return listIn(members, name).map((one) => (typeof one === 'string' ? one : fail(name)))
 }
 
+/** Reads rules, under the limits that they had when they came in. */
 export function rulesIn(members: Members, name: string): readonly Rule[] {
   return readRules(members[name])
 }
@@ -43,16 +50,18 @@ export function nullOr<T>(read: (members: Members, name: string) => T, members: 
   return members[name] === null ? null : read(members, name)
 }
 
+/** Reads what is kept of a password. */
 export function shadowIn(members: Members, name: string): Shadow {
   return readShadow(membersOf(members[name]))
 }
 
+/** Reads what is kept of a password that works once. */
 export function onepassIn(members: Members, name: string): OnePass {
   const value = membersOf(members[name])
   return {sha256: textIn(value, 'sha256'), expiresMs: numberIn(value, 'expiresMs')}
 }
 
-export function readShadow(value: Members): Shadow {
+function readShadow(value: Members): Shadow {
   const params = membersOf(value['func_params'])
   if (value['type'] !== 'pbkdf2' || params['hash_name'] !== 'sha256') throw new TypeError('not a known kind of hash')
   return {
@@ -62,6 +71,7 @@ export function readShadow(value: Members): Shadow {
   }
 }
 
+/** Reads the value of a record in `user`. */
 export function readUser(value: Members): User {
   return {
     iden: textIn(value, 'iden'),
@@ -75,6 +85,7 @@ export function readUser(value: Members): User {
   }
 }
 
+/** Reads the value of a record in `login`. */
 export function readCredentials(value: Members): Credentials {
   return {
     shadow: nullOr(shadowIn, value, 'shadow'),
@@ -83,11 +94,12 @@ export function readCredentials(value: Members): Credentials {
   }
 }
 
+/** Reads the value of a record in `role`. */
 export function readRole(value: Members): Role {
   return {iden: textIn(value, 'iden'), name: textIn(value, 'name'), rules: rulesIn(value, 'rules')}
 }
 
-/** In JSON the maps of a gate are lists of entries that name their `iden`. */
+/** Reads the value of a record in `gate`: in JSON the maps of a gate are lists of entries that name their `iden`. */
 export function readGate(value: Members): Gate {
   return {
     iden: textIn(value, 'iden'),
@@ -97,6 +109,7 @@ export function readGate(value: Members): Gate {
   }
 }
 
+/** Reads an API key without its shadow. */
 export function readApiKey(value: Members): ApiKey {
   return {
     iden: textIn(value, 'iden'),
@@ -108,6 +121,7 @@ export function readApiKey(value: Members): ApiKey {
   }
 }
 
+/** Reads the value of a record in `apikey`. */
 export function readStoredKey(value: Members): StoredKey {
   return {key: readApiKey(membersOf(value['key'])), shadow: shadowIn(value, 'shadow')}
 }

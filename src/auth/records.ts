@@ -13,6 +13,7 @@ export interface TextRecord {
 
 const PREFIX = 'auth:'
 
+/** Gives a record as the store keeps it. */
 export function encodeRecord(record: AuthRecord): TextRecord {
   const {table, key} = record
   return {table: `${PREFIX}${table}`, key, value: valueText(record)}

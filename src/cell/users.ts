@@ -8,8 +8,6 @@
 import type {AuthChange} from '../auth/change.ts'
 import type {ApiKey, Directory, Gate, Role, Rule, User} from '../auth/model.ts'
 
-export type {ApiKey} from '../auth/model.ts'
-
 export interface NewUser {
   readonly name: string
   readonly passwd?: string | undefined
@@ -74,9 +72,10 @@ export interface Users extends Directory {
    * Checks a name and a password, and counts what fails. Takes the same time whether the user exists or not.
    *
    * @throws RegistryError `REG_DENIED`: `NoSuchUser` or `AuthDeny` in `telepath`. Listeners that must not tell which users exist answer both alike.
+   * `REG_BUSY` when too many passwords wait to be checked: listeners bound how often one address may try.
    */
   login(name: string, passwd: string | null, actor: string): Promise<User>
-  /** Gives the user of an API key as it came, or throws `REG_DENIED` with the reason, which is for the log only. */
+  /** Gives the user of an API key as it came, or throws `REG_DENIED` with the reason, which is for the log only; `REG_BUSY` as `login`. */
   checkApiKey(text: string): Promise<{readonly key: ApiKey; readonly user: User}>
   /** The text is shown this once and cannot be found out again. */
   addApiKey(

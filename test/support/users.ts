@@ -8,7 +8,7 @@ import {MemoryStore} from '../../src/store/memory.ts'
 import type {Entry, NewEntry, StoredRecord} from '../../src/store/store.ts'
 import {FakeClock} from './api.ts'
 
-export const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
+const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
 
 /** A store in memory whose commits can be held up, and made to fail. */
 export class GatedStore extends MemoryStore {
