@@ -56,6 +56,17 @@ describe('the plain form', () => {
   })
 })
 
+test('whoever keeps a record gets the structured form of each written line, whichever is written', () => {
+  const records: string[] = []
+  const {log, lines} = logging({record: (line) => records.push(line)})
+  log.debug('not.written', {})
+  log.with({username: 'root'}).info('a.b', {passwd: 'planted'})
+  expect(lines).toEqual(['2026-11-05 12:03:04,056 [INFO] a.b passwd=*** username=root'])
+  expect(records.map((line) => JSON.parse(line))).toMatchObject([
+    {message: 'a.b', level: 'INFO', username: 'root', params: {passwd: '***'}},
+  ])
+})
+
 describe('the structured form', () => {
   test('has the keys of the peers in their order, params always and last', () => {
     const {log, lines} = logging({structured: true})
