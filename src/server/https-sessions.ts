@@ -35,7 +35,7 @@ export class HttpsSessions {
   /** Opens a session and gives its token. */
   open(userIden: string): string {
     const own = this.#keysOf(userIden)
-    for (const key of own.slice(0, own.length - MAX_PER_USER + 1)) this.#sessions.delete(key)
+    for (const key of own.slice(0, Math.max(0, own.length - MAX_PER_USER + 1))) this.#sessions.delete(key)
     for (const oldest of this.#sessions.keys()) {
       if (this.#sessions.size < MAX_SESSIONS) break
       this.#sessions.delete(oldest)

@@ -1,6 +1,7 @@
 import {once} from 'node:events'
 import {mkdtemp, rm} from 'node:fs/promises'
-import {type IncomingHttpHeaders, request} from 'node:https'
+import type {IncomingHttpHeaders, IncomingMessage} from 'node:http'
+import {request} from 'node:https'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {type ConnectionOptions, connect, type TLSSocket} from 'node:tls'
@@ -139,7 +140,7 @@ export async function ask(port: number, path: string, {method, headers, body, tl
     agent: false,
   })
   sent.end(bytes)
-  const [answer] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
   const chunks: Buffer[] = []
   for await (const chunk of answer) chunks.push(chunk as Buffer)
   const text = Buffer.concat(chunks).toString('utf8')

@@ -1,6 +1,6 @@
+import type {ServerResponse} from 'node:http'
 import type {Server} from 'node:https'
 import {Socket} from 'node:net'
-import type {TLSSocket} from 'node:tls'
 import type {HttpsLimits} from './messages.ts'
 import {addressGroup, plainAddress} from './remote-address.ts'
 
@@ -15,8 +15,8 @@ export interface ConnectionOptions {
 export class Connections {
   readonly #options: ConnectionOptions
   readonly #open = new Set<Socket>()
-  /** Those that have not finished the TLS handshake, by `address port` of the client. */
-  readonly #unproven = new Map<string, Socket>()
+  /** Those without a request under way, also during the TLS handshake, by `address port` of the client. */
+  readonly #idle = new Map<string, Socket>()
   readonly #byAddress = new Map<string, number>()
 
   constructor(server: Server, options: ConnectionOptions) {
@@ -25,8 +25,12 @@ export class Connections {
     server.prependListener('connection', (socket) => {
       if (socket instanceof Socket) this.#admit(socket)
     })
-    server.on('secureConnection', (socket) => this.#unproven.delete(endOf(socket)))
-    server.on('tlsClientError', (error, socket) => {
+    server.on('request', (request, response) => this.#noteRequest(request.socket, response))
+    server.on('upgrade', (_request, socket) => {
+      if (socket instanceof Socket) this.#idle.delete(endOf(socket))
+    })
+    // Before the listener of node:https, which takes the address away with the connection.
+    server.prependListener('tlsClientError', (error, socket) => {
       // A refused connection also comes here, without an address; it was counted.
       if (socket.remoteAddress !== undefined) options.onRefused(plainAddress(socket.remoteAddress), reasonOf(error))
     })
@@ -37,14 +41,25 @@ export class Connections {
     return this.#open.size
   }
 
-  /** Cuts those that are not beyond the handshake: there is nothing to wait for. */
-  cutUnproven(): void {
-    for (const socket of this.#unproven.values()) socket.destroy()
+  /** Cuts those without a request under way. node:http does not count one that has sent nothing yet as idle. */
+  cutIdle(): void {
+    for (const socket of this.#idle.values()) socket.destroy()
   }
 
   /** Cuts all. */
   cutAll(): void {
     for (const socket of this.#open) socket.destroy()
+  }
+
+  /** `socket` is the TLS end of a connection that is counted by its TCP end. */
+  #noteRequest(socket: Socket, response: ServerResponse): void {
+    const end = endOf(socket)
+    const counted = this.#idle.get(end)
+    if (counted === undefined) return
+    this.#idle.delete(end)
+    response.once('close', () => {
+      if (this.#open.has(counted)) this.#idle.set(end, counted)
+    })
   }
 
   #admit(socket: Socket): void {
@@ -60,11 +75,11 @@ export class Connections {
     }
     const end = endOf(socket)
     this.#open.add(socket)
-    this.#unproven.set(end, socket)
+    this.#idle.set(end, socket)
     this.#byAddress.set(group, ofGroup + 1)
     socket.once('close', () => {
       this.#open.delete(socket)
-      if (this.#unproven.get(end) === socket) this.#unproven.delete(end)
+      if (this.#idle.get(end) === socket) this.#idle.delete(end)
       const left = (this.#byAddress.get(group) ?? 1) - 1
       if (left === 0) this.#byAddress.delete(group)
       else this.#byAddress.set(group, left)
@@ -72,7 +87,7 @@ export class Connections {
   }
 }
 
-function endOf(socket: Socket | TLSSocket): string {
+function endOf(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort}`
 }
 

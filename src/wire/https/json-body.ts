@@ -4,13 +4,18 @@ import {parseJson} from '../../base/json-parse.ts'
 /** A body that is not JSON, not UTF-8, or nested too deeply. */
 export class NotJson extends Error {}
 
-/** Reads a body, whatever it says that it is: clients of the peers send JSON as forms and as text. */
-export function readBody(bytes: Buffer, limits: {readonly bodyBytes: number; readonly bodyDepth: number}): unknown {
+/** Reads the bytes of a body; undefined when there was none. */
+export function readBody(bytes: unknown, limits: {readonly bodyBytes: number; readonly bodyDepth: number}): unknown {
+  if (!Buffer.isBuffer(bytes)) throw new NotJson('no body')
   const text = checkText(bytes, {maxBytes: limits.bodyBytes, maxDepth: limits.bodyDepth})
   if (typeof text !== 'string') throw new NotJson(text.error)
   try {
     return parseJson(text)
   } catch (error) {
-    throw new NotJson('not JSON', {cause: error})
+    throw notJson(error)
   }
+}
+
+function notJson(cause: unknown): NotJson {
+  return new NotJson('not JSON', {cause})
 }

@@ -17,9 +17,9 @@ export function refusalOf(error: Error & {readonly code?: string; readonly statu
 }
 
 /** Gives the answer to what node:http could not take as a request. */
-export function connectionRefusal(error: {readonly code?: string}): HttpsAnswer {
-  if (error.code === 'HPE_HEADER_OVERFLOW') return errorAnswer(431, 'HitLimit', 'The headers are too large.')
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return errorAnswer(408, 'TimeOut', 'The request took too long.')
+export function connectionRefusal(code: string): HttpsAnswer {
+  if (code === 'HPE_HEADER_OVERFLOW') return errorAnswer(431, 'HitLimit', 'The headers are too large.')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return errorAnswer(408, 'TimeOut', 'The request took too long.')
   return errorAnswer(400, 'BadHttpParam', 'The request cannot be read.')
 }
 

@@ -18,8 +18,10 @@ import {OpenWebsocket} from './web-socket.ts'
 
 /** How often requests that take too long are looked for, ms. */
 const CHECK_MS = 1000
-/** Longest element of a path that a route names; a longer one is an unknown path. */
+/** Longest element of a path that a route names; a longer one is refused. */
 const MAX_PARAM = 128
+/** Closes websockets when the server stops. */
+const GOING_AWAY = 1001
 
 /** What the server proves itself with. `attach` lets the keys be replaced while it runs; `ServerTls` of pki has both. */
 export interface HttpsTls {
@@ -103,12 +105,17 @@ async function makeApp<Admitted>({tls, limits}: HttpsServerOptions<Admitted>): P
     clientErrorHandler: (error, socket) => answerRaw(error, socket),
     frameworkErrors: (error, _request, reply) => void send(reply, refusalOf(error)),
   })
+  app.addHook('preClose', async () => {
+    for (const client of app.websocketServer.clients) client.close(GOING_AWAY, 'the server is stopping')
+  })
   await app.register(websocket, {options: {maxPayload: limits.bodyBytes, perMessageDeflate: false}})
   // Some endpoints of the peers take a body with GET.
   app.addHttpMethod('GET', {hasBody: true, overrideExisting: true})
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', {parseAs: 'buffer'}, async (_request: FastifyRequest, bytes: Buffer) => {
-    return readBody(bytes, limits)
+  // Clients of the peers send JSON as forms and as text. What is looked at at all is read as JSON, whatever it says that it is.
+  app.addContentTypeParser('*', {parseAs: 'buffer'}, async (_request: FastifyRequest, bytes: Buffer) => bytes)
+  app.addHook('preParsing', async ({raw}) => {
+    if (raw.headers['content-type'] !== undefined) raw.headers['content-type'] = 'application/json'
   })
   return app as unknown as App
 }
@@ -157,9 +164,12 @@ class Routing<Admitted> {
       ...(route.body === undefined ? {} : {schema: {body: route.body}}),
       attachValidation: true,
       onRequest: (request) => this.#admit(request, route),
+      preValidation: async (request) => {
+        if (route.body !== undefined) request.body = readBody(request.body, this.#options.limits)
+      },
       handler: async (request, reply) => {
         const carried = this.#carriedOf(request)
-        if (route.body !== undefined) checkBody(request, route)
+        checkBody(request, route)
         // Admitted was set by onRequest, or this is not reached.
         return send(reply, await route.handle(carried.request, carried.admitted as Admitted, request.body))
       },
@@ -260,7 +270,7 @@ class RunningServer implements HttpsServer {
 
   async #stop(graceMs: number): Promise<void> {
     this.#attached[Symbol.dispose]()
-    this.#connections.cutUnproven()
+    this.#connections.cutIdle()
     const cut = setTimeout(() => this.#connections.cutAll(), graceMs)
     try {
       await this.#app.close()
@@ -291,14 +301,14 @@ function send(reply: FastifyReply, answer: HttpsAnswer): FastifyReply {
     .send(isText ? String(answer.body) : jsonText(answer))
 }
 
-/** Answers what is not even a request. */
-function answerRaw(error: Error & {readonly code?: string}, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
-  else socket.end(rawAnswer(connectionRefusal(error), COMMON_HEADERS))
+/** Answers what is not even a request. Where TLS failed, and where nobody listens any more, there is nothing to be said. */
+function answerRaw({code = ''}: {readonly code?: string}, socket: Socket): void {
+  const isHttp = code.startsWith('HPE_') || code.startsWith('ERR_HTTP_')
+  if (isHttp && socket.writable) socket.end(rawAnswer(connectionRefusal(code), COMMON_HEADERS))
+  else socket.destroy()
 }
 
 function checkBody<Admitted>(request: FastifyRequest, route: HttpsRoute<Admitted>): void {
-  if (request.body === undefined) throw new NotJson('no body')
   const [problem] = request.validationError?.validation ?? []
   if (problem === undefined) return
   const missing = problem.keyword === 'required' ? String(problem.params['missingProperty']) : undefined
