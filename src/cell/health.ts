@@ -1,8 +1,8 @@
 /** How well a cell or a part of it does. `degraded` still answers; `failed` does not do its work. */
-export type HealthStatus = 'nominal' | 'degraded' | 'failed'
+type HealthStatus = 'nominal' | 'degraded' | 'failed'
 
 /** A part of the cell, in the shape that the peers' tools read. */
-export interface HealthComponent {
+interface HealthComponent {
   readonly name: string
   readonly status: HealthStatus
   /** For people; empty when there is nothing to say. */

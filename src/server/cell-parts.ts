@@ -34,7 +34,7 @@ export interface CellParts {
 }
 
 /** Who failed too often is refused before a password is looked at. */
-export interface LoginGuard {
+interface LoginGuard {
   /** @throws RegistryError `REG_BUSY` */
   assertAllowed(address: string, name: string): void
   countFailure(address: string, name: string): void

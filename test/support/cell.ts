@@ -15,7 +15,7 @@ import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Answer, Greeting, Opened, Peer} from '../../src/wire/telepath/share.ts'
 import {FakeClock} from './api.ts'
 
-export const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
+const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
 const NO_SETTINGS: CellSettings = {network: undefined, anonymous: undefined, ahaName: undefined, shareNames: []}
 const TCP: Peer = {family: 'tcp', address: '127.0.0.1', port: 40_000}
 export const UNIX: Peer = {family: 'unix', address: '/cell/sock', port: null}
