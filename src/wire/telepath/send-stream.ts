@@ -43,7 +43,9 @@ async function sendItems(link: Link, items: AsyncIterable<Value>, call: ServerCa
     turnBytes += message.length
     if (turnBytes < TURN_BYTES) continue
     turnBytes = 0
-    await (link.isFull ? link.drained() : nextTurn())
+    // Both: a socket that has taken everything at once says that it was full, and drained, without a turn in between.
+    await nextTurn()
+    if (link.isFull) await link.drained()
   }
 }
 
