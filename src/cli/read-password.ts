@@ -27,35 +27,53 @@ export interface AskOptions {
   readonly signal: AbortSignal
 }
 
+/** What a secret is called, and how its flags begin. */
+interface SecretWords {
+  readonly noun: 'password' | 'passphrase'
+  readonly flag: 'passwd' | 'passphrase'
+}
+
 /**
  * Reads a new password from where the flags say; without them it is asked for, twice.
  *
  * @throws RegistryError `REG_USAGE` when there is none, `REG_CANCELLED`
  */
-export async function readPassword(flags: PasswordWish, {isAskable, signal}: AskOptions): Promise<Secret> {
-  const file = flags['passwd-file']
-  if (file !== undefined) return passwordOf(await readStart(file), file)
-  if (flags['passwd-stdin'] === true) return passwordOf(await readStdin(), 'the standard input')
-  if (isAskable) return await askTwice(signal)
-  throw new RegistryError('REG_USAGE', 'nobody can be asked for the password: nothing was done', {
-    hints: ['give --passwd-file FILE', 'give --passwd-stdin'],
+export async function readPassword(flags: PasswordWish, options: AskOptions): Promise<Secret> {
+  const source = {file: flags['passwd-file'], isStdin: flags['passwd-stdin'] === true}
+  return await readSecret(source, {noun: 'password', flag: 'passwd'}, options)
+}
+
+/** Reads a new secret of any name as `readPassword` does. */
+export async function readSecret(
+  {file, isStdin}: {readonly file: string | undefined; readonly isStdin: boolean},
+  words: SecretWords,
+  {isAskable, signal}: AskOptions,
+): Promise<Secret> {
+  const {noun, flag} = words
+  if (file !== undefined) return secretOf(await readStart(file, noun), noun, file)
+  if (isStdin) return secretOf(await readStdin(), noun, 'the standard input')
+  if (isAskable) return await askTwice(noun, signal)
+  throw new RegistryError('REG_USAGE', `nobody can be asked for the ${noun}: nothing was done`, {
+    hints: [`give --${flag}-file FILE`, `give --${flag}-stdin`],
   })
 }
 
-function passwordOf(bytes: Buffer, source: string): Secret {
+function secretOf(bytes: Buffer, noun: string, source: string): Secret {
   const text = bytes.toString('utf8').replace(/\r?\n$/, '')
-  if (bytes.length > MAX_BYTES) throw badPassword(source, `it is longer than ${MAX_BYTES} bytes`)
-  if (text === '') throw badPassword(source, 'it is empty')
-  if (!Buffer.from(text).equals(bytes.subarray(0, Buffer.byteLength(text)))) throw badPassword(source, 'it is no UTF-8')
-  if (/[\r\n\0]/.test(text)) throw badPassword(source, 'it has more than one line')
+  if (bytes.length > MAX_BYTES) throw badSecret(noun, source, `it is longer than ${MAX_BYTES} bytes`)
+  if (text === '') throw badSecret(noun, source, 'it is empty')
+  if (!Buffer.from(text).equals(bytes.subarray(0, Buffer.byteLength(text)))) {
+    throw badSecret(noun, source, 'it is no UTF-8')
+  }
+  if (/[\r\n\0]/.test(text)) throw badSecret(noun, source, 'it has more than one line')
   return new Secret(text)
 }
 
-function badPassword(source: string, why: string): RegistryError {
-  return new RegistryError('REG_USAGE', `${source} holds no password: ${why}`)
+function badSecret(noun: string, source: string, why: string): RegistryError {
+  return new RegistryError('REG_USAGE', `${source} holds no ${noun}: ${why}`)
 }
 
-async function readStart(path: string): Promise<Buffer> {
+async function readStart(path: string, noun: string): Promise<Buffer> {
   try {
     await using file = await open(path)
     const buffer = Buffer.alloc(MAX_BYTES + 1)
@@ -65,13 +83,13 @@ async function readStart(path: string): Promise<Buffer> {
     }
     return buffer.subarray(0, length)
   } catch (error) {
-    throw unreadable(path, error)
+    throw unreadable(path, noun, error)
   }
 }
 
-function unreadable(path: string, cause: unknown): RegistryError {
+function unreadable(path: string, noun: string, cause: unknown): RegistryError {
   const reason = systemCode(cause) ?? messageOf(cause)
-  return new RegistryError('REG_USAGE', `cannot read the password from ${path}: ${reason}`, {cause})
+  return new RegistryError('REG_USAGE', `cannot read the ${noun} from ${path}: ${reason}`, {cause})
 }
 
 async function readStdin(): Promise<Buffer> {
@@ -85,13 +103,13 @@ async function readStdin(): Promise<Buffer> {
   return Buffer.concat(parts)
 }
 
-async function askTwice(signal: AbortSignal): Promise<Secret> {
+async function askTwice(noun: string, signal: AbortSignal): Promise<Secret> {
   const {default: password} = await import('@inquirer/password')
   const ask = (message: string) => orCancelled(() => password({message}, {output: process.stderr, signal}))
-  const first = await ask('New password:')
-  if (first === '') throw new RegistryError('REG_USAGE', 'an empty password is none: nothing was done')
+  const first = await ask(`New ${noun}:`)
+  if (first === '') throw new RegistryError('REG_USAGE', `an empty ${noun} is none: nothing was done`)
   if (first !== (await ask('The same again:'))) {
     throw new RegistryError('REG_USAGE', 'the two are not the same: nothing was done')
   }
-  return passwordOf(Buffer.from(first), 'what was typed')
+  return secretOf(Buffer.from(first), noun, 'what was typed')
 }

@@ -52,17 +52,18 @@ export async function inspectDir(
   nowMs: number,
 ): Promise<Inspection> {
   const trust = await trustOf(certDir, nowMs)
+  const listed = (kind === undefined ? KINDS : [kind]).map(async (one) =>
+    (await certDir.list(one, 'crt')).map((file) => ({kind: one, ...file})),
+  )
+  const files = (await Promise.all(listed)).flat().filter((file) => name === undefined || file.name === name)
   const certificates: Inspected[] = []
   const unreadable: {path: string; reason: string}[] = []
-  for (const one of kind === undefined ? KINDS : [kind]) {
-    for (const file of await certDir.list(one, 'crt')) {
-      if (name !== undefined && file.name !== name) continue
-      try {
-        certificates.push(await inspectOne(certDir, one, file, trust))
-      } catch (error) {
-        if (!(error instanceof RegistryError)) throw error
-        unreadable.push({path: file.path, reason: error.message})
-      }
+  for (const file of files) {
+    try {
+      certificates.push(await inspectOne(certDir, file.kind, file, trust))
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      unreadable.push({path: file.path, reason: error.message})
     }
   }
   return {certificates, unreadable}

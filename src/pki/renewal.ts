@@ -3,6 +3,7 @@ import {RegistryError} from '../base/errors.ts'
 import type {CertDir} from './cert-dir.ts'
 import {certificatePem, type Signer, subjectOf} from './certificate.ts'
 import {type CertificateFacts, factsOf, type Purpose, purposeOf} from './certificate-facts.ts'
+import {withLock} from './dir-lock.ts'
 import {loadSigner, signFor, type Terms} from './issuer.ts'
 import {type KeyType, keyTypeOf, newPrivateKey, privateKeyPem} from './keys.ts'
 import {authorityOf} from './trust.ts'
@@ -17,6 +18,8 @@ export interface RenewalOrder {
   readonly backdateMs?: number | undefined
   /** Of the same kind as the old one, without it. */
   readonly keyType?: KeyType | undefined
+  /** Only when it is due. */
+  readonly ifDue: boolean
   /** Go on with the old key. An authority always does: what it has signed has to stay valid. */
   readonly keepKey: boolean
 }
@@ -34,15 +37,21 @@ export function dueMs({notBeforeMs, notAfterMs}: CertificateFacts): number {
 }
 
 /**
- * Makes a certificate anew, with the same name, the same alternative names, of the same authority. The old files stay as `.bak`.
+ * Makes a certificate anew, with the same name, the same alternative names, of the same authority. The old files stay as `.bak`. Gives
+ * undefined when it is not due. Several processes may do this at the same time: they wait for each other.
  *
  * @throws RegistryError `REG_CERT_MISSING` (`NoCertKey`) when the key of its authority is not here; `REG_CERT_INVALID` when its authority is
  * not known here, or it is not what its folder says
  */
-export async function renew(certDir: CertDir, order: RenewalOrder): Promise<Renewed> {
+export async function renew(certDir: CertDir, order: RenewalOrder): Promise<Renewed | undefined> {
+  return await withLock(certDir.paths[0], () => renewLocked(certDir, order))
+}
+
+async function renewLocked(certDir: CertDir, order: RenewalOrder): Promise<Renewed | undefined> {
   const {purpose, name} = order
   const old = await certDir.certificate(purpose, name)
   const before = factsOf(old)
+  if (order.ifDue && order.nowMs < dueMs(before)) return undefined
   if (purposeOf(before) !== purpose) throw unfit(name, `it is not a ${purpose} certificate`)
   const oldKey = await certDir.key(purpose, name)
   const isKept = order.keepKey || purpose === 'ca'
