@@ -6,18 +6,26 @@ import {openBook, refusal} from '../support/users.ts'
 
 const ME = 'telepath/root'
 
-/** Counts how often a password is checked, and can hold a check up. */
+/** Counts how often a password is checked, and can hold checks up. */
 class CountedPasswords extends Passwords {
   checks = 0
-  gate: Promise<void> | undefined
+  #held: {readonly begun: PromiseWithResolvers<void>; readonly gate: PromiseWithResolvers<void>} | undefined
 
   constructor() {
     super({iterations: 1})
   }
 
+  /** Gives the moment when the next check has begun, and the way to let it end. */
+  hold(): {readonly begun: Promise<void>; readonly release: () => void} {
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    this.#held = {begun, gate}
+    return {begun: begun.promise, release: gate.resolve}
+  }
+
   override async check(passwd: string, shadow: Shadow | null): Promise<boolean> {
     this.checks += 1
-    await this.gate
+    this.#held?.begun.resolve()
+    await this.#held?.gate.promise
     return super.check(passwd, shadow)
   }
 }
@@ -73,12 +81,11 @@ describe('a login', () => {
     ]
     for (const [index, alter] of alterations.entries()) {
       const {iden} = await book.addUser({name: `user${index}`, passwd: 'secret'}, ME)
-      const gate = Promise.withResolvers<void>()
-      passwords.gate = gate.promise
+      const {begun, release} = passwords.hold()
       const outcome = refusal(book.login(`user${index}`, 'secret', ME))
-      passwords.gate = undefined
+      await begun
       await alter(iden)
-      gate.resolve()
+      release()
       expect((await outcome).message).toBe('Invalid password')
     }
   })
