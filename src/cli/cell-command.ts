@@ -45,7 +45,11 @@ export interface CellWish {
 export abstract class CellCommand extends BaseCommand {
   /** Opens the cell that the flags, or an argument, name; its calls end when the command is cancelled. */
   protected async openCell(flags: CellWish, argument?: string): Promise<TelepathProxy> {
-    const url = await this.chooseUrl('cell', flags, argument)
+    return await this.openUrl(await this.chooseUrl('cell', flags, argument), flags)
+  }
+
+  /** Opens the cell at this URL; its calls end when the command is cancelled. */
+  protected async openUrl(url: string, flags: CellWish): Promise<TelepathProxy> {
     const {openCell} = await import('./open-cell.ts')
     const onWarning = (text: string) => this.say(text)
     return await openCell(url, {timeoutMs: flags.timeout, signal: this.signal, onWarning})

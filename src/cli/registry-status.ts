@@ -4,17 +4,19 @@ import {formatDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {RegistryInfo, ServerFacts} from '../client/answers.ts'
 import type {RegistryClient} from '../client/registry-client.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
+import type {CellFacts, CellHealth} from './cell-status.ts'
 import {reportOf} from './error-report.ts'
 import {keyValues, localTime} from './render.ts'
 
 /** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
 export interface RegistryStatus {
   readonly url: string
-  readonly status: 'ok' | 'degraded' | 'away'
+  readonly status: 'ok' | 'degraded' | 'failed' | 'away'
   /** With `away`: why. */
   readonly error?: ReturnType<typeof reportOf>
-  /** `registry`: this software; `cgse`: the Python one. */
-  readonly software?: 'registry' | 'cgse'
+  /** `registry`: this software; `cgse`: the Python registry; `synapse`: a Synapse service. */
+  readonly software?: 'registry' | 'cgse' | 'synapse'
   readonly version?: string
   readonly pid?: number
   readonly startedAt?: string
@@ -31,6 +33,11 @@ export interface RegistryStatus {
     readonly eventsDropped?: number
     readonly unanswerable?: number
   }
+  /** What was asked is a cell: by Telepath. */
+  readonly cell?: CellFacts
+  readonly health?: CellHealth
+  /** How many there are; missing when who asks may not know. */
+  readonly users?: number
 }
 
 /** Asks a registry how it is. Throws as the client's calls do. */
@@ -52,17 +59,18 @@ export async function readStatus(client: RegistryClient): Promise<RegistryStatus
 
 /** Asks again and again; a registry that is away is a state like another. Ends by throwing what `signal` aborts with. */
 export async function* watchStatus(
-  client: RegistryClient,
+  url: string,
+  look: () => Promise<RegistryStatus>,
   intervalMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<RegistryStatus, undefined> {
   for (;;) {
     try {
-      yield await readStatus(client)
+      yield await look()
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!(error instanceof RegistryError)) throw error
-      yield {url: client.url, status: 'away', error: reportOf(error)}
+      yield {url: sanitizeUrl(url), status: 'away', error: reportOf(error)}
     }
     await setTimeout(intervalMs, undefined, {signal}).catch(() => {
       throw signal.reason
@@ -72,13 +80,16 @@ export async function* watchStatus(
 
 /** Tells a person how a registry is. */
 export function statusText(status: RegistryStatus): string {
-  const {ports, store, counts, startedAt, uptimeS} = status
+  const {ports, store, counts, startedAt, uptimeS, cell} = status
   return keyValues([
-    ['registry', status.url],
+    [status.software === 'synapse' ? 'cell' : 'registry', status.url],
     ['status', status.error === undefined ? status.status : `${status.status}: ${status.error.message}`],
     ['problem', store?.problem],
     ['since', store?.problemSince === undefined ? undefined : localTime(Date.parse(store.problemSince))],
-    ['version', status.software === 'cgse' ? 'a CGSE registry (Python)' : status.version],
+    ...healthPairs(status),
+    ['version', versionText(status)],
+    ...cellPairs(cell),
+    ['users', numberText(status.users)],
     ['pid', numberText(status.pid)],
     ['started', startedAt === undefined ? undefined : `${localTime(Date.parse(startedAt))}, ${uptime(uptimeS)} ago`],
     ['requests', portText(ports?.req)],
@@ -95,14 +106,38 @@ export function statusText(status: RegistryStatus): string {
   ])
 }
 
-function factsOf(server: ServerFacts) {
+/** Gives what is not as it should be. */
+function healthPairs({health}: RegistryStatus): readonly (readonly [string, string])[] {
+  const bad = (health?.components ?? []).filter(({status}) => status !== 'nominal')
+  return bad.map(({name, status, mesg}) => [`  ${name}`, mesg === '' ? status : `${status}: ${mesg}`])
+}
+
+function versionText({software, version, cell}: RegistryStatus): string | undefined {
+  if (software === 'cgse') return 'a CGSE registry (Python)'
+  return software === 'synapse' ? `${version} (${cell?.type}, Synapse ${cell?.synapseVersion})` : version
+}
+
+function cellPairs(cell: CellFacts | undefined): readonly (readonly [string, string | undefined])[] {
+  if (cell === undefined) return []
+  const {aha, mirror} = cell
+  const role = cell.active ? 'leader' : mirror === null ? 'not active' : `mirror of ${mirror}`
+  const states = [role, cell.ready === false && 'not ready', cell.readOnly === true && 'read-only']
+  return [
+    ['iden', cell.iden],
+    ['role', states.filter((state) => state !== false).join(', ')],
+    ['AHA', aha.name === null ? undefined : `${aha.name}.${aha.network ?? ''}, leader ${aha.leader ?? '-'}`],
+    ['log index', String(cell.nexusIndex)],
+  ]
+}
+
+/** Gives what a registry of this software says of itself. */
+export function factsOf(server: ServerFacts) {
   const {problem, problemSinceMs, kind} = server.store
   return {
     software: 'registry' as const,
     version: server.version,
     pid: server.pid,
-    startedAt: iso(server.startedMs),
-    uptimeS: Math.max(0, Math.round((systemClock.wallMs() - server.startedMs) / 1000)),
+    ...startedFacts(server.startedMs, systemClock.wallMs()),
     discoverStrategy: server.strategy,
     leaseGraceS: server.leaseGraceS,
     store: {
@@ -111,6 +146,11 @@ function factsOf(server: ServerFacts) {
       ...(problemSinceMs === undefined ? {} : {problemSince: iso(problemSinceMs)}),
     },
   }
+}
+
+/** Gives when something started and how long ago that is. */
+export function startedFacts(startedMs: number, nowMs: number): {startedAt: string; uptimeS: number} {
+  return {startedAt: iso(startedMs), uptimeS: Math.max(0, Math.round((nowMs - startedMs) / 1000))}
 }
 
 function iso(epochMs: number): string {

@@ -1,6 +1,7 @@
 import type {Rule} from '../auth/model.ts'
 import {readRules} from '../auth/rule.ts'
 import {RegistryError} from '../base/errors.ts'
+import {readMaintenance} from '../registry/maintenance.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 
 /** What a user or a role has at one gate. */
@@ -41,6 +42,21 @@ export interface CellKey {
   readonly createdMs: number
   readonly updatedMs: number
   readonly expiresMs: number | undefined
+}
+
+/** Since when, why and by whom a service of our registry is in maintenance. */
+export interface MaintenanceState {
+  readonly reason: string
+  readonly sinceMs: number
+  readonly by: string
+}
+
+/** What became of the maintenance of a service; null while it is in operation. */
+export interface MaintenanceChange {
+  readonly id: string
+  readonly name: string
+  readonly before: MaintenanceState | null
+  readonly after: MaintenanceState | null
 }
 
 type Fields = Readonly<Record<string, Value>>
@@ -86,6 +102,13 @@ export function readKey(value: Value): CellKey {
   }
 }
 
+/** Reads what became of the maintenance of a service; throws `REG_BAD_ANSWER` when it is none. */
+export function readMaintenanceChange(value: Value): MaintenanceChange {
+  const fields = fieldsOf(value, 'a maintenance')
+  const {before = null, after = null} = fields
+  return {id: text(fields, 'id'), name: text(fields, 'name'), before: stateOf(before), after: stateOf(after)}
+}
+
 /** Gives the elements of a list; throws `REG_BAD_ANSWER` when it is none. */
 export function listOf(value: Value, what: string): readonly Value[] {
   if (Array.isArray(value)) return value
@@ -103,6 +126,11 @@ export function oddAnswer(what: string, why: string): RegistryError {
   return new RegistryError('REG_BAD_ANSWER', `the service's answer makes no sense: ${what}: ${why}`, {
     hints: ['registry status URL'],
   })
+}
+
+function stateOf(value: Value): MaintenanceState | null {
+  const state = readMaintenance(value)
+  return state === undefined ? null : {reason: state.reason, sinceMs: state.sinceS * 1000, by: state.by}
 }
 
 /** Roles come as objects, as idens or as names, depending on the method. */

@@ -8,8 +8,10 @@ import {
   type CellRole,
   type CellUser,
   listOf,
+  type MaintenanceChange,
   oddAnswer,
   readKey,
+  readMaintenanceChange,
   readRole,
   readUser,
 } from './admin-values.ts'
@@ -150,8 +152,9 @@ export class CellAdmin implements AsyncDisposable {
   }
 
   /** Begins the maintenance of a service of our registry, or ends it. `service` is its id, or a name that only one has. */
-  async setServiceMaintenance(service: string, reason: string | undefined): Promise<Value> {
-    return await this.#call('setServiceMaintenance', service, reason !== undefined, reason ?? null)
+  async setServiceMaintenance(service: string, reason: string | undefined): Promise<MaintenanceChange> {
+    const value = await this.#call('setServiceMaintenance', service, reason !== undefined, reason ?? null)
+    return readMaintenanceChange(value)
   }
 
   async #call(method: string, ...args: readonly Value[]): Promise<Value> {
@@ -172,6 +175,8 @@ const HINTS: Readonly<Record<string, readonly string[]>> = {
   NoSuchRole: ['registry role list'],
   DupRoleName: ['registry role list'],
   NoSuchIden: ['registry apikey list'],
+  NoSuchName: ['registry service list'],
+  DupName: ['registry service list'],
   NoSuchAuthGate: ['registry query --call getAuthGates'],
   NoSuchMeth: ['registry status URL'],
 }

@@ -125,7 +125,11 @@ export function readHealth({value}: Answer): RegistryHealth {
 
 /** Reads an answer to `info`. */
 export function readInfo(answer: Answer): RegistryInfo {
-  const {value} = answer
+  return {...readRegistryInfo(answer.value), services: readOptionalServices(answer)}
+}
+
+/** Reads what `info` says of the registry itself, however it came. */
+export function readRegistryInfo(value: Readonly<Record<string, unknown>>): Omit<RegistryInfo, 'services'> {
   const facts = objectOf(value['registry'])
   const unique = value['enforce_unique_service_types']
   return {
@@ -138,7 +142,6 @@ export function readInfo(answer: Answer): RegistryInfo {
     },
     uniqueTypes: typeof unique === 'boolean' ? unique : undefined,
     server: facts === undefined ? undefined : factsOf(facts),
-    services: readOptionalServices(answer),
   }
 }
 

@@ -1,46 +1,58 @@
 import {Args, Flags} from '@oclif/core'
+import {CellCommand, cellFlags} from '../cli/cell-command.ts'
 import {durationFlag} from '../cli/flags.ts'
-import {askFlags, RegistryCommand} from '../cli/registry-command.ts'
-import {type RegistryStatus, readStatus, statusText, watchStatus} from '../cli/registry-status.ts'
+import {type RegistryStatus, statusText, watchStatus} from '../cli/registry-status.ts'
+import {type Look, lookAtCell, lookAtRegistry} from '../cli/status-look.ts'
 
 const INTERVAL_MS = 2000
 
-export default class Status extends RegistryCommand {
-  static override readonly summary = 'Show how a registry is: version, listeners, counts, store.'
+export default class Status extends CellCommand {
+  static override readonly summary =
+    'Show how a registry or any Synapse service is: health, role, versions, uptime, counts.'
   static override readonly description =
-    `Works with the Python registry too, which tells less. With --watch it goes on, also while the registry is away.`
-  static override readonly exits = {8: 'it is degraded, with --verify'}
-  static override readonly args = {url: Args.string({description: 'Registry to look at, instead of --url.'})}
+    `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
+that does not let you ask for its health or its users is shown without them. With --watch it goes on, also while the registry is away.`
+  static override readonly exits = {8: 'it is degraded or failed, with --verify'}
+  static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [
     {description: 'Show the registry of this machine.', command: '<%= config.bin %> <%= command.id %>'},
     {
       description: 'Check another one in a script.',
       command: '<%= config.bin %> <%= command.id %> zmq://127.0.0.1:5556 --verify --json',
     },
+    {description: 'Look at an Axon.', command: '<%= config.bin %> <%= command.id %> cell:///srv/axon'},
   ]
   static override readonly flags = {
     watch: Flags.boolean({summary: 'Show it again and again, until Ctrl-C.', default: false}),
     interval: durationFlag({summary: 'Time between two looks with --watch; 2s unless given.', dependsOn: ['watch']}),
     verify: Flags.boolean({
-      summary: 'Exit with 8 when the registry is degraded.',
+      summary: 'Exit with 8 when it is degraded or failed.',
       default: false,
       exclusive: ['watch'],
     }),
-    ...askFlags,
+    ...cellFlags,
   }
 
   async run(): Promise<RegistryStatus | undefined> {
     const {args, flags} = await this.parse(Status)
-    await using client = await this.connect(flags, args.url)
+    const url = await this.chooseUrl('any', flags, args.url)
+    await using at = await this.#at(url, flags)
     if (flags.watch) {
-      const looks = watchStatus(client, flags.interval ?? INTERVAL_MS, this.signal)
+      const looks = watchStatus(url, at.look, flags.interval ?? INTERVAL_MS, this.signal)
       // On a terminal each look takes the place of the one before.
       const clear = process.stdout.isTTY ? '\x1b[H\x1b[2J' : ''
       await this.stream(looks, (status) => `${clear}${statusText(status)}\n`)
       return undefined
     }
-    const status = await readStatus(client)
+    const status = await at.look()
     if (flags.verify && status.status !== 'ok') this.sayNo()
     return this.show(status, statusText)
+  }
+
+  async #at(url: string, flags: {readonly timeout?: number | undefined}): Promise<Look> {
+    if (!url.toLowerCase().startsWith('zmq:')) return lookAtCell(url, () => this.openUrl(url, flags), this.signal)
+    const {RegistryClient} = await import('../client/registry-client.ts')
+    const options = {timeoutMs: flags.timeout, signal: this.signal, name: 'registry-cli'}
+    return lookAtRegistry(new RegistryClient(url, options))
   }
 }

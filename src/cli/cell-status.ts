@@ -1,0 +1,127 @@
+import {systemClock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import {fieldsOf, listOf, oddAnswer} from '../client/admin-values.ts'
+import {readRegistryInfo} from '../client/answers.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import type {Callable} from '../wire/telepath/caller.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {jsonOf} from './query-values.ts'
+import {factsOf, type RegistryStatus, startedFacts} from './registry-status.ts'
+
+/** What every cell tells of itself. Members are missing where it does not tell, or not to who asks. */
+export interface CellFacts {
+  readonly type: string
+  readonly iden: string
+  readonly runId: string
+  /** It takes changes: it leads, or is alone. */
+  readonly active: boolean
+  readonly ready?: boolean
+  readonly version: string
+  readonly synapseVersion: string
+  /** Index of the next change in its log. */
+  readonly nexusIndex: number
+  readonly readOnly?: boolean
+  /** URL that it mirrors; null for a leader. */
+  readonly mirror: string | null
+  readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
+}
+
+/** How a cell says that it does. */
+export interface CellHealth {
+  readonly status: string
+  readonly components: readonly {
+    readonly name: string
+    readonly status: string
+    readonly mesg: string
+    readonly data: unknown
+  }[]
+}
+
+type Fields = Readonly<Record<string, Value>>
+
+/** Asks a cell, ours or a Synapse one, how it is. What the caller may not ask is left out. */
+export async function readCellStatus(cell: Callable, url: string, signal: AbortSignal): Promise<RegistryStatus> {
+  const ask = (method: string) => cell.call(method, {signal})
+  const info = fieldsOf(await ask('getCellInfo'), 'getCellInfo')
+  const about = fieldsOf(info['cell'], 'cell')
+  const health = await ifAllowed(async () => healthOf(await ask('getHealthCheck')))
+  const users = await ifAllowed(async () => listOf(await ask('getUserDefs'), 'getUserDefs').length)
+  const ours = cell.info.methods.has('getRegistryInfo') ? fieldsOf(await ask('getRegistryInfo'), 'info') : undefined
+  const facts = cellFacts(about, fieldsOf(info['synapse'], 'synapse'))
+  return {
+    url: sanitizeUrl(url),
+    status: statusOf(health),
+    ...(ours === undefined ? foreignFacts(facts, about) : ownFacts(ours)),
+    cell: facts,
+    ...(health === undefined ? {} : {health}),
+    ...(users === undefined ? {} : {users}),
+  }
+}
+
+async function ifAllowed<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'REG_DENIED') return undefined
+    throw error
+  }
+}
+
+function statusOf(health: CellHealth | undefined): RegistryStatus['status'] {
+  if (health === undefined || health.status === 'nominal') return 'ok'
+  return health.status === 'failed' ? 'failed' : 'degraded'
+}
+
+function ownFacts(info: Fields): Partial<RegistryStatus> {
+  const {server, ports, uniqueTypes} = readRegistryInfo(info)
+  if (server === undefined) throw oddAnswer('getRegistryInfo', 'it says nothing of the registry')
+  return {...factsOf(server), ports, ...(uniqueTypes === undefined ? {} : {uniqueTypes}), counts: server.counts}
+}
+
+function foreignFacts({version}: CellFacts, {started}: Fields): Partial<RegistryStatus> {
+  return {
+    software: 'synapse',
+    version,
+    ...(typeof started === 'number' ? startedFacts(started, systemClock.wallMs()) : {}),
+  }
+}
+
+function cellFacts(cell: Fields, synapse: Fields): CellFacts {
+  const aha = fieldsOf(cell['aha'] ?? {}, 'aha')
+  const nexus = fieldsOf(cell['nexus'] ?? {}, 'nexus')
+  const {ready} = cell
+  const {readonly} = nexus
+  const mirror = textOf(cell['mirror'])
+  return {
+    type: textOf(cell['type']) ?? '',
+    iden: textOf(cell['iden']) ?? '',
+    runId: textOf(cell['run']) ?? '',
+    active: cell['active'] === true,
+    ...(typeof ready === 'boolean' ? {ready} : {}),
+    version: textOf(cell['verstring']) ?? '',
+    synapseVersion: textOf(synapse['verstring']) ?? '',
+    nexusIndex: Number(cell['nexsindx'] ?? 0),
+    ...(typeof readonly === 'boolean' ? {readOnly: readonly} : {}),
+    mirror: mirror === undefined ? null : sanitizeUrl(mirror),
+    aha: {
+      name: textOf(aha['name']) ?? null,
+      leader: textOf(aha['leader']) ?? null,
+      network: textOf(aha['network']) ?? null,
+    },
+  }
+}
+
+function healthOf(value: Value): CellHealth {
+  const {status, components = []} = fieldsOf(value, 'health')
+  return {
+    status: textOf(status) ?? 'unknown',
+    components: listOf(components, 'components').map((one) => {
+      const {name, status, mesg, data = null} = fieldsOf(one, 'a component')
+      return {name: textOf(name) ?? '', status: textOf(status) ?? '', mesg: textOf(mesg) ?? '', data: jsonOf(data)}
+    }),
+  }
+}
+
+function textOf(value: Value): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
