@@ -41,7 +41,7 @@ function exchange(name: string, index = 0): Exchange {
 }
 
 /** The value that a call of a case was answered with. */
-function valueOf(name: string, index: number): unknown {
+function answerOf(name: string, index: number): unknown {
   const [, value] = exchange(name, index).answered['retn'] as readonly [boolean, unknown]
   return value
 }
@@ -121,13 +121,13 @@ const OWN_METHODS = new Set(['getRegistryInfo', 'setServiceMaintenance'])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {
   const session = await greet(await cellWith(), exchange('cell-ok').asked)
-  const theirs = valueOf('cell-ok', 2) as Body
+  const theirs = answerOf('cell-ok', 2) as Body
   expect(await session.call('getCellUser')).toEqual({...theirs, iden: expect.any(String)})
 })
 
 test('cell-dmonsessions: a session is listed in the same shape', async () => {
   const session = await greet(await cellWith(), exchange('cell-dmonsessions').asked)
-  const [theirs] = valueOf('cell-dmonsessions', 1) as readonly [Listed]
+  const [theirs] = answerOf('cell-dmonsessions', 1) as readonly [Listed]
   const [ours] = (await session.call('getDmonSessions')) as unknown as readonly [Listed]
   expect(ours.conninfo).toEqual({...theirs.conninfo, addr: ['127.0.0.1', 1]})
   expect(ours.user).toEqual({...theirs.user, iden: expect.any(String)})
