@@ -81,7 +81,7 @@ export async function openHttps<Admitted>(options: HttpsServerOptions<Admitted>)
 type App = FastifyInstance<Server>
 
 async function makeApp<Admitted>({tls, limits}: HttpsServerOptions<Admitted>): Promise<App> {
-  const {fastify} = await import('fastify')
+  const {default: fastify} = await import('fastify') // bundled, it has no other export
   const {default: websocket} = await import('@fastify/websocket')
   const app = fastify({
     https: {
