@@ -1,6 +1,7 @@
 import type {Config} from '@oclif/core'
 import {RegistryError} from '../base/errors.ts'
 import {readEnvironment} from '../config/environment.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {loadCliConfig} from './load-config.ts'
 import {readRequest, suggestCommand, wantsJson} from './words.ts'
@@ -15,6 +16,7 @@ export interface MainOptions {
 /** Runs one command line. Never throws; the outcome is on stdout, on stderr and in the exit status. */
 export async function main(argv: readonly string[], options: MainOptions): Promise<void> {
   forgiveClosedPipes()
+  hidePasswords(argv)
   try {
     await runRequest(argv, await loadCliConfig(options.root, options.fromSource))
   } catch (thrown) {
@@ -54,6 +56,12 @@ function unknownCommand(words: readonly string[], config: Config): RegistryError
     hints: [...(suggestion === undefined ? [] : [`registry ${suggestion}`]), 'registry help'],
     info: {given, ...(suggestion === undefined ? {} : {suggestion})},
   })
+}
+
+/** Takes passwords in URLs from what other users of the machine see of this process. They saw them at its start: REGISTRY_URL is the better place. */
+function hidePasswords(argv: readonly string[]): void {
+  const shown = argv.map(sanitizeUrl)
+  if (shown.some((word, index) => word !== argv[index])) process.title = ['registry', ...shown].join(' ')
 }
 
 /** A reader that went away (`registry … | head -1`) is no error; without a listener Node would print a stack and fail. */

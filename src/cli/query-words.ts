@@ -1,4 +1,5 @@
-import {RegistryError} from '../base/errors.ts'
+import {ERRORS, type ErrorCode, RegistryError} from '../base/errors.ts'
+import {nearestName} from '../base/nearest.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {readArgument} from './query-values.ts'
 
@@ -35,6 +36,27 @@ export function readQuery(words: readonly string[], behind: number, kwargs: read
     args: given.map((word, index) => readArgument(word, `argument ${index + 1}`)),
     kwargs: Object.fromEntries(kwargs.map(readKwarg)),
   }
+}
+
+/** Gives the error of a call with what to do next, where the hints of its code are about services. */
+export function withMethodHints(error: unknown, method: string, methods: Iterable<string>): unknown {
+  if (!(error instanceof RegistryError) || error.hints !== ERRORS[error.code].hints) return error
+  const hints = error.telepath === 'NoSuchMeth' ? nearMethods(method, methods) : BY_CODE[error.code]
+  if (hints === undefined) return error
+  const {code, message, info, telepath, cause} = error
+  return new RegistryError(code, message, {hints, info, telepath, cause})
+}
+
+const BY_CODE: {readonly [code in ErrorCode]?: readonly string[]} = {
+  REG_NOT_FOUND: [],
+  REG_CONFLICT: [],
+  REG_BAD_REQUEST: ['registry help query'],
+  REG_DENIED: ['ask an administrator of that service'],
+}
+
+function nearMethods(method: string, methods: Iterable<string>): readonly string[] {
+  const nearest = nearestName(method, methods)
+  return [...(nearest === undefined ? [] : [`registry query --call ${nearest}`]), 'registry status URL']
 }
 
 function readKwarg(text: string): readonly [string, Value] {

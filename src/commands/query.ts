@@ -1,9 +1,10 @@
 import {Args, Flags} from '@oclif/core'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
 import {jsonOf} from '../cli/query-values.ts'
-import {readQuery} from '../cli/query-words.ts'
+import {readQuery, withMethodHints} from '../cli/query-words.ts'
 import {behindDashes} from '../cli/words.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import type {Callable, CallOptions} from '../wire/telepath/caller.ts'
 
 interface QueryResult {
   readonly result: unknown
@@ -56,7 +57,18 @@ A first word with :// is the service; what begins with a minus stands behind --.
     const words = raw.flatMap((token) => (token.type === 'arg' ? [token.input] : []))
     const {url, args, kwargs} = readQuery(words, behindDashes(this.argv).length, flags.kwarg)
     await using cell = await this.openCell(flags, url)
-    const options = {args, kwargs, signal: this.signal}
+    try {
+      return await this.#call(cell, flags, {args, kwargs, signal: this.signal})
+    } catch (error) {
+      throw withMethodHints(error, flags.call, cell.info.methods.keys())
+    }
+  }
+
+  async #call(
+    cell: Callable,
+    flags: {readonly call: string; readonly raw: boolean},
+    options: CallOptions,
+  ): Promise<QueryResult | undefined> {
     if (cell.info.methods.get(flags.call)?.isGenerator === true) {
       await this.#stream(cell.stream(flags.call, options), flags.raw)
       return undefined
