@@ -51,7 +51,7 @@ describe('the size of a message', () => {
 
 describe('the time before the login', () => {
   test('is limited for those who say nothing, who say half, and who say nonsense', async () => {
-    await using served = await Served.start({limits: {handshakeMs: 50}})
+    await using served = await Served.start({limits: {handshakeMs: 300}})
     const [silent, half, junk] = [await served.link(), await served.link(), await served.link()]
     half.write(Buffer.from(encode(['tele:syn', {vers: [3, 0]}])).subarray(0, 8))
     junk.send(1, 2, 3)
@@ -64,7 +64,7 @@ describe('the time before the login', () => {
   test('does not count while a login is decided', async () => {
     const gate = Promise.withResolvers<void>()
     await using served = await Served.start({
-      limits: {handshakeMs: 50},
+      limits: {handshakeMs: 300},
       greet: async () => {
         await gate.promise
         return {share: new TestShare('Any', {})}
@@ -79,7 +79,7 @@ describe('the time before the login', () => {
   })
 
   test('is not limited for further links of a peer with a session, until that is over', async () => {
-    await using served = await Served.start({limits: {handshakeMs: 50}})
+    await using served = await Served.start({limits: {handshakeMs: 300}})
     const early = await served.link()
     const {control, sess} = await served.session()
     const later = await served.link()
