@@ -1,3 +1,4 @@
+import {RegistryError} from '../../base/errors.ts'
 import type {ClientTlsCache, TlsTarget} from '../../pki/client-tls.ts'
 import type {TelepathProxy} from '../../wire/telepath/caller.ts'
 import {openProxy} from '../../wire/telepath/proxy.ts'
@@ -24,11 +25,11 @@ export interface OpenOptions {
  * @throws RegistryError `REG_USAGE` (`BadUrl`), `REG_CERT_MISSING`, `REG_CERT_INVALID`, `REG_UNREACHABLE`, `REG_TIMED_OUT`,
  * `REG_LINK_CLOSED`, `REG_BAD_ANSWER`, or the refusal of the service
  */
-export function openUrl(url: TelepathUrl, tls: ClientTlsCache, options: OpenOptions): Promise<TelepathProxy> {
+export async function openUrl(url: TelepathUrl, tls: ClientTlsCache, options: OpenOptions): Promise<TelepathProxy> {
   const place = placeOf(url)
   const peer = addressText(place.kind === 'unix' ? url : {...url, port: url.port ?? DEFAULT_PORT})
   const target = place.kind === 'tls' ? targetOf(url, place) : undefined
-  return openProxy({
+  const opening = openProxy({
     ...options,
     dial: async (signal) => dial(place, target && (await tls.for(target)), peer, signal),
     explain: explainTls,
@@ -36,6 +37,16 @@ export function openUrl(url: TelepathUrl, tls: ClientTlsCache, options: OpenOpti
     name: place.share,
     login: url.user === undefined ? undefined : {user: url.user, passwd: url.passwd ?? null},
   })
+  return await opening.catch((error) => {
+    throw target !== undefined && target.certname === undefined ? withoutCertificate(error) : error
+  })
+}
+
+/** A listener that asks for certificates may only close on who has none: with TLS 1.3 the connection is there by then. */
+function withoutCertificate(error: unknown): unknown {
+  if (!(error instanceof RegistryError) || error.code !== 'REG_LINK_CLOSED') return error
+  const hints = ['name a user who has a certificate: ssl://USER@HOST, or ?certname=USER@NETWORK', 'registry cert list']
+  return new RegistryError(error.code, error.message, {info: error.info, telepath: error.telepath, hints, cause: error})
 }
 
 /** Whom to expect, and as whom to come: a user without a password comes with a certificate. */
