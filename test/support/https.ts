@@ -8,6 +8,7 @@ import {type ConnectionOptions, connect, type TLSSocket} from 'node:tls'
 import {NO_POLICY, type PasswordPolicy} from '../../src/auth/policy.ts'
 import {type Clock, systemClock} from '../../src/base/clock.ts'
 import {createLog} from '../../src/base/log.ts'
+import {Secret} from '../../src/base/secret.ts'
 import type {HealthReport} from '../../src/cell/health.ts'
 import {Passwords} from '../../src/cell/passwords.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
@@ -47,6 +48,7 @@ export interface TestHttpsOptions {
 export class TestHttps {
   readonly users: UserBook
   readonly changeLog: ChangeLog
+  readonly store: MemoryStore
   readonly listener: HttpsListener
   readonly logged: string[]
   readonly dir: string
@@ -55,6 +57,7 @@ export class TestHttps {
   private constructor(
     users: UserBook,
     changeLog: ChangeLog,
+    store: MemoryStore,
     listener: HttpsListener,
     logged: string[],
     dir: string,
@@ -62,6 +65,7 @@ export class TestHttps {
   ) {
     this.users = users
     this.changeLog = changeLog
+    this.store = store
     this.listener = listener
     this.logged = logged
     this.dir = dir
@@ -80,15 +84,14 @@ export class TestHttps {
     const passwords = new Passwords({iterations: 1})
     const users = await openUserBook(
       {store, changeLog, log, clock, passwords},
-      {cellIden: CELL_IDEN, policy, maxUsers: 0},
+      {cellIden: CELL_IDEN, policy, maxUsers: 0, rootPasswd: new Secret('root')},
     )
-    await users.setUserPasswd(users.rootIden, 'root', ACTOR)
     const health = (): HealthReport => ({iden: CELL_IDEN, components: [], status: 'nominal'})
     const listener = await startHttps(
       {users, log, clock, health, isActive: () => true, ...options.ports},
       {dir, bind: '127.0.0.1', port: 0, headers: {}, isBehindProxy: false, ...options.settings},
     )
-    return new TestHttps(users, changeLog, listener, logged, dir, ownDir)
+    return new TestHttps(users, changeLog, store, listener, logged, dir, ownDir)
   }
 
   get port(): number {
