@@ -126,6 +126,7 @@ export class TelepathClient implements AsyncDisposable {
       this.#isReady = true
       for (const waiter of this.#waiting) waiter.resolve(proxy)
       this.#lastError = await proxy.closed
+      this.#isReady = false // before anybody else learns that it is over
       if (this.#lastError !== undefined) this.#options.onError?.(this.#lastError)
       return true
     } catch (error) {
