@@ -141,8 +141,8 @@ export class SynapseAgent implements AsyncDisposable {
   }
 
   /** Waits until it has happened that often. */
-  async happened(event: AgentEvent['event'], of: RealObject, times = 1): Promise<void> {
-    const giveUp = AbortSignal.timeout(ANSWER_WITHIN_MS)
+  async happened(event: AgentEvent['event'], of: RealObject, times = 1, withinMs = ANSWER_WITHIN_MS): Promise<void> {
+    const giveUp = AbortSignal.timeout(withinMs)
     while (this.count(event, of) < times) {
       if (giveUp.aborted) throw new Error(`${of.name} had no ${event} in time\n${this.#process.log()}`)
       await new Promise<void>((resolve) => {
