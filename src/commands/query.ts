@@ -30,12 +30,12 @@ A first word with :// is the service; what begins with a minus stands behind --.
     },
     {
       description: 'Read a stream, one JSON value per line.',
-      command: '<%= config.bin %> <%= command.id %> cell:///srv/axon --call hashes 0',
+      command: '<%= config.bin %> <%= command.id %> cell:///srv/axon --call getTasks',
     },
     {
       description: 'Give an argument by its name.',
       command:
-        "<%= config.bin %> <%= command.id %> cell:///srv/jsonstor --call setPathObj config --kwarg 'item={a: 1}'",
+        "<%= config.bin %> <%= command.id %> cell:///srv/axon --call allowed --kwarg 'perm=[axon, upload]' --json",
     },
   ]
   static override readonly flags = {

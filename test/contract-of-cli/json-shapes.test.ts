@@ -33,6 +33,33 @@ const LINES = [
   'service wait --type camera',
   'service wait --type nothing --timeout 500ms',
   'service watch --for 500ms',
+  'service maintenance on cam-1 --reason lens',
+  'service maintenance off cam-1',
+  'user add visi --allow axon',
+  'user list',
+  'user show visi',
+  'user set visi --admin',
+  'user allow visi health',
+  'user deny visi health --yes',
+  'user passwd visi --clear --yes',
+  'role add keepers --rule axon',
+  'role list',
+  'role show keepers',
+  'role set keepers --no-rules --yes',
+  'role allow keepers health',
+  'role deny keepers health --dry-run',
+  'user grant visi keepers',
+  'user revoke visi keepers --dry-run',
+  'apikey add k --user visi --expires-in 1h',
+  'apikey list --user visi',
+  'apikey remove k --user visi --yes',
+  'role remove keepers --yes',
+  'user remove visi --dry-run',
+  'user show nobody',
+  'query --call getCellType',
+  'query --call getTasks',
+  'query --call nothing',
+  'status zmq://127.0.0.1:1',
   'service show nothing',
   'service list --nonsense',
 ]
@@ -42,7 +69,7 @@ describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
     const args = `${line.replaceAll('DIR', server.dir)} --json`.split(' ')
     const {status, stdout} = await runCli(args, {env: {REGISTRY_DIR: server.dir}})
-    const values = line.startsWith('service watch') ? stdout.trimEnd().split('\n') : [stdout]
+    const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')
     await expect(`$ registry ${line}\n# status ${status}\n${shape}\n`).toMatchFileSnapshot(
       `./shapes/${line

@@ -4,7 +4,9 @@ import {chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile} from 'node:fs/p
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
+import {CellAdmin} from '../../src/client/admin.ts'
 import {RegistryClient} from '../../src/client/registry-client.ts'
+import {openTelepath} from '../../src/client/telepath/open.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
@@ -19,6 +21,8 @@ const manifest: {commands: Readonly<Record<string, Command>>} = JSON.parse(
 const commands = Object.entries(manifest.commands).filter(([, {hidden}]) => !hidden)
 const DEFAULT_URL = 'zmq://127.0.0.1:5556'
 const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port', '--https']
+
+const CELL_COMMAND = /^(user|role|apikey|query|service:maintenance)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
 // the place of those that the examples name.
@@ -36,6 +40,7 @@ beforeAll(async () => {
   // Programs that examples start; what they would do is not what is tested.
   await writeFile(join(home, 'bin', 'python3'), '#!/bin/sh\nexit 0\n')
   await chmod(join(home, 'bin', 'python3'), 0o755)
+  for (const name of ['ops', 'visi']) await writeFile(join(home, `${name}.passwd`), 'not so secret\n', {mode: 0o600})
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
@@ -50,7 +55,32 @@ beforeEach(async () => {
   await client.register({name: 'cam2', id: 'cam-east', ...common})
 })
 
+/** Makes the users, roles and API keys that the examples name, anew. */
+async function prepareUsers(): Promise<void> {
+  await using admin = new CellAdmin(await openTelepath(`cell://${server.dir}`))
+  for (const {name, iden} of await admin.users()) if (name !== 'root') await admin.remove('user', iden)
+  for (const {name, iden} of await admin.roles()) if (name !== 'all') await admin.remove('role', iden)
+  for (const {iden} of await admin.keys()) await admin.removeKey(iden)
+  const rules = [
+    [true, ['axon', 'upload']],
+    [false, ['axon', 'del']],
+  ] as const
+  const [visi, backup] = [await admin.addUser('visi', undefined), await admin.addUser('backup', undefined)]
+  await admin.setRules('user', visi.iden, rules)
+  for (const name of ['keepers', 'uploaders']) {
+    const role = await admin.addRole(name)
+    await admin.setRules('role', role.iden, rules)
+    await admin.grant(visi.iden, role.iden)
+  }
+  await admin.addKey('laptop', {})
+  await admin.addKey('nightly', {userIden: backup.iden})
+}
+
 describe.each(commands)('%s', (id, {examples = []}) => {
+  beforeEach(async () => {
+    if (CELL_COMMAND.test(id)) await prepareUsers()
+  })
+
   test('has at least two examples', () => {
     expect(examples.length).toBeGreaterThanOrEqual(2)
     for (const {description} of examples) expect(description).toMatch(/^[A-Z].*[^.]\.$/)
@@ -60,7 +90,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     const line = command
       .replaceAll('<%= config.bin %>', 'registry')
       .replaceAll('<%= command.id %>', id.replaceAll(':', ' '))
-    const {status, stdout, stderr} = await typeLine(line)
+    const {status, stdout, stderr} = await typeLine(line, CELL_COMMAND.test(id) ? `cell://${server.dir}` : url)
     expect({line, status, stderr}).toMatchObject({
       status: statusOf(line),
       stderr: expect.not.stringContaining('error:'),
@@ -70,12 +100,16 @@ describe.each(commands)('%s', (id, {examples = []}) => {
 })
 
 /** Types a line into a shell. What runs until it is told to stop is stopped as soon as it has printed something. */
-async function typeLine(line: string): Promise<{status: number | null; stdout: string; stderr: string}> {
-  const adapted = line.startsWith('registry serve') ? onFreePorts(line) : line.replaceAll(DEFAULT_URL, url)
+async function typeLine(
+  line: string,
+  registryUrl: string,
+): Promise<{status: number | null; stdout: string; stderr: string}> {
+  const ours = line.replaceAll(DEFAULT_URL, url).replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
+  const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
   const env = cleanEnv({
     HOME: home,
     XDG_DATA_HOME: undefined,
-    REGISTRY_URL: url,
+    REGISTRY_URL: registryUrl,
     PATH: `${join(home, 'bin')}:${process.env['PATH']}`,
   })
   const child = spawn('/bin/sh', ['-c', `exec ${adapted}`], {cwd: home, env, stdio: ['ignore', 'pipe', 'pipe']})

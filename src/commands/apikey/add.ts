@@ -19,8 +19,8 @@ whatever its user may.`
   static override readonly args = {name: Args.string({description: 'Name of the key, to know it by.', required: true})}
   static override readonly examples = [
     {
-      description: 'Keep a key for a backup job in a file that only you can read.',
-      command: '(umask 077; <%= config.bin %> <%= command.id %> backup --user backup --expires-in 90d > backup.key)',
+      description: 'Keep a key for a backup job in a file (after umask 077).',
+      command: '<%= config.bin %> <%= command.id %> nightly --user backup --expires-in 90d > backup.key',
     },
     {description: 'Make one of your own that lasts.', command: '<%= config.bin %> <%= command.id %> laptop --json'},
   ]

@@ -19,10 +19,10 @@ export default class ApikeyRemove extends CellCommand {
     apikey: Args.string({description: 'Its iden, or its name if only one of the user has it.', required: true}),
   }
   static override readonly examples = [
-    {description: 'Remove one of your own.', command: '<%= config.bin %> <%= command.id %> laptop'},
+    {description: 'Remove one of your own.', command: '<%= config.bin %> <%= command.id %> laptop --yes'},
     {
       description: "Remove somebody else's, in a script.",
-      command: '<%= config.bin %> <%= command.id %> backup --user backup --yes --json',
+      command: '<%= config.bin %> <%= command.id %> nightly --user backup --yes --json',
     },
   ]
   static override readonly flags = {...userFlag, ...confirmFlags, ...cellFlags}

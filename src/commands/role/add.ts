@@ -13,12 +13,12 @@ export default class RoleAdd extends HolderCommand {
   static override readonly args = {role: Args.string({description: 'Name of the new role.', required: true})}
   static override readonly examples = [
     {
-      description: 'Add a role for those who may upload.',
-      command: '<%= config.bin %> <%= command.id %> uploaders --rule axon.upload',
+      description: 'Add a role for those who may ask for the health.',
+      command: '<%= config.bin %> <%= command.id %> watchers --rule health',
     },
     {
       description: 'Add one to an Axon that allows everything but deleting.',
-      command: "<%= config.bin %> <%= command.id %> keepers --rule '!axon.del' --rule axon --url cell:///srv/axon",
+      command: "<%= config.bin %> <%= command.id %> savers --rule '!axon.del' --rule axon --url cell:///srv/axon",
     },
   ]
   static override readonly flags = {

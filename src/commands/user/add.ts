@@ -18,11 +18,11 @@ from a file or the standard input; it is never an argument, which all users of t
   static override readonly examples = [
     {
       description: 'Add a user who may upload to an Axon.',
-      command: '<%= config.bin %> <%= command.id %> visi --allow axon.upload --url cell:///srv/axon',
+      command: '<%= config.bin %> <%= command.id %> gene --allow axon.upload --url cell:///srv/axon',
     },
     {
       description: 'Add an administrator with a password that a script made.',
-      command: '<%= config.bin %> <%= command.id %> ops --admin --passwd-file /run/secrets/ops',
+      command: '<%= config.bin %> <%= command.id %> ops --admin --passwd-file ./ops.passwd',
     },
   ]
   static override readonly flags = {

@@ -18,10 +18,13 @@ machine can see. Sessions that are open stay so; to close them, lock the user fo
   static override readonly exits = {3: 'no such user', 4: 'refused'}
   static override readonly args = {user: Args.string({description: 'Name of the user.', required: true})}
   static override readonly examples = [
-    {description: 'Type a new password.', command: '<%= config.bin %> <%= command.id %> visi'},
+    {
+      description: 'Take a new password from another program.',
+      command: '<%= config.bin %> <%= command.id %> visi --passwd-stdin < ./visi.passwd',
+    },
     {
       description: 'Take one from a file.',
-      command: '<%= config.bin %> <%= command.id %> visi --passwd-file /run/secrets/visi',
+      command: '<%= config.bin %> <%= command.id %> visi --passwd-file ./visi.passwd',
     },
   ]
   static override readonly flags = {
