@@ -1,4 +1,4 @@
-/** JSON schemas of what goes over HTTPS: the bodies that are taken (checked by ajv) and the shapes that answers have (for the OpenAPI document). */
+/** JSON schemas of what goes over HTTPS: the bodies that are taken (checked by wire/https/json-schema.ts) and the shapes that answers have (for the OpenAPI document). */
 import type {JsonSchema} from '../wire/https/messages.ts'
 
 const TEXT = {type: 'string'} as const

@@ -24,7 +24,7 @@ export interface HttpsAnswer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** JSON schema, as ajv and OpenAPI 3.1 have it. */
+/** JSON schema, as OpenAPI 3.1 has it; of a body, as much as `json-schema.ts` knows. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 /**

@@ -11,6 +11,7 @@ import type {FastifyError, FastifyInstance, FastifyReply, FastifyRequest} from '
 import {RegistryError, systemCode} from '../../base/errors.ts'
 import {Connections} from './connections.ts'
 import {NotJson, readBody} from './json-body.ts'
+import {assertCheckable, problemWith} from './json-schema.ts'
 import type {HttpsAnswer, HttpsLimits, HttpsObserver, HttpsRequest, HttpsRoute, WebsocketRoute} from './messages.ts'
 import {connectionRefusal, errorAnswer, jsonText, rawAnswer, refusalOf} from './refusals.ts'
 import {forwardedAddress, plainAddress} from './remote-address.ts'
@@ -101,7 +102,8 @@ async function makeApp<Admitted>({tls, limits}: HttpsServerOptions<Admitted>): P
     forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     routerOptions: {maxParamLength: MAX_PARAM},
-    ajv: {customOptions: {coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false}},
+    // Nothing of it is used, and loading it would cost 10 MB.
+    schemaController: {compilersFactory: {buildValidator: () => unused, buildSerializer: () => unused}},
     clientErrorHandler: (error, socket) => answerRaw(error, socket),
     frameworkErrors: (error, _request, reply) => void send(reply, refusalOf(error)),
   })
@@ -158,20 +160,16 @@ class Routing<Admitted> {
   }
 
   #addRoute(route: HttpsRoute<Admitted>): void {
+    if (route.body !== undefined) assertCheckable(route.body)
     this.#app.route({
       method: route.method,
       url: fastifyPath(route.path),
-      ...(route.body === undefined ? {} : {schema: {body: route.body}}),
-      attachValidation: true,
       onRequest: (request) => this.#admit(request, route),
-      preValidation: async (request) => {
-        if (route.body !== undefined) request.body = readBody(request.body, this.#options.limits)
-      },
       handler: async (request, reply) => {
         const carried = this.#carriedOf(request)
-        checkBody(request, route)
+        const body = this.#bodyOf(request, route)
         // Admitted was set by onRequest, or this is not reached.
-        return send(reply, await route.handle(carried.request, carried.admitted as Admitted, request.body))
+        return send(reply, await route.handle(carried.request, carried.admitted as Admitted, body))
       },
     })
   }
@@ -198,6 +196,15 @@ class Routing<Admitted> {
   async #admit(request: FastifyRequest, route: Pick<HttpsRoute<Admitted>, 'admit'>): Promise<void> {
     const carried = this.#carriedOf(request)
     carried.admitted = await route.admit(carried.request)
+  }
+
+  /** Reads and checks the body, where the route wants one. */
+  #bodyOf(request: FastifyRequest, route: HttpsRoute<Admitted>): unknown {
+    if (route.body === undefined) return undefined
+    const body = readBody(request.body, this.#options.limits)
+    const problem = problemWith(route.body, body)
+    if (problem !== undefined) throw route.refuseBody?.(problem) ?? new NotJson(problem.text)
+    return body
   }
 
   #answerTo(error: FastifyError): HttpsAnswer {
@@ -308,14 +315,6 @@ function answerRaw({code = ''}: {readonly code?: string}, socket: Socket): void 
   else socket.destroy()
 }
 
-function checkBody<Admitted>(request: FastifyRequest, route: HttpsRoute<Admitted>): void {
-  const [problem] = request.validationError?.validation ?? []
-  if (problem === undefined) return
-  const missing = problem.keyword === 'required' ? String(problem.params['missingProperty']) : undefined
-  const text = `body${problem.instancePath} ${problem.message ?? 'does not fit'}`
-  throw route.refuseBody?.({text, missing}) ?? new NotJson(text)
-}
-
 /** `/user/{iden}` as `/user/:iden`. */
 function fastifyPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -325,6 +324,10 @@ function fits(path: string, pattern: string): boolean {
   const wanted = pattern.split('/')
   const given = path.split('/')
   return wanted.length === given.length && wanted.every((part, index) => part.startsWith('{') || part === given[index])
+}
+
+function unused(): never {
+  throw new Error('schemas are checked elsewhere')
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
