@@ -1,5 +1,5 @@
 /** The sockets that a daemon listens on. What comes in is counted before anything is read of it, TLS handshakes included. */
-import {chmod, lstat, unlink} from 'node:fs/promises'
+import {lstat, unlink} from 'node:fs/promises'
 import {connect, createServer, type Server, type Socket} from 'node:net'
 import {createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer} from 'node:tls'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
@@ -75,7 +75,6 @@ export async function listenUnix(door: Door, path: string): Promise<Listener> {
     if (count !== undefined) door.open(socket, {family: 'unix', address: path, port: null}, count, door.nowMs())
   })
   await listening(server, () => listenPrivately(server, path), `unix://${path}`)
-  await chmod(path, 0o600)
   return {port: 0, close: () => closed(server)}
 }
 

@@ -250,13 +250,18 @@ describe('streams', () => {
     }
   })
 
-  test('end with an error at an item that cannot be sent', async () => {
+  test('end with an error at an item that cannot be sent, and are returned', async () => {
+    let isReturned = false
     const share = new TestShare('Odd', {
       'items*': () =>
         stream(
           (async function* () {
-            yield 1
-            yield Symbol('odd') as unknown as Value
+            try {
+              yield 1
+              yield Symbol('odd') as unknown as Value
+            } finally {
+              isReturned = true
+            }
           })(),
         ),
     })
@@ -266,6 +271,7 @@ describe('streams', () => {
     await control.next()
     expect(bodyOf(await control.next())).toEqual({retn: [true, 1]})
     expect(errorOf(bodyOf(await control.next()))).toBe('NotMsgpackSafe')
+    expect(isReturned).toBe(true)
   })
 })
 
