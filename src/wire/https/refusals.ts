@@ -12,7 +12,6 @@ export function errorAnswer(status: number, code: string, mesg: string): HttpsAn
 export function refusalOf(error: Error & {readonly code?: string; readonly statusCode?: number}): HttpsAnswer {
   if (error instanceof NotJson) return errorAnswer(400, 'SchemaViolation', 'Invalid JSON content.')
   if (error.statusCode === 413) return errorAnswer(413, 'HitLimit', 'The body is too large.')
-  if (error.statusCode === 503) return errorAnswer(503, 'IsFini', 'The server is stopping.')
   return errorAnswer(400, 'BadHttpParam', 'The request cannot be read.')
 }
 

@@ -217,6 +217,7 @@ describe('a request that leads nowhere', () => {
     const got = await server.ask(path)
     expect(got.status).toBe(status)
     expect(got.json).toMatchObject({status: 'err'})
+    expect(got.headers).toMatchObject({'x-content-type-options': 'nosniff', 'cache-control': 'no-store'})
   })
 
   test.each([
