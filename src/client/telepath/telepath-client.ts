@@ -122,9 +122,10 @@ export class TelepathClient implements AsyncDisposable {
       await using proxy = await this.#options.open(url, signal)
       signal.throwIfAborted()
       this.#session = proxy
-      await Promise.race([this.#runOnLink(proxy), proxy.closed])
-      this.#isReady = true
-      for (const waiter of this.#waiting) waiter.resolve(proxy)
+      const isOver = proxy.closed.then(() => true)
+      const wasOver = await Promise.race([isOver, this.#runOnLink(proxy).then(() => Promise.race([isOver, false]))])
+      this.#isReady = !wasOver
+      if (this.#isReady) for (const waiter of this.#waiting) waiter.resolve(proxy)
       this.#lastError = await proxy.closed
       this.#isReady = false // before anybody else learns that it is over
       if (this.#lastError !== undefined) this.#options.onError?.(this.#lastError)
