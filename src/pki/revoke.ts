@@ -5,6 +5,7 @@ import type {CertDir} from './cert-dir.ts'
 import {makeCrl, parseCrl, type RevocationReason, type RevokedEntry, revokedEntry} from './crl.ts'
 import {withLock} from './dir-lock.ts'
 import {loadSigner} from './issuer.ts'
+import {plainSerial} from './peer-certificate.ts'
 
 /** A list before and after a change. */
 export interface ListChange {
@@ -18,7 +19,7 @@ export interface ListChange {
 export interface Revocation {
   /** Name of the authority in the directory; its key has to be there. */
   readonly ca: string
-  /** Lower-case hex without leading zeros. None makes a list, or signs the one that is there anew. */
+  /** In hex. None makes a list, or signs the one that is there anew. */
   readonly serials: readonly string[]
   readonly reason: RevocationReason
   readonly nowMs: number
@@ -40,7 +41,7 @@ export async function revoke(certDir: CertDir, revocation: Revocation): Promise<
   const change = async (): Promise<ListChange> => {
     const before = await readOwnList(certDir, ca, signer.certificate.publicKey)
     const known = new Set(before.map(({serial}) => serial))
-    const added = [...new Set(serials)].filter((serial) => !known.has(serial))
+    const added = [...new Set(serials.map(plainSerial))].filter((serial) => !known.has(serial))
     const entries = [...before, ...added.map((serial) => revokedEntry(serial, nowMs, reason))]
     if (!dryRun) await certDir.overwrite('crl', ca, 'crl', await makeCrl(signer, entries, nowMs))
     return {path, added, entries}

@@ -3,6 +3,7 @@ import type {X509Certificate} from 'node:crypto'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {onTestFinished} from 'vitest'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {makeCrl, revokedEntry} from '../../src/pki/crl.ts'
 import {DEFAULT_TTL_MS, issueInto, loadSigner, type Order} from '../../src/pki/issuer.ts'
@@ -52,5 +53,12 @@ export async function emptyCerts(): Promise<TestCerts> {
 export async function certsWithCa(): Promise<TestCerts> {
   const certs = await emptyCerts()
   await certs.issue('ca', NETWORK)
+  return certs
+}
+
+/** Makes a directory with the authority, or what `make` makes, for one test. */
+export async function freshCerts(make = certsWithCa): Promise<TestCerts> {
+  const certs = await make()
+  onTestFinished(() => certs[Symbol.asyncDispose]())
   return certs
 }
