@@ -7,10 +7,15 @@ export class LineChild implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
 
-  /** Starts a module of this directory under this Node. */
-  constructor(module: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = process.env) {
+  /** Starts a module of this directory under this Node, or under another program. */
+  constructor(
+    module: string,
+    args: readonly string[] = [],
+    env: NodeJS.ProcessEnv = process.env,
+    program = process.execPath,
+  ) {
     const path = new URL(module, import.meta.url).pathname
-    this.#child = spawn(process.execPath, [path, ...args], {stdio: ['pipe', 'pipe', 'inherit'], env})
+    this.#child = spawn(program, [path, ...args], {stdio: ['pipe', 'pipe', 'inherit'], env})
     if (!this.#child.stdout) throw new Error(`${module} has no output`)
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
   }

@@ -2,6 +2,7 @@
 import {cp, mkdtemp, readFile} from 'node:fs/promises'
 import {cpus, tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {synapsePython} from '../scripts/peers.ts'
 import {SynapseAgent} from '../test/interop/synapse-agent.ts'
 import {SynapseService} from '../test/interop/synapse-world.ts'
 import {startServer} from '../test/support/server.ts'
@@ -112,15 +113,16 @@ async function timed(stopping: Promise<unknown>, withinMs: number): Promise<numb
 
 type Sample<Of> = {readonly own: Of; readonly peer: Of}
 
-/** Measures both in turn, so many times, with clients that stay connected. */
+/** Measures both in turn, so many times, with clients that stay connected on so many links, or connect anew for 0. */
 async function compare<Of>(
   both: Both,
   links: number,
   count: number,
   measure: (load: TelepathLoad, server: Server) => Promise<Of>,
 ): Promise<Sample<Of>[]> {
-  await using ownLoad = await TelepathLoad.start(both.own.target(links), both.own.pid)
-  await using peerLoad = await TelepathLoad.start(both.peer.target(links), both.peer.pid)
+  const python = links > 0 ? await synapsePython() : undefined
+  await using ownLoad = await TelepathLoad.start(both.own.target(links), both.own.pid, python)
+  await using peerLoad = await TelepathLoad.start(both.peer.target(links), both.peer.pid, python)
   const samples: Sample<Of>[] = []
   for (let round = 0; round < count; round++) {
     samples.push({peer: await measure(peerLoad, both.peer), own: await measure(ownLoad, both.own)})
