@@ -4,8 +4,11 @@ export interface Candidate {
   readonly about: string
 }
 
-/** Values that only a registry knows. */
-export type LiveKind = 'id' | 'type' | 'name' | 'tag'
+/** Values that only a registry knows, by its ZeroMQ port. */
+export type ServiceKind = 'id' | 'type' | 'name' | 'tag'
+/** Values that only a cell knows. */
+export type HolderKind = 'user' | 'role' | 'apikey'
+export type LiveKind = ServiceKind | HolderKind
 
 /** What can be completed: fixed candidates, and the kind of live value that fits as well. Both empty: the shell offers files. */
 export interface Completion {
@@ -34,7 +37,7 @@ interface CompletedFlag {
   readonly options?: readonly string[] | undefined
 }
 
-const LIVE_KINDS: readonly LiveKind[] = ['id', 'type', 'name', 'tag']
+const LIVE_KINDS: readonly LiveKind[] = ['id', 'type', 'name', 'tag', 'user', 'role', 'apikey']
 const NOTHING: Completion = {candidates: [], live: undefined}
 
 /** Completes `current`, the word at the cursor, behind `words`; the program's name is not among them. Candidates all begin with `current`. */

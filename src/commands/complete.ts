@@ -1,13 +1,13 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../cli/base-command.ts'
-import {type Candidate, complete, type LiveKind} from '../cli/complete.ts'
-import {flagValue, liveValues} from '../cli/live-names.ts'
+import {CellCommand} from '../cli/cell-command.ts'
+import {type Candidate, complete, type HolderKind, type LiveKind} from '../cli/complete.ts'
+import {flagValue, holderNames, isHolderKind, liveValues} from '../cli/live-names.ts'
 import {candidateLine, readTyped, SHELLS, type Shell, type TypedLine} from '../cli/shells.ts'
 import {behindDashes, ownPart} from '../cli/words.ts'
 
 const LIVE_WITHIN_MS = 300 // longer than this, a press of the key feels stuck
 
-export default class Complete extends BaseCommand {
+export default class Complete extends CellCommand {
   static override readonly summary = 'Print what may stand at the cursor; called by the scripts of autocomplete.'
   static override readonly hidden = true
   static override readonly args = {shell: Args.string({options: [...SHELLS], required: true})}
@@ -25,11 +25,19 @@ export default class Complete extends BaseCommand {
   async #live(kind: LiveKind, {words, current}: TypedLine): Promise<Candidate[]> {
     const prefix = /^--[^=]+=/.exec(current)?.[0] ?? ''
     try {
-      const values = liveValues(kind, await this.#services(words))
+      const values = isHolderKind(kind)
+        ? await this.#holders(kind, words)
+        : liveValues(kind, await this.#services(words))
       return values.map((value) => ({value: prefix + value, about: ''})).filter(({value}) => value.startsWith(current))
     } catch {
       return [] // A key was pressed: no registry means no names, and an error text would only damage the line.
     }
+  }
+
+  async #holders(kind: HolderKind, words: readonly string[]): Promise<string[]> {
+    const flags = {url: flagValue(words, 'url'), dir: flagValue(words, 'dir'), timeout: LIVE_WITHIN_MS}
+    await using admin = await this.openAdmin(flags)
+    return await holderNames(kind, admin, flagValue(words, 'user'))
   }
 
   async #services(words: readonly string[]) {

@@ -1,5 +1,5 @@
 import {describe, expect, test} from 'vitest'
-import {chooseRegistry, type RunningServer} from '../../src/cli/choose-registry.ts'
+import {chooseAny, chooseCell, chooseRegistry, type RunningServer} from '../../src/cli/choose-registry.ts'
 import {readEnvironment} from '../../src/config/environment.ts'
 
 const running = (bind: string, req: number | null): RunningServer => ({zeromq: {bind, req}})
@@ -69,5 +69,93 @@ describe('the registry that is talked to', () => {
 
   test('is not guessed for a directory that was named', async () => {
     await expect(choose({dir: '/data'})).rejects.toMatchObject({code: 'REG_UNREACHABLE', info: {dir: '/data'}})
+  })
+})
+
+/** What there is on a machine. */
+interface World {
+  readonly env?: Record<string, string>
+  readonly servers?: Record<string, RunningServer>
+  readonly sockets?: readonly string[]
+  readonly aha?: string
+}
+
+type Wish = {readonly url?: string; readonly argument?: string; readonly dir?: string}
+
+const cellWish = (wish: Wish, {env = {}, servers = {}, sockets = [], aha}: World) => ({
+  ...wish,
+  environment: readEnvironment({HOME: '/home/me', ...env}),
+  readRunFile: async (dir: string) => servers[dir],
+  hasSocket: async (dir: string) => sockets.includes(dir),
+  firstAha: async () => aha,
+})
+const HOME_DIR = '/home/me/.local/share/registry'
+
+describe('the cell that is talked to', () => {
+  const cell = (wish: Wish, world: World = {}) => chooseCell(cellWish(wish, world), 'user list')
+
+  test.each<[string, Wish, World, string, string]>([
+    ['--url', {url: 'ssl://a'}, {env: {REGISTRY_URL: 'tcp://b'}}, 'ssl://a', 'from --url'],
+    ['the argument', {argument: 'aha://a'}, {env: {REGISTRY_URL: 'tcp://b'}}, 'aha://a', 'as given'],
+    ['REGISTRY_URL', {}, {env: {REGISTRY_URL: 'tcp://b'}, sockets: [HOME_DIR]}, 'tcp://b', 'from REGISTRY_URL'],
+    ['an alias', {url: 'axon'}, {}, 'axon', 'from --url'],
+    [
+      '--dir, before REGISTRY_URL',
+      {dir: '/data'},
+      {env: {REGISTRY_URL: 'zmq://b'}, sockets: ['/data']},
+      'cell:///data',
+      'the cell of /data',
+    ],
+    ['the data directory', {}, {sockets: [HOME_DIR], aha: 'ssl://x'}, `cell://${HOME_DIR}`, `the cell of ${HOME_DIR}`],
+    ['telepath.yaml', {}, {aha: 'ssl://aha'}, 'ssl://aha', 'the first AHA server of telepath.yaml'],
+  ])('is that of %s', async (_, wish, world, url, because) => {
+    expect(await cell(wish, world)).toEqual({url, because})
+  })
+
+  test('is none that speaks ZeroMQ', async () => {
+    await expect(cell({url: 'ZMQ://h:1'})).rejects.toMatchObject({
+      code: 'REG_USAGE',
+      hints: ['registry user list --url cell://DIR'],
+    })
+    await expect(cell({}, {env: {REGISTRY_URL: 'zmq://h:1'}})).rejects.toMatchObject({
+      message: expect.stringContaining('zmq://h:1 (from REGISTRY_URL) is a ZeroMQ port'),
+      hints: ['registry user list --url cell://DIR', 'registry user list --dir DIR'],
+    })
+  })
+
+  test('must be there', async () => {
+    await expect(cell({dir: '/data'}, {aha: 'ssl://aha'})).rejects.toMatchObject({code: 'REG_UNREACHABLE'})
+    await expect(cell({})).rejects.toMatchObject({code: 'REG_UNREACHABLE', info: {dir: HOME_DIR}})
+  })
+
+  test('must be one, and no password is repeated', async () => {
+    const twice = cell({url: 'tcp://root:needle@a', argument: 'tcp://root:needle@b'})
+    await expect(twice).rejects.toMatchObject({
+      code: 'REG_USAGE',
+      message: 'two registries are named: tcp://root:****@b and --url tcp://root:****@a',
+    })
+  })
+})
+
+describe('what status looks at', () => {
+  const any = (wish: Wish, world: World = {}) => chooseAny(cellWish(wish, world))
+
+  test.each<[string, Wish, World, string]>([
+    ['what is named', {argument: 'zmq://a:1'}, {sockets: [HOME_DIR]}, 'zmq://a:1'],
+    [
+      'the cell of the data directory, before its ZeroMQ port',
+      {},
+      {sockets: [HOME_DIR], servers: {[HOME_DIR]: running('127.0.0.1', 1)}},
+      `cell://${HOME_DIR}`,
+    ],
+    ['its ZeroMQ port', {}, {servers: {[HOME_DIR]: running('127.0.0.1', 1)}, aha: 'ssl://x'}, 'zmq://127.0.0.1:1'],
+    ['the first AHA', {}, {aha: 'ssl://x'}, 'ssl://x'],
+    ['the default port', {}, {}, 'zmq://127.0.0.1:5556'],
+  ])('is %s', async (_, wish, world, url) => {
+    expect(await any(wish, world)).toMatchObject({url})
+  })
+
+  test('must run on the directory that is named', async () => {
+    await expect(any({dir: '/data'}, {aha: 'ssl://x'})).rejects.toMatchObject({code: 'REG_UNREACHABLE'})
   })
 })

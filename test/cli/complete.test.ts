@@ -35,6 +35,12 @@ const commands: readonly CompletedCommand[] = [
     },
   },
   {id: 'service:show', summary: 'Show.', args: {id: {name: 'id'}}, flags: {url}},
+  {
+    id: 'user:grant',
+    summary: 'Grant.',
+    args: {user: {name: 'user'}, role: {name: 'role'}},
+    flags: {url, role: {name: 'role', type: 'option', multiple: true}},
+  },
 ]
 
 /** Completes a line whose last word is being typed. */
@@ -46,7 +52,7 @@ function at(line: string) {
 
 describe('completion', () => {
   test.each([
-    ['', ['backup', 'help', 'serve', 'service']],
+    ['', ['backup', 'help', 'serve', 'service', 'user']],
     ['ser', ['serve', 'service']],
     ['service ', ['list', 'show']],
     ['service l', ['list']],
@@ -90,4 +96,10 @@ describe('completion', () => {
   test('says what the commands do', () => {
     expect(complete(['service'], 's', commands).candidates).toEqual([{value: 'show', about: 'Show.'}])
   })
+})
+
+test('users and roles are those of the cell', () => {
+  expect(at('user grant ')).toMatchObject({live: 'user'})
+  expect(at('user grant visi ')).toMatchObject({live: 'role'})
+  expect(at('user grant --role ')).toMatchObject({live: 'role'})
 })

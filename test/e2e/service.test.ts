@@ -469,6 +469,39 @@ describe('run', () => {
   })
 })
 
+describe('maintenance', () => {
+  const maintenance = (...words: readonly string[]) =>
+    runCli(['service', 'maintenance', ...words, '--url', `cell://${server.dir}`])
+
+  test('takes a service from discovery, through restarts of the registry, until it ends', async () => {
+    await client.register({...CAM, id: 'cam-1'}, {ttlS: 60})
+    const on = await maintenance('on', 'cam', '--reason', 'new lens')
+    expect(on).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^service cam \(cam-1\)\nmaintenance {2}off -> new/),
+    })
+    await server.restart()
+    await expect(client.discover('camera')).rejects.toMatchObject({code: 'REG_NOT_FOUND'})
+    expect(await client.get('cam-1')).toMatchObject({
+      health: 'passing',
+      maintenance: {reason: 'new lens', by: 'unix/root'},
+    })
+    const shown = await service(['list'])
+    expect(shown.stdout).toContain('passing, maintenance')
+    await client.register({...CAM, id: 'cam-1', port: 5001})
+    expect(await client.get('cam-1')).toMatchObject({port: 5001, maintenance: {reason: 'new lens'}})
+    expect(await maintenance('off', 'cam-1')).toMatchObject({status: 0})
+    expect(await client.discover('camera')).toMatchObject({id: 'cam-1', maintenance: undefined})
+  })
+
+  test('needs a reason, a service, and the cell', async () => {
+    expect(await maintenance('on', 'cam')).toMatchObject({status: 2})
+    expect(await maintenance('off', 'cam')).toMatchObject({status: 3})
+    const zmq = await runCli(['service', 'maintenance', 'off', 'cam', '--url', client.url])
+    expect(zmq).toMatchObject({status: 2, stderr: expect.stringContaining('is a ZeroMQ port')})
+  })
+})
+
 describe('status', () => {
   test('tells about this registry', async () => {
     await client.register(CAM)
@@ -488,7 +521,7 @@ describe('status', () => {
       discoverStrategy: 'random',
       leaseGraceS: 1,
       store: {kind: 'sqlite'},
-      counts: {services: 1, critical: 0, eventsDropped: 0, unanswerable: expect.any(Number)},
+      counts: {services: 1, critical: 0, maintenance: 0, eventsDropped: 0, unanswerable: expect.any(Number)},
     })
     const plain = await runCli(['status', '--url', client.url])
     expect(plain.stdout).toMatch(/^status {10}ok$/m)

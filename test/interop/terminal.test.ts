@@ -74,13 +74,64 @@ describe('on a terminal', () => {
   })
 })
 
+describe('what is asked on a terminal', () => {
+  const cell = () => `cell://${server.dir}`
+  const answering = (args: readonly string[], ...answers: readonly (readonly [string, string])[]) =>
+    inTerminal([...args, '--url', cell()], {TERMINAL_ANSWERS: JSON.stringify(answers)})
+  const users = async () => (await inTerminal(['user', 'list', '--url', cell()])).shown
+
+  beforeAll(async () => {
+    await inTerminal(['user', 'add', 'visi', '--url', cell()])
+  })
+
+  test('a password is typed twice and not shown', async () => {
+    const typed = await answering(
+      ['user', 'passwd', 'visi'],
+      ['New password:', 'needle\r'],
+      ['The same again:', 'needle\r'],
+    )
+    expect(typed.status).toBe(0)
+    expect(typed.shown).toContain('the password of visi is set')
+    expect(typed.shown).not.toContain('needle')
+    const query = ['query', '--call', 'tryUserPasswd', 'visi', 'needle', '--url', cell()]
+    expect((await inTerminal(query)).shown).toContain('"name": "visi"')
+  })
+
+  test('two passwords that differ, or Ctrl-C, change nothing', async () => {
+    const differing = await answering(
+      ['user', 'passwd', 'visi'],
+      ['New password:', 'one\r'],
+      ['The same again:', 'two\r'],
+    )
+    expect([differing.status, differing.shown]).toEqual([2, expect.stringContaining('not the same')])
+    const left = await answering(['user', 'passwd', 'visi'], ['New password:', '\x03'])
+    expect(left.status).toBe(130)
+    const query = ['query', '--call', 'tryUserPasswd', 'visi', 'needle', '--url', cell()]
+    expect((await inTerminal(query)).shown).toContain('"name": "visi"')
+  })
+
+  test('what takes something away is confirmed: by yes, or by the name', async () => {
+    const no = await answering(['user', 'set', 'visi', '--locked'], ['(yes)', 'n\r'])
+    expect([no.status, no.shown]).toEqual([130, expect.stringContaining('nothing was done')])
+    const yes = await answering(['user', 'set', 'visi', '--locked'], ['(yes)', 'yes\r'])
+    expect([yes.status, yes.shown]).toEqual([0, expect.stringContaining('no -> yes')])
+    const wrong = await answering(['user', 'remove', 'visi'], ['Type its name:', 'yes\r'])
+    expect([wrong.status, await users()]).toEqual([130, expect.stringContaining('visi')])
+    const right = await answering(['user', 'remove', 'visi'], ['Type its name:', 'visi\r'])
+    expect([right.status, await users()]).toEqual([0, expect.not.stringContaining('visi')])
+  })
+})
+
 describe('completion in bash', () => {
   /** Presses the key behind `line`, as bash does it, and gives what is offered. */
-  async function press(line: string): Promise<string[]> {
+  async function press(line: string, registryUrl = url): Promise<string[]> {
     const script = `eval "$(registry autocomplete bash)"
 COMP_LINE=$1 COMP_POINT=\${#1} COMP_WORDS=($1) COMP_CWORD=1
 _registry_complete && printf '%s\\n' "\${COMPREPLY[@]}"`
-    const env = cleanEnv({PATH: `${bin}:${dirname(process.execPath)}:${process.env['PATH']}`, REGISTRY_URL: url})
+    const env = cleanEnv({
+      PATH: `${bin}:${dirname(process.execPath)}:${process.env['PATH']}`,
+      REGISTRY_URL: registryUrl,
+    })
     const {stdout} = await run('bash', ['--norc', '-c', script, 'bash', line], {env})
     return stdout.split('\n').filter((one) => one !== '')
   }
@@ -91,6 +142,15 @@ _registry_complete && printf '%s\\n' "\${COMPREPLY[@]}"`
     expect(await press('registry service list --type ')).toEqual(['camera'])
     expect(await press('registry service list --type=c')).toEqual(['camera'])
     expect(await press('registry service list --tag n')).toEqual(['night'])
+  })
+
+  test('offers users, roles and API keys of the cell', async () => {
+    const cell = `cell://${server.dir}`
+    await inTerminal(['apikey', 'add', 'nightly', '--url', cell])
+    expect(await press('registry user show r', cell)).toEqual(['root'])
+    expect(await press('registry role show ', cell)).toEqual(['all'])
+    expect(await press(`registry apikey remove --user root n`, cell)).toEqual(['nightly'])
+    expect(await press('registry user show r', url)).toEqual([])
   })
 
   test('offers the rest of what bash has broken off, quoted', async () => {
