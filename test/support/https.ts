@@ -16,7 +16,7 @@ import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {type HttpsListener, type HttpsPorts, type HttpsSettings, startHttps} from '../../src/server/https.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 
-export const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
+const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
 export const ACTOR = 'test'
 
 export interface Asked {
@@ -151,7 +151,7 @@ export async function ask(port: number, path: string, {method, headers, body, tl
   return {status: answer.statusCode ?? 0, headers: answer.headers, text, json: isJson ? JSON.parse(text) : undefined}
 }
 
-async function connectTo(port: number, options: ConnectionOptions): Promise<TLSSocket> {
+export async function connectTo(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connect({host: '127.0.0.1', port, rejectUnauthorized: false, ...options})
   await once(socket, 'secureConnect')
   return socket
