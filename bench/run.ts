@@ -9,6 +9,7 @@ import {measureMemory} from './memory.ts'
 import {runParts} from './parts.ts'
 import {measureRequests} from './requests.ts'
 import {measureStart} from './start.ts'
+import {measureTelepath} from './telepath.ts'
 
 await runParts('bench/run.ts', {
   requests: measureRequests,
@@ -20,4 +21,5 @@ await runParts('bench/run.ts', {
   events: measureEvents,
   flood: measureFlood,
   codec: measureCodec,
+  telepath: measureTelepath,
 })
