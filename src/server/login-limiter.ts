@@ -3,7 +3,7 @@ import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 
 /** How often one may fail. */
-export interface Allowance {
+interface Allowance {
   /** Failures in a row that are free. */
   readonly burst: number
   /** How long it takes until one more is free, ms. */
@@ -19,7 +19,7 @@ export interface LoginLimits {
 }
 
 /** A guesser gets a password a few seconds apart; who mistypes never notices. */
-export const LOGIN_LIMITS: LoginLimits = {
+const LOGIN_LIMITS: LoginLimits = {
   perAddress: {burst: 20, everyMs: 3000},
   perUser: {burst: 30, everyMs: 2000},
   entries: 10_000,

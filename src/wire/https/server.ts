@@ -21,7 +21,7 @@ const MAX_PARAM = 128
 const GOING_AWAY = 1001
 
 /** What the server proves itself with. `attach` lets the keys be replaced while it runs; `ServerTls` of pki has both. */
-export interface HttpsTls {
+interface HttpsTls {
   readonly options: TlsOptions
   attach(server: Pick<Server, 'setSecureContext'>): Disposable
 }

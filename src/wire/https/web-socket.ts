@@ -1,4 +1,4 @@
-import type {WebSocket} from '@fastify/websocket'
+import type {WebSocket} from 'ws'
 import type {HttpsWebsocket} from './messages.ts'
 
 const TOO_SLOW = 1013
