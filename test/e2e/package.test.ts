@@ -86,6 +86,19 @@ describe('the packed package', () => {
     ])
   })
 
+  test('runs the example for Telepath against a registry', async () => {
+    await using server = await startServer()
+    await copyFile(join(root, 'examples/telepath.ts'), join(app, 'telepath.ts'))
+    const {stdout, stderr} = await run('telepath.ts', `cell://${server.dir}`)
+    expect(stderr).toBe('')
+    expect(stdout.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^Synapse 2\.256\.0, \d+ methods$/),
+      'there is a user root',
+      expect.stringMatching(/^\d+ tasks run$/),
+      'REG_NOT_FOUND (NoSuchMeth): AhaApi has no method: getFullyLost.',
+    ])
+  })
+
   test('serves a registry in a program', async () => {
     await writeFile(
       join(app, 'serve.ts'),

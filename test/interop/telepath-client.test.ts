@@ -1,5 +1,7 @@
+import {execFile} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {type TeleEnv, withTeleEnv} from '../../src/client/telepath/tele-env.ts'
@@ -14,6 +16,8 @@ import {eventually} from './world.ts'
 showLogsWhenFailed()
 
 const NETWORK = 'loop.test'
+/** Lets a process find the names of the network. */
+const names = new URL('synapse-names.ts', import.meta.url).pathname
 const failing = (code: string, telepath: string) => expect.objectContaining({code, telepath})
 
 async function collect(items: AsyncIterable<Value>): Promise<Value[]> {
@@ -327,6 +331,16 @@ describe('a real network', () => {
     await js.start()
     const second = await client.proxy({timeoutMs: 30_000})
     expect(await second.call('getCellUser')).toMatchObject({name: 'visi'})
+  })
+
+  test('is called by the example, in a process of its own', async () => {
+    const example = new URL('../../examples/telepath.ts', import.meta.url).pathname
+    const {stdout} = await promisify(execFile)(process.execPath, ['--import', names, example, 'aha://00.axon...'], {
+      env: {...process.env, HOME: home, PEER_NAMES: NETWORK},
+    })
+    expect(stdout).toMatch(
+      /^Synapse 2\.256\.0, \d+ methods\nthere is a user root\n\d+ tasks run\nREG_NOT_FOUND \(NoSuchMeth\): AxonApi/,
+    )
   })
 
   test('spreads callers over a pool, whose members come and go', async () => {

@@ -1,4 +1,5 @@
 import {connect, type Socket} from 'node:net'
+import {setTimeout as delay} from 'node:timers/promises'
 import {connect as connectTls} from 'node:tls'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
 import type {ClientTls} from '../../pki/client-tls.ts'
@@ -21,12 +22,32 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it does not answer',
 }
 
+/** A UNIX socket whose queue of connections is full says so at once, instead of letting the caller wait. */
+const FULL_QUEUE = 'EAGAIN'
+const FULL_QUEUE_PAUSE_MS = 5
+
 /**
  * Connects: to a UNIX socket, a port, or a port with TLS, whose certificate is checked before anything is sent.
  *
  * @throws RegistryError `REG_UNREACHABLE` (`LinkErr`); `REG_CERT_INVALID`; the signal's reason
  */
-export function dial(place: Place, tls: ClientTls | undefined, peer: string, signal: AbortSignal): Promise<Socket> {
+export async function dial(
+  place: Place,
+  tls: ClientTls | undefined,
+  peer: string,
+  signal: AbortSignal,
+): Promise<Socket> {
+  for (;;) {
+    try {
+      return await dialOnce(place, tls, peer, signal)
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.info['reason'] !== FULL_QUEUE) throw error
+    }
+    await delay(FULL_QUEUE_PAUSE_MS, undefined, {signal}).catch(() => signal.throwIfAborted())
+  }
+}
+
+function dialOnce(place: Place, tls: ClientTls | undefined, peer: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
     if (place.kind === 'unix') checkPath(place.path)

@@ -121,9 +121,15 @@ export class TeleEnv implements AsyncDisposable {
     })
   }
 
-  /** Keeps sessions with all members of a pool; what is not a pool counts as one with one member. */
+  /**
+   * Keeps sessions with all members of a pool; what is not a pool counts as one with one member. `?retrysleep=SECONDS` in the URL is the pause after
+   * an attempt that failed.
+   *
+   * @throws RegistryError `REG_USAGE` (`BadUrl`)
+   */
   pool(url: string, options: ClientOptions = {}): TelepathPool {
-    return new TelepathPool(this, url, options)
+    const retryS = Number(this.parse(url).params.get('retrysleep') ?? Number.NaN)
+    return new TelepathPool(this, url, retryS >= 0 ? {retryMs: retryS * 1000, ...options} : options)
   }
 
   /** Finds the service that an `aha://` URL names. Throws as `AhaServers.find`. */

@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {TLSSocket} from 'node:tls'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {dial} from '../../../src/client/telepath/dial.ts'
 import {openTelepath} from '../../../src/client/telepath/open.ts'
 import {type TeleEnv, withTeleEnv} from '../../../src/client/telepath/tele-env.ts'
 import {DEFAULT_TTL_MS} from '../../../src/pki/issuer.ts'
@@ -108,6 +109,18 @@ describe('TLS', () => {
       message: expect.stringContaining(`ssl://127.0.0.1:${port}`),
     })
   })
+})
+
+test('a socket whose queue is full is tried until there is room', async () => {
+  const path = join(dir, 'full')
+  const server = createServer((socket) => socket.end()).listen({path, backlog: 1})
+  await once(server, 'listening')
+  const signal = AbortSignal.timeout(30_000)
+  const place = {kind: 'unix', path, share: '*'} as const
+  const sockets = await Promise.all(Array.from({length: 50}, () => dial(place, undefined, 'the socket', signal)))
+  expect(sockets).toHaveLength(50)
+  for (const socket of sockets) socket.destroy()
+  server.close()
 })
 
 describe('what cannot be reached says why', () => {

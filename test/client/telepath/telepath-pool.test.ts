@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {type TeleEnv, withTeleEnv} from '../../../src/client/telepath/tele-env.ts'
+import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {type PeerLink, TelepathPeer, welcoming} from '../../support/telepath-peer.ts'
 import {entryOf, type ScriptedAha, startAha, valueMessage} from './scripted-aha.ts'
 
@@ -115,6 +116,22 @@ test('what is no pool has one member: itself', async () => {
     expect(await turns(pool, 2)).toEqual(['a', 'a'])
     expect(pool.size).toBe(1)
   }
+})
+
+test('the pause between attempts may stand in the URL', async () => {
+  await using a = await service('a')
+  const services: Record<string, Value> = {}
+  const asked = Promise.withResolvers<void>()
+  await using aha = await startAha({services, onLookup: () => asked.resolve()})
+  await using env = await load(aha)
+  await using slow = env.pool('aha://a...?retrysleep=3600')
+  await asked.promise
+  // Found by whoever asks again; the pause that is used otherwise is a fifth of a second.
+  services['a...'] = entryOf('a.demo.net', a.port)
+  await using quick = env.pool('aha://a...')
+  expect(await turns(quick, 1)).toEqual(['a'])
+  await expect(slow.proxy({timeoutMs: 500})).rejects.toMatchObject({code: 'REG_TIMED_OUT'})
+  expect(() => env.pool('nonsense')).toThrow(expect.objectContaining({code: 'REG_USAGE'}))
 })
 
 test('a wait ends in time, with its signal, and when the pool is closed', async () => {
