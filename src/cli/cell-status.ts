@@ -6,36 +6,8 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {jsonOf} from './query-values.ts'
-import {factsOf, type RegistryStatus, startedFacts} from './registry-status.ts'
-
-/** What every cell tells of itself. Members are missing where it does not tell, or not to who asks. */
-export interface CellFacts {
-  readonly type: string
-  readonly iden: string
-  readonly runId: string
-  /** It takes changes: it leads, or is alone. */
-  readonly active: boolean
-  readonly ready?: boolean
-  readonly version: string
-  readonly synapseVersion: string
-  /** Index of the next change in its log. */
-  readonly nexusIndex: number
-  readonly readOnly?: boolean
-  /** URL that it mirrors; null for a leader. */
-  readonly mirror: string | null
-  readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
-}
-
-/** How a cell says that it does. */
-export interface CellHealth {
-  readonly status: string
-  readonly components: readonly {
-    readonly name: string
-    readonly status: string
-    readonly mesg: string
-    readonly data: unknown
-  }[]
-}
+import {factsOf, startedFacts} from './registry-status.ts'
+import type {CellFacts, CellHealth, RegistryStatus} from './status-report.ts'
 
 type Fields = Readonly<Record<string, Value>>
 

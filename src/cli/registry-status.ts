@@ -2,43 +2,12 @@ import {setTimeout} from 'node:timers/promises'
 import {systemClock} from '../base/clock.ts'
 import {formatDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
-import type {RegistryInfo, ServerFacts} from '../client/answers.ts'
+import type {ServerFacts} from '../client/answers.ts'
 import type {RegistryClient} from '../client/registry-client.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
-import type {CellFacts, CellHealth} from './cell-status.ts'
 import {reportOf} from './error-report.ts'
 import {keyValues, localTime} from './render.ts'
-
-/** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
-export interface RegistryStatus {
-  readonly url: string
-  readonly status: 'ok' | 'degraded' | 'failed' | 'away'
-  /** With `away`: why. */
-  readonly error?: ReturnType<typeof reportOf>
-  /** `registry`: this software; `cgse`: the Python registry; `synapse`: a Synapse service. */
-  readonly software?: 'registry' | 'cgse' | 'synapse'
-  readonly version?: string
-  readonly pid?: number
-  readonly startedAt?: string
-  readonly uptimeS?: number
-  readonly ports?: RegistryInfo['ports']
-  readonly uniqueTypes?: boolean
-  readonly discoverStrategy?: string
-  readonly leaseGraceS?: number
-  readonly store?: {readonly kind: string; readonly problem?: string; readonly problemSince?: string}
-  readonly counts?: {
-    readonly services: number
-    readonly critical: number
-    readonly maintenance?: number
-    readonly eventsDropped?: number
-    readonly unanswerable?: number
-  }
-  /** What was asked is a cell: by Telepath. */
-  readonly cell?: CellFacts
-  readonly health?: CellHealth
-  /** How many there are; missing when who asks may not know. */
-  readonly users?: number
-}
+import type {CellFacts, RegistryStatus} from './status-report.ts'
 
 /** Asks a registry how it is. Throws as the client's calls do. */
 export async function readStatus(client: RegistryClient): Promise<RegistryStatus> {

@@ -1,6 +1,6 @@
 import type {RegistryClient} from '../client/registry-client.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
-import type {RegistryStatus} from './registry-status.ts'
+import type {RegistryStatus} from './status-report.ts'
 
 /** Somebody whose status can be asked for, again and again. */
 export interface Look extends AsyncDisposable {

@@ -1,8 +1,9 @@
 import {Args, Flags} from '@oclif/core'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
 import {durationFlag} from '../cli/flags.ts'
-import {type RegistryStatus, statusText, watchStatus} from '../cli/registry-status.ts'
+import {statusText, watchStatus} from '../cli/registry-status.ts'
 import {type Look, lookAtCell, lookAtRegistry} from '../cli/status-look.ts'
+import type {RegistryStatus} from '../cli/status-report.ts'
 
 const INTERVAL_MS = 2000
 

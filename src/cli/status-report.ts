@@ -1,0 +1,62 @@
+import type {RegistryInfo} from '../client/answers.ts'
+import type {ErrorReport} from './error-report.ts'
+
+/** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
+export interface RegistryStatus {
+  readonly url: string
+  readonly status: 'ok' | 'degraded' | 'failed' | 'away'
+  /** With `away`: why. */
+  readonly error?: ErrorReport
+  /** `registry`: this software; `cgse`: the Python registry; `synapse`: a Synapse service. */
+  readonly software?: 'registry' | 'cgse' | 'synapse'
+  readonly version?: string
+  readonly pid?: number
+  readonly startedAt?: string
+  readonly uptimeS?: number
+  readonly ports?: RegistryInfo['ports']
+  readonly uniqueTypes?: boolean
+  readonly discoverStrategy?: string
+  readonly leaseGraceS?: number
+  readonly store?: {readonly kind: string; readonly problem?: string; readonly problemSince?: string}
+  readonly counts?: {
+    readonly services: number
+    readonly critical: number
+    readonly maintenance?: number
+    readonly eventsDropped?: number
+    readonly unanswerable?: number
+  }
+  /** What was asked is a cell: by Telepath. */
+  readonly cell?: CellFacts
+  readonly health?: CellHealth
+  /** How many there are; missing when who asks may not know. */
+  readonly users?: number
+}
+
+/** What every cell tells of itself. Members are missing where it does not tell, or not to who asks. */
+export interface CellFacts {
+  readonly type: string
+  readonly iden: string
+  readonly runId: string
+  /** It takes changes: it leads, or is alone. */
+  readonly active: boolean
+  readonly ready?: boolean
+  readonly version: string
+  readonly synapseVersion: string
+  /** Index of the next change in its log. */
+  readonly nexusIndex: number
+  readonly readOnly?: boolean
+  /** URL that it mirrors; null for a leader. */
+  readonly mirror: string | null
+  readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
+}
+
+/** How a cell says that it does. */
+export interface CellHealth {
+  readonly status: string
+  readonly components: readonly {
+    readonly name: string
+    readonly status: string
+    readonly mesg: string
+    readonly data: unknown
+  }[]
+}
