@@ -40,7 +40,7 @@ export interface Inspection {
 const KINDS: readonly Purpose[] = ['ca', 'host', 'user', 'code']
 
 /** Reads what certificates of a directory are judged by. */
-export async function trustOf(certDir: CertDir, atMs: number): Promise<Omit<Trust, 'purpose'>> {
+async function trustOf(certDir: CertDir, atMs: number): Promise<Omit<Trust, 'purpose'>> {
   const cas = (await readAuthorities(certDir)).map(({certificate}) => certificate)
   return {cas, crls: await readCrls(certDir), atMs}
 }

@@ -29,15 +29,19 @@ export async function readCrls(certDir: CertDir): Promise<readonly RevocationLis
   return await Promise.all(files.map(async ({path}) => parseCrl(await readCertFile(path))))
 }
 
-/** Finds the authority that has signed a certificate; undefined when it is not in the directory, or the certificate signed itself. */
+/**
+ * Finds the authority that has signed a certificate, under a name that has its key, if it is there under several. Undefined when it is not in
+ * the directory, or the certificate signed itself.
+ */
 export async function authorityOf(certDir: CertDir, certificate: X509Certificate): Promise<KnownAuthority | undefined> {
-  const known = await readAuthorities(certDir)
-  return known.find(
+  const keys = new Set((await certDir.list('ca', 'key')).map(({name}) => name))
+  const signers = (await readAuthorities(certDir)).filter(
     (ca) =>
       ca.certificate.subject === certificate.issuer &&
       !ca.certificate.raw.equals(certificate.raw) &&
       certificate.verify(ca.certificate.publicKey),
   )
+  return signers.find(({name}) => keys.has(name)) ?? signers[0]
 }
 
 const MAX_LINKS = 8

@@ -8,7 +8,7 @@ import {type CertificateFacts, factsOf, type Purpose, USE_IDS} from './certifica
 import type {RevocationList} from './crl.ts'
 
 /** Why a certificate is refused. */
-export type Refusal =
+type Refusal =
   | 'expired'
   | 'not yet valid'
   | 'unknown authority'

@@ -62,6 +62,22 @@ const LINES = [
   'status zmq://127.0.0.1:1',
   'service show nothing',
   'service list --nonsense',
+  'cert ca demo.net --key p256 --dir DIR',
+  'cert host aha.demo.net --key p256 --dir DIR',
+  'cert user visi@demo.net --key p256 --dir DIR',
+  'cert code signer --key p256 --dir DIR',
+  'cert csr 00.axon.demo.net --kind host --key p256 --dir DIR',
+  'cert sign DIR/certs/hosts/00.axon.demo.net.csr --kind host --dir DIR',
+  'cert import DIR/certs/cas/demo.net.crt --name again --dir DIR',
+  'cert p12 visi@demo.net --passphrase-file DIR/cell.guid --dir DIR',
+  'cert list --dir DIR',
+  'cert show aha.demo.net --dir DIR',
+  'cert check --dir DIR',
+  'cert renew --dir DIR',
+  'cert renew aha.demo.net --now --dir DIR',
+  'cert revoke visi@demo.net --yes --dir DIR',
+  'cert crl demo.net --dir DIR',
+  'cert user visi@demo.net --dir DIR',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.

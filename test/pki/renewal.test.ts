@@ -62,6 +62,13 @@ describe('renewing', () => {
     ])
   })
 
+  test('goes by the name under which the authority has its key', async () => {
+    const certs = await fresh()
+    await certs.issue('host', 'a.net')
+    await certs.dir.create('ca', 'again', 'crt', await certs.dir.read('ca', NETWORK, 'crt'))
+    expect(await renew(certs.dir, {...ORDER, ifDue: false})).toMatchObject({after: {issuer: NETWORK}})
+  })
+
   test('needs the key of the authority', async () => {
     const certs = await fresh()
     await certs.issue('host', 'a.net')
