@@ -19,7 +19,7 @@ import {SynapseService} from './synapse-world.ts'
 export const againstSynapse = process.env['REGISTRY_INTEROP_PEER'] === 'python'
 
 export const NETWORK = 'loop.test'
-export const PASSWD = 'secret'
+const PASSWD = 'secret'
 
 export interface ProbeServer extends AsyncDisposable {
   /** `tcp` with a password, `unix`, and `tls` for the user `root` with a certificate. */
