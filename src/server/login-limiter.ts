@@ -32,27 +32,37 @@ const LOGIN_LIMITS: LoginLimits = {
 export class LoginLimiter {
   readonly #addresses: Failures
   readonly #users: Failures
+  /** Addresses that came with wrong API keys: a program with an old one does not keep people from logging in. */
+  readonly #keys: Failures
 
   constructor(clock: Pick<Clock, 'monotonicMs'>, limits: LoginLimits = LOGIN_LIMITS) {
     this.#addresses = new Failures(clock, limits.perAddress, limits.entries)
     this.#users = new Failures(clock, limits.perUser, limits.entries)
+    this.#keys = new Failures(clock, limits.perAddress, limits.entries)
   }
 
   /**
-   * Lets an attempt through. `name` is undefined where no user is named.
+   * Lets an attempt through. `name` is undefined for an API key.
    *
    * @throws RegistryError `REG_BUSY`, in Telepath `HitLimit`; `info.waitS` says when to come back
    */
   assertAllowed(address: string, name: string | undefined): void {
-    const waitMs = Math.max(this.#addresses.waitMs(address), name === undefined ? 0 : this.#users.waitMs(name))
+    const waitMs =
+      name === undefined
+        ? this.#keys.waitMs(address)
+        : Math.max(this.#addresses.waitMs(address), this.#users.waitMs(name))
     if (waitMs === 0) return
     const waitS = Math.ceil(waitMs / 1000)
     throw new RegistryError('REG_BUSY', `Too many failed logins; try again in ${waitS} s.`, {info: {waitS}})
   }
 
   countFailure(address: string, name: string | undefined): void {
+    if (name === undefined) {
+      this.#keys.count(address)
+      return
+    }
     this.#addresses.count(address)
-    if (name !== undefined) this.#users.count(name)
+    this.#users.count(name)
   }
 }
 

@@ -7,10 +7,10 @@ const LIMITS = {perAddress: {burst: 3, everyMs: 1000}, perUser: {burst: 5, every
 function fresh(): {clock: FakeClock; limiter: LoginLimiter; fail: (address: string, name?: string) => void} {
   const clock = new FakeClock()
   const limiter = new LoginLimiter(clock, LIMITS)
-  return {clock, limiter, fail: (address, name) => limiter.countFailure(address, name)}
+  return {clock, limiter, fail: (address, name = 'someone') => limiter.countFailure(address, name)}
 }
 
-const refused = (limiter: LoginLimiter, address: string, name?: string): number | undefined => {
+const refused = (limiter: LoginLimiter, address: string, name: string | undefined = 'other'): number | undefined => {
   try {
     limiter.assertAllowed(address, name)
     return undefined
@@ -68,4 +68,18 @@ test('of more addresses than are remembered, the one that failed longest ago is 
   fail('e')
   expect(refused(limiter, 'a')).toBeUndefined()
   expect(refused(limiter, 'b')).toBe(1)
+})
+
+test('wrong API keys are counted, and keep nobody from logging in', () => {
+  const {limiter} = fresh()
+  const isRefused = (name: string | undefined) => {
+    try {
+      limiter.assertAllowed('a', name)
+      return false
+    } catch {
+      return true
+    }
+  }
+  for (let failures = 0; failures < 3; failures += 1) limiter.countFailure('a', undefined)
+  expect([isRefused(undefined), isRefused('visi')]).toEqual([true, false])
 })
