@@ -61,6 +61,12 @@ export class Decoder {
     return this.#end - this.#at
   }
 
+  /** Throws away what has come and is not decoded; nothing is to be pushed after that. */
+  clear(): void {
+    this.#set(NOTHING, 0, false)
+    this.#scanner = undefined
+  }
+
   push(chunk: Uint8Array): void {
     if (this.#at === this.#end) this.#set(asBuffer(chunk), chunk.length, false)
     else this.#append(chunk)

@@ -52,6 +52,8 @@ export class Daemon implements AsyncDisposable {
   readonly #sessions: SessionTable
   readonly #host: LinkHost
   readonly #door: Door
+  /** Of messages that have not all come. */
+  #largeBytes = 0
   #isReady = true
   #stopping: Promise<void> | undefined
   #onQuiet: (() => void) | undefined
@@ -181,12 +183,18 @@ export class Daemon implements AsyncDisposable {
       log: this.#log,
       sessions: this.#sessions,
       shareMessage: (iden, info) => text.shareMessage(iden, info),
+      takeRoom: (bytes, address) => this.#takeRoom(bytes, address),
       reached: (limit, address) => this.#reached(limit, address),
       onIdle: (link) => {
         if (this.#stopping !== undefined) link.close()
       },
       onLinkClosed: (link, reason) => this.#onLinkClosed(link, reason),
     }
+  }
+
+  #takeRoom(bytes: number, address: string): void {
+    if (bytes > 0 && this.#largeBytes + bytes > this.#limits.largeBytes) throw this.#reached('largeBytes', address)
+    this.#largeBytes += bytes
   }
 
   #admit(address: string): AddressCount | undefined {

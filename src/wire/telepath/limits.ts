@@ -7,6 +7,8 @@ export interface DaemonLimits {
   readonly greetingBytes: number
   /** Most bytes of any other message. The link is closed. */
   readonly messageBytes: number
+  /** Most bytes of messages larger than `pipelinedBytes` that have not all come, of all links together. The link that goes beyond is closed. */
+  readonly largeBytes: number
   /** Longest time from the connection to the first good message of a peer that has no session, TLS included. The link is closed. */
   readonly handshakeMs: number
   /** Most links, of all listeners together. Further ones are closed at once. */
@@ -29,6 +31,7 @@ export interface DaemonLimits {
 export const DAEMON_LIMITS: DaemonLimits = {
   greetingBytes: 64 * 1024,
   messageBytes: 64 * 1024 * 1024,
+  largeBytes: 256 * 1024 * 1024,
   handshakeMs: 10_000,
   links: 20_000,
   linksPerAddress: 10_000,

@@ -19,9 +19,17 @@ export interface LinkOwner {
   onClosed(reason: Error | undefined): void
 }
 
+/** What links share: room for messages that have not all come. */
+export interface MessageRoom {
+  /** Takes room, or gives it back when `bytes` is negative. Throws when there is no more, and takes none then. */
+  take(bytes: number): void
+}
+
 export interface LinkOptions {
   readonly decoder: Decoder
   readonly owner: LinkOwner
+  /** Asked for the bytes of a message that has not all come, when they are more than `pipelinedBytes`. */
+  readonly room?: MessageRoom
   /** Most bytes that wait undecoded while the link is held; 64 KiB by default. */
   readonly pipelinedBytes?: number
 }
@@ -50,6 +58,7 @@ export class Link {
   readonly #decoder: Decoder
   readonly #owner: LinkOwner
   readonly #pipelinedBytes: number
+  readonly #room: MessageRoom | undefined
   #batch: Buffer[] = []
   #batchBytes = 0
   #isFlushQueued = false
@@ -59,6 +68,8 @@ export class Link {
   #isEnded = false
   /** Bytes that came in since messages were last handed out. */
   #waitingBytes = 0
+  /** What was taken of the room. */
+  #takenBytes = 0
   #reason: Error | undefined
   #onDrained: (() => void)[] | undefined
 
@@ -67,6 +78,7 @@ export class Link {
     this.#decoder = options.decoder
     this.#owner = options.owner
     this.#pipelinedBytes = options.pipelinedBytes ?? PIPELINED_BYTES
+    this.#room = options.room
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#finish())
@@ -129,6 +141,7 @@ export class Link {
     if (!this.#isHeld) return
     this.#isHeld = false
     this.#pump()
+    this.#takeRoom() // it only becomes less
   }
 
   /** Sends what waits and ends the connection; a peer that does not take it is cut off after some seconds. */
@@ -169,6 +182,7 @@ export class Link {
     this.#isEnded = true
     this.#batch = []
     this.#batchBytes = 0
+    if (this.#takenBytes > 0) this.#giveRoom()
     const waiting = this.#onDrained
     this.#onDrained = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()
@@ -183,9 +197,31 @@ export class Link {
       return
     }
     this.#pump()
+    try {
+      this.#takeRoom()
+    } catch (error) {
+      this.#refuse(error)
+      return
+    }
     if (!this.#isHeld && !this.#isFull) return
     this.#waitingBytes += chunk.length
     if (this.#waitingBytes > this.#pipelinedBytes) this.#socket.pause()
+  }
+
+  /** Has as much of the room as what has come needs. */
+  #takeRoom(): void {
+    if (this.#room === undefined) return
+    const pending = this.#decoder.pendingBytes
+    const wanted = pending > this.#pipelinedBytes ? pending : 0
+    if (wanted === this.#takenBytes) return
+    this.#room.take(wanted - this.#takenBytes)
+    this.#takenBytes = wanted
+  }
+
+  /** Nobody will ask for the rest of a large message. */
+  #giveRoom(): void {
+    this.#decoder.clear()
+    this.#takeRoom()
   }
 
   #pump(): void {

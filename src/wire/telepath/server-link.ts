@@ -4,7 +4,7 @@ import type {Log} from '../../base/log.ts'
 import type {Decoder} from '../msgpack/decode.ts'
 import type {Value} from '../msgpack/value.ts'
 import type {DaemonLimits} from './limits.ts'
-import {Link, type LinkOwner} from './link.ts'
+import {Link, type LinkOwner, type MessageRoom} from './link.ts'
 import {
   type Body,
   errorMessage,
@@ -30,6 +30,8 @@ export interface LinkHost {
   readonly sessions: SessionTable
   /** Writes the answer that hands out a dynamic share. */
   shareMessage(iden: string, info: ShareInfo): Buffer
+  /** Takes room for a message of the link, or gives it back. @throws RegistryError `REG_BUSY` when there is none */
+  takeRoom(bytes: number, address: string): void
   /** Notes that a limit is reached, and gives the error for it. */
   reached(limit: keyof DaemonLimits, address: string): RegistryError
   /** A call or greeting is done that the link was held for. */
@@ -45,7 +47,7 @@ export interface Origin {
 }
 
 /** A link at the server: runs one call after the other, in the order in which they came. */
-export class ServerLink implements LinkOwner, SessionLink {
+export class ServerLink implements LinkOwner, MessageRoom, SessionLink {
   readonly peer: Peer
   readonly address: AddressCount
   readonly group: PeerGroup
@@ -64,7 +66,7 @@ export class ServerLink implements LinkOwner, SessionLink {
     this.address = origin.address
     this.group = origin.group
     this.decoder = decoder
-    this.#link = new Link(socket, {decoder, owner: this, pipelinedBytes: host.limits.pipelinedBytes})
+    this.#link = new Link(socket, {decoder, owner: this, room: this, pipelinedBytes: host.limits.pipelinedBytes})
   }
 
   get isBusy(): boolean {
@@ -77,6 +79,10 @@ export class ServerLink implements LinkOwner, SessionLink {
 
   get runningSession(): Session | undefined {
     return this.#running?.session
+  }
+
+  take(bytes: number): void {
+    this.#host.takeRoom(bytes, this.peer.address)
   }
 
   send(message: Buffer): void {

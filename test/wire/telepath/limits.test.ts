@@ -49,6 +49,43 @@ describe('the size of a message', () => {
   })
 })
 
+describe('the room for messages that have not all come', () => {
+  const LIMITS = {largeBytes: 1_000_000, pipelinedBytes: 10_000}
+
+  test('is one for all links: the one that goes beyond is closed, the others go on', async () => {
+    await using served = await Served.start({limits: LIMITS})
+    const {control, sess} = await served.session()
+    const [first, second] = [await served.link(), await served.link()]
+    const message = bigCall(sess, 600_000)
+    first.write(message.subarray(0, 500_000))
+    await expect.poll(() => first.socket.bytesWritten).toBe(500_000)
+    await control.call(sess, 'echo', ['the server has had its turn'])
+    second.write(message.subarray(0, 550_000))
+    expect(await second.ended()).toEqual([])
+    expect(said(served, 'largeBytes')).toBe(1)
+    control.write(bigCall(sess, 9000))
+    expect(bodyOf(await control.next())).toMatchObject({retn: [true, {length: 9000}]})
+    first.write(message.subarray(500_000))
+    expect(bodyOf(await first.next())).toMatchObject({retn: [true, {length: 600_000}]})
+  })
+
+  test('is given back when a message is whole, and when a link ends without', async () => {
+    await using served = await Served.start({limits: LIMITS})
+    const {control, sess} = await served.session()
+    const message = bigCall(sess, 900_000)
+    for (let round = 0; round < 3; round += 1) {
+      const leaving = await served.link()
+      leaving.write(message.subarray(0, 800_000))
+      await control.call(sess, 'echo', ['the server has had its turn'])
+      leaving.socket.end()
+      await leaving.ended()
+      control.write(message)
+      expect(bodyOf(await control.next())).toMatchObject({retn: [true, {length: 900_000}]})
+    }
+    expect(said(served, 'largeBytes')).toBe(0)
+  })
+})
+
 describe('the time before the login', () => {
   test('is limited for those who say nothing, who say half, and who say nonsense', async () => {
     await using served = await Served.start({limits: {handshakeMs: 300}})
