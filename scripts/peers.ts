@@ -14,7 +14,7 @@ export const SYNAPSE_VERSION = '2.256.0'
 
 const PYZMQ = 'pyzmq==27.3.0'
 const STAMP = 'installed.json'
-const INSTALL_TIMEOUT_MS = 200_000
+const INSTALL_TIMEOUT_MS = 300_000
 
 const run = promisify(execFile)
 const cache = new URL('../.cache/peers/', import.meta.url).pathname
