@@ -66,10 +66,11 @@ async function renewLocked(certDir: CertDir, order: RenewalOrder): Promise<Renew
   return {before, after: factsOf(certificate), files}
 }
 
-function termsOf({nowMs, ttlMs, backdateMs}: RenewalOrder, before: CertificateFacts): Terms {
+function termsOf({nowMs, ttlMs, backdateMs = 0}: RenewalOrder, before: CertificateFacts): Terms {
   return {
     nowMs,
-    ttlMs: ttlMs ?? before.notAfterMs - before.notBeforeMs,
+    // Its whole life stays the same, the part before now included: else it would grow with each renewal.
+    ttlMs: ttlMs ?? before.notAfterMs - before.notBeforeMs - backdateMs,
     backdateMs,
     alternativeNames: before.alternativeNames,
   }

@@ -42,6 +42,13 @@ describe('renewing', () => {
     expect(await renew(certs.dir, {...ORDER, nowMs: dueMs(facts)})).toBeDefined()
   })
 
+  test('makes no life longer', async () => {
+    const certs = await fresh()
+    await certs.issue('host', 'a.net', {ttlMs: LIFE_MS})
+    const renewed = await renew(certs.dir, {...ORDER, ifDue: false, backdateMs: 300_000})
+    expect(renewed?.after).toMatchObject({notBeforeMs: NOW_MS - 300_000, notAfterMs: NOW_MS + LIFE_MS - 300_000})
+  })
+
   test('by several at the same time makes one new certificate', async () => {
     const certs = await fresh()
     await certs.issue('host', 'a.net', {ttlMs: LIFE_MS})
