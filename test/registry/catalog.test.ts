@@ -158,6 +158,16 @@ describe('the catalog', () => {
     expect([pick(), pick(), pick()].toSorted()).toEqual(['a', 'b', 'c'])
   })
 
+  test('counts what is in maintenance, and no longer what left or registered again without', () => {
+    const catalog = new Catalog()
+    const model = new Model()
+    const counts = ['put', 'maintain', 'remove', 'put', 'maintain', 'put'].map((kind) => {
+      apply(catalog, model, kind === 'put' ? {kind, id: 'a', tags: []} : {kind: kind as 'maintain', id: 'a'})
+      return catalog.maintained
+    })
+    expect(counts).toEqual([0, 1, 0, 0, 1, 0])
+  })
+
   test('shows maintenance in the text of an instance, beside the health', () => {
     const catalog = new Catalog()
     const service = makeService({id: 'a'})
