@@ -177,6 +177,7 @@ export class CellHost implements AsyncDisposable {
       {
         users,
         log,
+        limiter: this.#limiter,
         health: () => this.#health(),
         isActive: () => true,
         clientCa: ca === undefined ? undefined : () => this.#certs.read('ca', ca, 'crt'),

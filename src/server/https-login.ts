@@ -21,6 +21,8 @@ export interface HttpsLoginPorts {
   readonly users: Users
   readonly log: Pick<Log, 'warning'>
   readonly clock?: Clock
+  /** Shared with the other listeners, so that a guesser has no more tries by using several. */
+  readonly limiter?: LoginLimiter
   /** Gives the user of a client's certificate, undefined when there is none; throws when one is there and no good. */
   readonly certificateUser: (socket: TLSSocket) => User | undefined
 }
@@ -44,7 +46,7 @@ export class HttpsLogins {
     const clock = ports.clock ?? systemClock
     this.#ports = ports
     this.#sessions = new HttpsSessions(clock)
-    this.#limiter = new LoginLimiter(clock)
+    this.#limiter = ports.limiter ?? new LoginLimiter(clock)
     this.#stop = ports.users.onBarred((userIden) => this.#sessions.closeAllOf(userIden))
   }
 

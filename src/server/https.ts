@@ -14,12 +14,15 @@ import {answerToError} from './https-errors.ts'
 import {httpsObserver} from './https-log.ts'
 import {HttpsLogins} from './https-login.ts'
 import {ensureHttpsPair, readHttpsPair} from './https-pair.ts'
+import type {LoginLimiter} from './login-limiter.ts'
 
 /** What the listener needs of the cell. */
 export interface HttpsPorts {
   readonly users: Users
   readonly log: Log
   readonly clock?: Clock
+  /** Of failed logins; one of its own unless given. */
+  readonly limiter?: LoginLimiter
   readonly health: () => HealthReport
   /** Whether the cell takes changes as a leader. */
   readonly isActive: () => boolean
@@ -82,12 +85,12 @@ const GRACE_MS = 500
  * @throws RegistryError `REG_CERT_INVALID` for the pair; `REG_LISTEN_FAILED`; nothing is left running then
  */
 export async function startHttps(ports: HttpsPorts, settings: HttpsSettings): Promise<HttpsListener> {
-  const {users, log, clock = systemClock, clientCa, certificateUser = () => undefined} = ports
+  const {users, log, clock = systemClock, limiter, clientCa, certificateUser = () => undefined} = ports
   const {dir, isBehindProxy} = settings
   if (await ensureHttpsPair(dir, clock.wallMs())) log.warning('https.self-signed-pair-made', {dir})
   const load = async () => ({hosts: [await readHttpsPair(dir)] as const, ca: await clientCa?.()})
   const tls = await ServerTls.open(load, clientCa === undefined ? 'none' : 'optional')
-  const logins = new HttpsLogins({users, log, clock, certificateUser})
+  const logins = new HttpsLogins({users, log, clock, certificateUser, ...(limiter === undefined ? {} : {limiter})})
   const behold = new Behold({users, logins, isBehindProxy})
   const observer: HttpsObserver<Admitted> = httpsObserver(log, clock)
   const parts = {users, logins, health: ports.health, isActive: ports.isActive}
