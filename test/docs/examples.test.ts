@@ -9,6 +9,7 @@ import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
+import {prepareCerts} from './example-certs.ts'
 
 interface Command {
   readonly hidden?: boolean
@@ -79,6 +80,7 @@ async function prepareUsers(): Promise<void> {
 describe.each(commands)('%s', (id, {examples = []}) => {
   beforeEach(async () => {
     if (CELL_COMMAND.test(id)) await prepareUsers()
+    if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
 
   test('has at least two examples', () => {

@@ -10,7 +10,7 @@ another: whoever trusts the upper one accepts what both have signed, if he is gi
   static override readonly exits = {3: 'the authority of --signas, or its key, is not here', 5: 'it is there already'}
   static override readonly args = {name: Args.string({description: 'Its name, at most 64 bytes.', required: true})}
   static override readonly examples = [
-    {description: 'Make the authority of a network.', command: '<%= config.bin %> <%= command.id %> demo.net'},
+    {description: 'Make the authority of a network.', command: '<%= config.bin %> <%= command.id %> lab.demo.net'},
     {
       description: 'Make one below it that lives for a year.',
       command: '<%= config.bin %> <%= command.id %> east.demo.net --signas demo.net --ttl 365d',

@@ -23,8 +23,8 @@ export default class CertP12 extends CertCommand {
   static override readonly args = {name: Args.string({description: 'Name of the certificate.', required: true})}
   static override readonly examples = [
     {
-      description: 'Pack the certificate of a user; the passphrase is asked for.',
-      command: '<%= config.bin %> <%= command.id %> visi@demo.net',
+      description: 'Pack the certificate of a user; without the flag, the passphrase is asked for.',
+      command: '<%= config.bin %> <%= command.id %> visi@demo.net --passphrase-stdin < ./passphrase',
     },
     {
       description: 'Pack that of a host with a passphrase from a file.',
