@@ -138,7 +138,7 @@ function partsOrReason(text: string): TelepathUrl | string {
 
 /** Masks what may be a password in something that is no URL, so that nobody knows where it ends. */
 function withoutLogin(text: string): string {
-  const start = text.indexOf('://') < 0 ? 0 : text.indexOf('://') + 3
+  const start = /^[^:/?]+:\/\//.exec(text)?.[0].length ?? 0
   return text.slice(0, start) + text.slice(start).replace(/:.+@/s, ':****@')
 }
 
