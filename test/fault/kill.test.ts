@@ -117,6 +117,7 @@ async function readDead(path: string): Promise<Map<string, number>> {
   })
   const replayed = new Map<string, {readonly seq: number; readonly service: string}>()
   for (const entry of entries) {
+    if (entry.actor === 'cell') continue // its users, made at the first start
     const change = decodeChange(entry.change)
     if (change.kind === 'register') replayed.set(change.service.id, {seq: change.seq, service: change.service.text})
     else replayed.delete(change.id)
