@@ -7,7 +7,6 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {expect, test} from 'vitest'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {ask, basic, sessionOf} from '../support/https.ts'
-import {RawClient} from '../support/raw-client.ts'
 import {idenOf, ServedCell} from '../support/served-cell.ts'
 
 const ROOT = basic('root', 'rootpass')
