@@ -12,15 +12,14 @@ import type {Users} from '../cell/users.ts'
 import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
 import {CertDir} from '../pki/cert-dir.ts'
 import {clientCertificate} from '../pki/peer-certificate.ts'
-import {Revocations} from '../pki/revocation.ts'
-import {hostKeys, ServerTls} from '../pki/server-tls.ts'
-import {clientRefusal} from '../pki/tls-reasons.ts'
+import type {Revocations} from '../pki/revocation.ts'
+import type {ServerTls} from '../pki/server-tls.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import {CELL_TYPE} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
-import {type HttpsListener, type HttpsSettings, startHttps} from './https.ts'
+import type {HttpsListener, HttpsSettings} from './https.ts'
 import {LoginLimiter} from './login-limiter.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import {Tasks} from './tasks.ts'
@@ -154,6 +153,8 @@ export class CellHost implements AsyncDisposable {
     const port = url.port ?? DEFAULT_PORT
     const shown = (real: number) => `${url.scheme}://${host.includes(':') ? `[${host}]` : host}:${real}`
     if (url.scheme === 'tcp') return shown((await this.#daemon.listenTcp({host, port})).port)
+    const {hostKeys, ServerTls} = await import('../pki/server-tls.ts')
+    const {clientRefusal} = await import('../pki/tls-reasons.ts')
     const names = url.params.get('hostname') ?? host
     const tls = await ServerTls.open(() => hostKeys(this.#certs, names, ca), ca === undefined ? 'none' : 'required')
     const listener = await this.#daemon.listenTls({
@@ -173,6 +174,7 @@ export class CellHost implements AsyncDisposable {
 
   async #startHttps(settings: Omit<HttpsSettings, 'dir'>, ca: string | undefined): Promise<void> {
     const {users, log, cellDir} = this.#ports
+    const {startHttps} = await import('./https.ts')
     this.#https = await startHttps(
       {
         users,
@@ -193,6 +195,7 @@ export class CellHost implements AsyncDisposable {
   /** Cuts the sessions of certificates that are revoked while they are open. */
   async #watchRevocations(): Promise<void> {
     const {log} = this.#ports
+    const {Revocations} = await import('../pki/revocation.ts')
     const revocations = await Revocations.open(this.#certs, {
       onProblem: (error) => log.warning('crl.unusable', {error}),
     })

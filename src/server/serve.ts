@@ -4,7 +4,7 @@ import type {RegistryError} from '../base/errors.ts'
 import {createLog, type Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {Secret} from '../base/secret.ts'
-import {BootHooks} from '../cell/boot-hooks.ts'
+import type {BootHooks} from '../cell/boot-hooks.ts'
 import {type CellDir, type Listeners, lockCellDir} from '../cell/dirs.ts'
 import {DiskGuard} from '../cell/disk-guard.ts'
 import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
@@ -168,6 +168,7 @@ class Registry implements RunningRegistry {
   async #runPreboot(signal: AbortSignal | undefined): Promise<void> {
     const dir = this.#conf['boothooks:dir']
     if (dir === null) return
+    const {BootHooks} = await import('../cell/boot-hooks.ts')
     this.#hooks = await BootHooks.find({dir, cellDir: this.dir, log: this.#log})
     await this.#hooks.runPreboot(signal)
   }
