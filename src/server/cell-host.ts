@@ -19,6 +19,7 @@ import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import {CELL_TYPE} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
+import {forOption} from './for-option.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
 import {LoginLimiter} from './login-limiter.ts'
 import type {RegistryDesk} from './registry-desk.ts'
@@ -27,6 +28,9 @@ import {CellFrame} from './telepath-api.ts'
 
 /** Calls that run when the cell stops may go on for this long, ms: a SIGTERM is to be over within a second. */
 const GRACE_MS = 500
+
+const TELEPATH_HINTS = ['registry serve --telepath URL', 'registry cert host NAME --certdir DIR/certs']
+const HTTPS_HINTS = ['registry serve --https PORT, or null for none']
 
 export interface CellHostPorts {
   readonly cellDir: CellDir
@@ -143,8 +147,9 @@ export class CellHost implements AsyncDisposable {
     const url = this.#settings.listen === null ? undefined : parseUrl(this.#settings.listen)
     const ca = url?.params.get('ca') ?? undefined
     if (ca !== undefined) await this.#watchRevocations()
-    if (url !== undefined) this.#url = await this.#listenTo(url, ca)
-    if (this.#settings.https !== undefined) await this.#startHttps(this.#settings.https, ca)
+    if (url !== undefined) this.#url = await forOption('dmon:listen', TELEPATH_HINTS, this.#listenTo(url, ca))
+    const {https} = this.#settings
+    if (https !== undefined) await forOption('https:port', HTTPS_HINTS, this.#startHttps(https, ca))
   }
 
   /** Opens the listener of `dmon:listen` and gives its URL, with the port that it has. */
@@ -220,6 +225,11 @@ export class CellHost implements AsyncDisposable {
       },
       holds: () => changes.holds,
       disk,
+      certificates: () => [
+        ...(this.#tls === undefined ? [] : [{listener: 'telepath', expiresAtMs: this.#tls.expiresAtMs}]),
+        ...(this.#https === undefined ? [] : [{listener: 'https', expiresAtMs: this.#https.expiresAtMs}]),
+      ],
+      nowMs: () => this.#clock.wallMs(),
       services,
     })
   }
@@ -256,7 +266,7 @@ export class CellHost implements AsyncDisposable {
 
   #info(): ReturnType<typeof cellInfo> {
     const {cellDir, changes} = this.#ports
-    const {https} = this.listeners
+    const {https, telepath} = this.listeners
     return cellInfo({
       cellIden: cellDir.guid,
       runId: this.#runId,
@@ -270,6 +280,7 @@ export class CellHost implements AsyncDisposable {
       ],
       aha: {name: null, leader: null, network: this.#settings.network ?? null},
       https: https === null ? [] : [{host: https.bind, port: https.port}],
+      telepath: telepath.url === null ? [] : [telepath.url],
     })
   }
 }

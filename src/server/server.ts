@@ -15,6 +15,7 @@ import type {Listener, ListenLimits, Publisher} from '../wire/zeromq/listener.ts
 import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts'
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
+import {forOption} from './for-option.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
@@ -215,12 +216,12 @@ export class Server implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     const {ports} = this.#settings
-    if (ports.pub !== null) this.#publisher = await this.#openPublisher(ports.pub)
+    if (ports.pub !== null) this.#publisher = await forPort('pub', this.#openPublisher(ports.pub))
     const pub = this.#publisher?.port ?? null
-    const hb = await this.#open(ports.hb, 'heartbeat')
-    const rep = await this.#open(ports.rep, 'rep')
+    const hb = await forPort('hb', this.#open(ports.hb, 'heartbeat'))
+    const rep = await forPort('rep', this.#open(ports.rep, 'rep'))
     // Last: who gets an answer to a request finds everything else open.
-    this.#ports = {req: await this.#open(ports.req, 'envelope'), pub, hb, rep}
+    this.#ports = {req: await forPort('req', this.#open(ports.req, 'envelope')), pub, hb, rep}
   }
 
   #openPublisher(port: number): Promise<Publisher> {
@@ -291,6 +292,10 @@ export class Server implements AsyncDisposable {
 }
 
 const SAVE_EVERY_MS = 30_000
+
+function forPort<T>(name: keyof Ports, opening: Promise<T>): Promise<T> {
+  return forOption(`zmq:${name}:port`, [`registry serve --zmq-${name}-port 0`, 'registry status'], opening)
+}
 
 function addressOf(bind: string, port: number): string {
   return `tcp://${bind.includes(':') ? `[${bind}]` : bind}:${port}`

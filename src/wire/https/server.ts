@@ -9,6 +9,7 @@ import type {AddressInfo, Socket} from 'node:net'
 import type {TlsOptions} from 'node:tls'
 import type {FastifyRequest} from 'fastify'
 import {RegistryError, systemCode} from '../../base/errors.ts'
+import {listenReason} from '../../base/listen-reason.ts'
 import {Connections} from './connections.ts'
 import {connectionRefusal, rawAnswer, refusalOf} from './refusals.ts'
 import {type App, COMMON_HEADERS, type RouteOptions, Routing, send} from './routing.ts'
@@ -154,6 +155,6 @@ function unused(): never {
 }
 
 function listenFailed({bind, port}: {readonly bind: string; readonly port: number}, cause: unknown): RegistryError {
-  const why = systemCode(cause) ?? 'it cannot be opened'
-  return new RegistryError('REG_LISTEN_FAILED', `no HTTPS on ${bind} port ${port}: ${why}`, {info: {bind, port}, cause})
+  const text = `cannot listen on https://${bind.includes(':') ? `[${bind}]` : bind}:${port}: ${listenReason(cause)}`
+  return new RegistryError('REG_LISTEN_FAILED', text, {info: {bind, port, cause: systemCode(cause)}, cause})
 }

@@ -3,6 +3,7 @@ import {lstat, unlink} from 'node:fs/promises'
 import {connect, createServer, type Server, type Socket} from 'node:net'
 import {createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer} from 'node:tls'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
+import {listenReason} from '../../base/listen-reason.ts'
 import {tuneSocket} from './link.ts'
 import type {AddressCount} from './peer-table.ts'
 import type {Peer, PeerCertificate} from './share.ts'
@@ -67,7 +68,8 @@ export async function listenUnix(door: Door, path: string): Promise<Listener> {
   const bytes = Buffer.byteLength(path)
   if (bytes > MAX_PATH_BYTES) {
     const text = `unix://${path}: the path has ${bytes} bytes, a UNIX socket takes at most ${MAX_PATH_BYTES}`
-    throw new RegistryError('REG_LISTEN_FAILED', text, {info: {path, bytes, most: MAX_PATH_BYTES}})
+    const hints = ['give a data directory whose path is shorter: registry serve DIR']
+    throw new RegistryError('REG_LISTEN_FAILED', text, {info: {path, bytes, most: MAX_PATH_BYTES}, hints})
   }
   await removeStale(path)
   const server = createServer((socket) => {
@@ -189,10 +191,9 @@ function portOf(server: Server): number {
 function listening(server: Server, listen: () => void, url: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
-      const cause = systemCode(error) ?? messageOf(error)
-      reject(
-        new RegistryError('REG_LISTEN_FAILED', `cannot listen on ${url}: ${cause}`, {info: {url, cause}, cause: error}),
-      )
+      const info = {url, cause: systemCode(error) ?? messageOf(error)}
+      const text = `cannot listen on ${url}: ${listenReason(error)}`
+      reject(new RegistryError('REG_LISTEN_FAILED', text, {info, cause: error}))
     }
     server.once('error', onError)
     server.once('listening', () => {

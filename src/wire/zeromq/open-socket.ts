@@ -1,5 +1,6 @@
 import type {Socket} from 'zeromq'
-import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
+import {RegistryError, systemCode} from '../../base/errors.ts'
+import {listenReason} from '../../base/listen-reason.ts'
 
 /** What every socket of the server is opened with, beside its own options. */
 export const SERVER_SOCKET = {
@@ -13,13 +14,6 @@ export const SERVER_SOCKET = {
   tcpKeepaliveInterval: 10,
   tcpKeepaliveCount: 3,
 } as const
-
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the port is taken by another program',
-  EADDRNOTAVAIL: 'the address is not one of this machine',
-  ENODEV: 'the address is not one of this machine',
-  EACCES: 'this user may not open ports below 1024',
-}
 
 /** Tells whether the address needs a socket that speaks IPv6: `tcp://[::1]:5556`. */
 export function isIpv6(address: string): boolean {
@@ -42,11 +36,9 @@ export async function bindSocket(socket: Socket, address: string): Promise<numbe
 }
 
 function listenFailed(address: string, error: unknown): RegistryError {
-  const code = systemCode(error)
-  const reason = (code && REASONS[code]) || messageOf(error)
   const where = address.replace('tcp://', '')
-  return new RegistryError('REG_LISTEN_FAILED', `cannot listen on ${where}: ${reason}`, {
-    info: {address, reason: code},
+  return new RegistryError('REG_LISTEN_FAILED', `cannot listen on ${where}: ${listenReason(error)}`, {
+    info: {address, reason: systemCode(error)},
     cause: error,
   })
 }

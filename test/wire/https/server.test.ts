@@ -471,7 +471,7 @@ describe('stopping', () => {
     })
     await expect(taken).rejects.toMatchObject({
       code: 'REG_LISTEN_FAILED',
-      message: expect.stringContaining('EADDRINUSE'),
+      message: expect.stringContaining('the port is taken by another program'),
     })
   })
 })

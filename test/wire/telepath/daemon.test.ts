@@ -588,7 +588,7 @@ test('a port that is taken is a clear error', async () => {
   await using served = await Served.start()
   await expect(served.daemon.listenTcp({host: '127.0.0.1', port: served.port})).rejects.toMatchObject({
     code: 'REG_LISTEN_FAILED',
-    message: `cannot listen on tcp://127.0.0.1:${served.port}: EADDRINUSE`,
+    message: `cannot listen on tcp://127.0.0.1:${served.port}: the port is taken by another program`,
   })
 })
 
