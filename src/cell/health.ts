@@ -28,6 +28,9 @@ export interface HealthSources {
   readonly holds: () => ReadonlyMap<string, string>
   /** Percent of the disk that is free, and how much must be; undefined when it is not watched. */
   readonly disk: () => {readonly freePercent: number; readonly minPercent: number} | undefined
+  /** The certificates that the listeners show, and when they expire; milliseconds since the epoch. */
+  readonly certificates: () => readonly {readonly listener: string; readonly expiresAtMs: number}[]
+  readonly nowMs: () => number
   /** Number of services: in all, and of those that were not renewed in time. */
   readonly services: () => {readonly all: number; readonly critical: number}
 }
@@ -37,7 +40,13 @@ export interface HealthSources {
  * changes that are refused, and of a disk that runs full. Reads go on in all of these: they degrade, they do not fail.
  */
 export function healthReport(iden: string, sources: HealthSources): HealthReport {
-  const components = [storeHealth(sources), changesHealth(sources), ...diskHealth(sources), servicesHealth(sources)]
+  const components = [
+    storeHealth(sources),
+    changesHealth(sources),
+    ...diskHealth(sources),
+    ...certificateHealth(sources),
+    servicesHealth(sources),
+  ]
   const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
   return {iden, components, status: worst}
 }
@@ -64,6 +73,26 @@ function diskHealth({disk}: HealthSources): readonly HealthComponent[] {
   const isLow = freePercent <= minPercent
   const mesg = isLow ? `${freePercent.toFixed(2)} percent of the disk are free, ${minPercent} must be` : ''
   return [{name: 'disk', status: isLow ? 'degraded' : 'nominal', mesg, data: {free: freePercent, limit: minPercent}}]
+}
+
+const DAY_MS = 86_400_000
+/** A certificate that ends sooner is told of: time enough to renew it, and little enough for those with a short life. */
+const EXPIRES_SOON_MS = 7 * DAY_MS
+
+function certificateHealth({certificates, nowMs}: HealthSources): readonly HealthComponent[] {
+  const known = certificates()
+  if (known.length === 0) return []
+  const soon = known.filter(({expiresAtMs}) => expiresAtMs - nowMs() < EXPIRES_SOON_MS)
+  const mesg = soon.map((one) => expiryText(one, nowMs())).join('; ')
+  const data = Object.fromEntries(known.map(({listener, expiresAtMs}) => [listener, expiresAtMs]))
+  return [{name: 'certificates', status: soon.length === 0 ? 'nominal' : 'degraded', mesg, data}]
+}
+
+function expiryText({listener, expiresAtMs}: {listener: string; expiresAtMs: number}, nowMs: number): string {
+  const leftMs = expiresAtMs - nowMs
+  const at = new Date(expiresAtMs).toISOString()
+  if (leftMs <= 0) return `that of ${listener} expired at ${at}`
+  return `that of ${listener} expires in ${Math.floor(leftMs / DAY_MS)} days, at ${at}`
 }
 
 function servicesHealth({services}: HealthSources): HealthComponent {

@@ -15,6 +15,8 @@ export interface CellFacts {
   readonly refusals: readonly string[]
   readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
   readonly https: readonly {readonly host: string; readonly port: number}[]
+  /** URLs of the Telepath listeners. */
+  readonly telepath: readonly string[]
 }
 
 /** Gives what a cell says of itself, in the shape that the peers' clients and tools read; `features` is added by who knows them. */
@@ -39,7 +41,8 @@ export function cellInfo(facts: CellFacts) {
       uplink: false,
       mirror: null,
       aha: facts.aha,
-      network: {https: facts.https},
+      // `telepath` is ours; the peers tell of HTTPS only.
+      network: {https: facts.https, telepath: facts.telepath},
       nexus: {
         indx: facts.nextOffset,
         ready: true,

@@ -61,6 +61,7 @@ function foreignFacts({version}: CellFacts, {started}: Fields): Partial<Registry
 function cellFacts(cell: Fields, synapse: Fields): CellFacts {
   const aha = fieldsOf(cell['aha'] ?? {}, 'aha')
   const nexus = fieldsOf(cell['nexus'] ?? {}, 'nexus')
+  const network = fieldsOf(cell['network'] ?? {}, 'network')
   const {ready} = cell
   const {readonly} = nexus
   const mirror = textOf(cell['mirror'])
@@ -75,12 +76,20 @@ function cellFacts(cell: Fields, synapse: Fields): CellFacts {
     nexusIndex: Number(cell['nexsindx'] ?? 0),
     ...(typeof readonly === 'boolean' ? {readOnly: readonly} : {}),
     mirror: mirror === undefined ? null : sanitizeUrl(mirror),
+    https: listOf(network['https'] ?? [], 'https').map(httpsUrl),
+    telepath: listOf(network['telepath'] ?? [], 'telepath').flatMap((url) => textOf(url) ?? []),
     aha: {
       name: textOf(aha['name']) ?? null,
       leader: textOf(aha['leader']) ?? null,
       network: textOf(aha['network']) ?? null,
     },
   }
+}
+
+function httpsUrl(listener: Value): string {
+  const {host, port} = fieldsOf(listener, 'an HTTPS listener')
+  const name = textOf(host) ?? ''
+  return `https://${name.includes(':') ? `[${name}]` : name}:${Number(port)}`
 }
 
 function healthOf(value: Value): CellHealth {

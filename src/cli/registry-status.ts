@@ -96,6 +96,8 @@ function cellPairs(cell: CellFacts | undefined): readonly (readonly [string, str
     ['role', states.filter((state) => state !== false).join(', ')],
     ['AHA', aha.name === null ? undefined : `${aha.name}.${aha.network ?? ''}, leader ${aha.leader ?? '-'}`],
     ['log index', String(cell.nexusIndex)],
+    ['Telepath', cell.telepath.length === 0 ? undefined : cell.telepath.join(', ')],
+    ['HTTPS', cell.https.length === 0 ? undefined : cell.https.join(', ')],
   ]
 }
 

@@ -47,6 +47,9 @@ export interface CellFacts {
   readonly readOnly?: boolean
   /** URL that it mirrors; null for a leader. */
   readonly mirror: string | null
+  /** Addresses of its HTTPS listeners, and URLs of its Telepath listeners where it tells them. */
+  readonly https: readonly string[]
+  readonly telepath: readonly string[]
   readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
 }
 

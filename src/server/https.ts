@@ -52,6 +52,8 @@ export interface HttpsSettings {
 
 export interface HttpsListener extends AsyncDisposable {
   readonly port: number
+  /** When its certificate expires; milliseconds since the epoch. */
+  readonly expiresAtMs: number
   /**
    * `https:certs`: reads the pair and the authority again. New connections get them; when it fails, all stays as it was.
    *
@@ -128,6 +130,10 @@ class RunningHttps implements HttpsListener {
 
   get port(): number {
     return this.#server.port
+  }
+
+  get expiresAtMs(): number {
+    return this.#tls.expiresAtMs
   }
 
   reload(): Promise<void> {

@@ -1,10 +1,14 @@
 import {expect, test} from 'vitest'
 import {type HealthSources, healthReport} from '../../src/cell/health.ts'
 
+const DAY_MS = 86_400_000
+
 const WELL: HealthSources = {
   trouble: () => undefined,
   holds: () => new Map(),
   disk: () => ({freePercent: 50, minPercent: 5}),
+  certificates: () => [{listener: 'https', expiresAtMs: 30 * DAY_MS}],
+  nowMs: () => 0,
   services: () => ({all: 3, critical: 1}),
 }
 
@@ -21,6 +25,7 @@ test('a cell that does well is nominal in all its parts', () => {
       {name: 'store', status: 'nominal', mesg: '', data: {}},
       {name: 'changes', status: 'nominal', mesg: '', data: {readonly: false}},
       {name: 'disk', status: 'nominal', mesg: '', data: {free: 50, limit: 5}},
+      {name: 'certificates', status: 'nominal', mesg: '', data: {https: 30 * DAY_MS}},
       {name: 'services', status: 'nominal', mesg: '', data: {count: 3, critical: 1}},
     ],
   })
@@ -33,6 +38,20 @@ test('a store that fails degrades the cell and says why and since when', () => {
     'degraded',
     {name: 'store', status: 'degraded', mesg, data: {since: 7}},
   ])
+})
+
+test('a certificate that expires soon, or has expired, degrades the cell; without any none is mentioned', () => {
+  const certificates = () => [
+    {listener: 'telepath', expiresAtMs: 6.5 * DAY_MS},
+    {listener: 'https', expiresAtMs: -1},
+  ]
+  expect(statusOf({certificates}, 'certificates')).toMatchObject([
+    'degraded',
+    {
+      mesg: 'that of telepath expires in 6 days, at 1970-01-07T12:00:00.000Z; that of https expired at 1969-12-31T23:59:59.999Z',
+    },
+  ])
+  expect(statusOf({certificates: () => []}, 'certificates')).toEqual(['nominal', undefined])
 })
 
 test('a cell that takes no changes is degraded, with all reasons', () => {

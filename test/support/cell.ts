@@ -118,12 +118,15 @@ const FACTS: CellFacts = {
   refusals: [],
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
+  telepath: [],
 }
 
 const NOTHING_WRONG = {
   trouble: () => undefined,
   holds: () => new Map<string, string>(),
   disk: () => undefined,
+  certificates: () => [],
+  nowMs: () => 0,
   services: () => ({all: 0, critical: 0}),
 }
 
