@@ -59,9 +59,9 @@ function foreignFacts({version}: CellFacts, {started}: Fields): Partial<Registry
 }
 
 function cellFacts(cell: Fields, synapse: Fields): CellFacts {
-  const aha = fieldsOf(cell['aha'] ?? {}, 'aha')
-  const nexus = fieldsOf(cell['nexus'] ?? {}, 'nexus')
-  const network = fieldsOf(cell['network'] ?? {}, 'network')
+  const aha = partOf(cell, 'aha')
+  const nexus = partOf(cell, 'nexus')
+  const network = partOf(cell, 'network')
   const {ready} = cell
   const {readonly} = nexus
   const mirror = textOf(cell['mirror'])
@@ -84,6 +84,10 @@ function cellFacts(cell: Fields, synapse: Fields): CellFacts {
       network: textOf(aha['network']) ?? null,
     },
   }
+}
+
+function partOf(fields: Fields, name: string): Fields {
+  return fieldsOf(fields[name] ?? {}, name)
 }
 
 function httpsUrl(listener: Value): string {
