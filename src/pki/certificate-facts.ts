@@ -1,5 +1,8 @@
 import type {X509Certificate} from 'node:crypto'
-import {bodyOf, childrenOf, type Der, readDer, readOid, TAG} from './der.ts'
+import {BitString, Integer} from 'asn1js'
+import {BasicConstraints, Certificate, ExtKeyUsage, GeneralNames} from 'pkijs'
+import {readAsn1, readPlain} from './asn1.ts'
+import {nameIn} from './certificate-names.ts'
 import {plainSerial} from './peer-certificate.ts'
 import {readGeneralNames, type SubjectName} from './subject-names.ts'
 
@@ -34,10 +37,10 @@ export const USE_IDS = {
 
 /** Reads a certificate. @throws RegistryError `REG_CERT_INVALID` (`BadCertBytes`) when an extension is malformed */
 export function factsOf(certificate: X509Certificate): CertificateFacts {
-  const extensions = extensionsOf(certificate)
-  const read = <T>(id: string, decode: (value: Der) => T): T | undefined => {
-    const value = extensions.get(id)
-    return value === undefined ? undefined : decode(readDer(value))
+  const {extensions = []} = readAsn1(certificate.raw, Certificate, 'the certificate')
+  const read = <T>(id: string, decode: (value: Uint8Array) => T): T | undefined => {
+    const extension = extensions.find(({extnID}) => extnID === id)
+    return extension === undefined ? undefined : decode(new Uint8Array(extension.extnValue.getValue()))
   }
   const constraints = read('2.5.29.19', readConstraints)
   return {
@@ -49,8 +52,8 @@ export function factsOf(certificate: X509Certificate): CertificateFacts {
     isCa: constraints?.isCa ?? false,
     pathLength: constraints?.pathLength,
     mayDo: read('2.5.29.15', readKeyUsage),
-    uses: read('2.5.29.37', (value) => childrenOf(value, TAG.sequence).map(readOid)),
-    alternativeNames: read('2.5.29.17', readGeneralNames) ?? [],
+    uses: read('2.5.29.37', (value) => readAsn1(value, ExtKeyUsage, 'the extended key usage').keyPurposes),
+    alternativeNames: read('2.5.29.17', readAlternativeNames) ?? [],
   }
 }
 
@@ -60,34 +63,16 @@ export function purposeOf({isCa, uses}: CertificateFacts): Purpose | undefined {
   return (['host', 'user', 'code'] as const).find((purpose) => uses?.includes(USE_IDS[purpose]))
 }
 
-/** Gives the common name of the subject or the issuer; the whole name when there is not exactly one. */
-function nameIn(certificate: X509Certificate, whose: 'subject' | 'issuer'): string {
-  const {CN} = certificate.toLegacyObject()[whose] ?? {}
-  return typeof CN === 'string' ? CN : (certificate[whose] ?? '').replaceAll('\n', ', ')
+function readConstraints(value: Uint8Array): {isCa: boolean; pathLength: number | undefined} {
+  const {cA, pathLenConstraint: length} = readAsn1(value, BasicConstraints, 'the basic constraints')
+  return {isCa: cA, pathLength: length instanceof Integer ? Number(length.toBigInt()) : length}
 }
 
-/** Version, serial, algorithm, issuer, validity, subject, key, and behind the tag 3 the extensions: id, maybe critical, value. */
-function extensionsOf(certificate: X509Certificate): ReadonlyMap<string, Buffer> {
-  const [body] = childrenOf(readDer(certificate.raw), TAG.sequence)
-  const last = childrenOf(body, TAG.sequence).find(({tag}) => tag === 0xa3)
-  const [list] = last === undefined ? [] : childrenOf(last, 0xa3)
-  const extensions = list === undefined ? [] : childrenOf(list, TAG.sequence)
-  return new Map(
-    extensions.map((one) => {
-      const parts = childrenOf(one, TAG.sequence)
-      return [readOid(parts[0]), bodyOf(parts.at(-1), TAG.octetString)]
-    }),
-  )
-}
-
-function readConstraints(value: Der): {isCa: boolean; pathLength: number | undefined} {
-  const parts = childrenOf(value, TAG.sequence)
-  const length = parts.find(({tag}) => tag === TAG.integer)
-  const isCa = parts[0]?.tag === TAG.boolean && parts[0].body[0] !== 0
-  return {isCa, pathLength: length === undefined ? undefined : Number(`0x${length.body.toString('hex')}`)}
-}
-
-function readKeyUsage(value: Der): {signature: boolean; signCertificates: boolean} {
-  const [, bits = 0] = bodyOf(value, TAG.bitString)
+function readKeyUsage(value: Uint8Array): {signature: boolean; signCertificates: boolean} {
+  const [bits = 0] = readPlain(value, BitString, 'the key usage').valueBlock.valueHexView
   return {signature: (bits & 0x80) !== 0, signCertificates: (bits & 0x04) !== 0}
+}
+
+function readAlternativeNames(value: Uint8Array): readonly SubjectName[] {
+  return readGeneralNames(readAsn1(value, GeneralNames, 'the list of alternative names'))
 }

@@ -5,24 +5,22 @@
 
 import assert from 'node:assert/strict'
 import {type KeyObject, randomBytes, X509Certificate} from 'node:crypto'
-import {RegistryError} from '../base/errors.ts'
-import {type Purpose, USE_IDS} from './certificate-facts.ts'
+import {BitString, Integer, Utf8String} from 'asn1js'
 import {
-  bitString,
-  childrenOf,
-  der,
-  integer,
-  octetString,
-  oid,
-  readDer,
-  sequence,
-  TAG,
-  TRUE,
-  tagged,
-  time,
-} from './der.ts'
-import {checkPublicKey, signatureAlgorithm, signedDer} from './keys.ts'
+  AttributeTypeAndValue,
+  BasicConstraints,
+  Certificate,
+  Extension,
+  ExtKeyUsage,
+  PublicKeyInfo,
+  RelativeDistinguishedNames,
+} from 'pkijs'
+import {RegistryError} from '../base/errors.ts'
+import {asn1Time, readAsn1, writeAsn1} from './asn1.ts'
+import {type Purpose, USE_IDS} from './certificate-facts.ts'
+import {checkPublicKey} from './keys.ts'
 import {encodePem} from './pem.ts'
+import {signatureAlgorithm, signedDer} from './signature.ts'
 import {dnsName, generalNames, type SubjectName} from './subject-names.ts'
 
 /** What a certificate shall say. */
@@ -53,17 +51,18 @@ export interface Signer {
  */
 export async function issueCertificate(wish: CertificateWish, signer: Signer): Promise<X509Certificate> {
   checkPublicKey(wish.publicKey)
-  const body = sequence(
-    tagged(0, integer(2)),
-    integer(newSerial()),
-    signatureAlgorithm(signer.key),
-    signer.subject,
-    sequence(time(wish.notBeforeMs), time(wish.notAfterMs)),
-    commonName(wish.name),
-    wish.publicKey.export({type: 'spki', format: 'der'}),
-    tagged(3, sequence(...extensionsFor(wish))),
-  )
-  const certificate = new X509Certificate(await signedDer(body, signer.key))
+  const content = new Certificate({
+    version: 2, // counted from 0
+    serialNumber: newSerial(),
+    signature: signatureAlgorithm(signer.key),
+    issuer: readName(signer.subject),
+    notBefore: asn1Time(wish.notBeforeMs),
+    notAfter: asn1Time(wish.notAfterMs),
+    subject: readName(commonName(wish.name)),
+    subjectPublicKeyInfo: publicKeyInfo(wish.publicKey),
+    extensions: [...extensionsFor(wish)],
+  })
+  const certificate = new X509Certificate(await signedDer(content, signer.key))
   const publicKey = signer.certificate?.publicKey ?? wish.publicKey
   assert(certificate.verify(publicKey), 'a certificate that was just signed can be verified')
   return certificate
@@ -74,6 +73,8 @@ export function certificatePem(certificate: X509Certificate): string {
   return encodePem('CERTIFICATE', certificate.raw)
 }
 
+/** Object identifier of a common name. */
+export const COMMON_NAME = '2.5.4.3'
 const MAX_NAME_BYTES = 64
 
 /**
@@ -93,63 +94,70 @@ export function commonName(name: string): Buffer {
       },
     )
   }
-  return sequence(der(TAG.set, sequence(oid('2.5.4.3'), der(TAG.utf8String, bytes))))
+  const typesAndValues = [new AttributeTypeAndValue({type: COMMON_NAME, value: new Utf8String({value: name})})]
+  return writeAsn1(new RelativeDistinguishedNames({typesAndValues}).toSchema())
 }
 
 /** Gives the subject of a certificate in DER form, byte for byte. Throws `REG_CERT_INVALID`. */
 export function subjectOf(certificate: X509Certificate): Buffer {
-  const [body] = childrenOf(readDer(certificate.raw), TAG.sequence)
-  const fields = childrenOf(body, TAG.sequence)
-  // version is optional; then: serial, algorithm, issuer, validity, subject
-  const subject = fields[fields[0]?.tag === 0xa0 ? 5 : 4]
-  childrenOf(subject, TAG.sequence)
-  return subject?.whole ?? Buffer.of()
+  const {subject} = readAsn1(certificate.raw, Certificate, 'the certificate')
+  return Buffer.from(subject.valueBeforeDecode)
 }
 
-/** Writes an extension. */
-export function extension(id: string, value: Buffer, isCritical = false): Buffer {
-  return sequence(oid(id), ...(isCritical ? [TRUE] : []), octetString(value))
+/** Reads a distinguished name, which keeps the bytes that it has. Throws `REG_CERT_INVALID`. */
+export function readName(bytes: Uint8Array): RelativeDistinguishedNames {
+  return readAsn1(bytes, RelativeDistinguishedNames, 'the name')
 }
 
-/** Writes the extension that says whether a certificate may sign others. */
-export function basicConstraints(isCa: boolean, isCritical = false): Buffer {
-  return extension('2.5.29.19', sequence(...(isCa ? [TRUE] : [])), isCritical)
+/** Gives a public key as certificates and requests have it. */
+export function publicKeyInfo(key: KeyObject): PublicKeyInfo {
+  return readAsn1(key.export({type: 'spki', format: 'der'}), PublicKeyInfo, 'the public key')
 }
 
-/** Writes the extension that names a host in other ways. */
-export function subjectAltName(names: readonly SubjectName[]): Buffer {
-  return extension('2.5.29.17', generalNames(names))
+/** Makes an extension; its value is what `toSchema` of a type of pkijs gives. */
+export function extension(extnID: string, value: {toBER(): ArrayBuffer}, critical = false): Extension {
+  return new Extension({extnID, critical, extnValue: value.toBER()})
+}
+
+/** Makes the extension that says whether a certificate may sign others. */
+export function basicConstraints(isCa: boolean, isCritical = false): Extension {
+  return extension('2.5.29.19', new BasicConstraints({cA: isCa}).toSchema(), isCritical)
+}
+
+/** Makes the extension that names a host in other ways. */
+export function subjectAltName(names: readonly SubjectName[]): Extension {
+  return extension('2.5.29.17', generalNames(names).toSchema())
 }
 
 const NETSCAPE_CERT_TYPE = '2.16.840.1.113730.1.1'
 const KEY_USAGE = '2.5.29.15'
 const EXTENDED_KEY_USAGE = '2.5.29.37'
 
-/** Bits as in Netscape's certificate type and in key usage, and the number of them that is left over at the end. */
+/** Bits of Netscape's certificate type and of the key usage, and how many at their end do not count. */
 const USES = {
-  host: {netscape: bits(0x40, 6), keyUsage: bits(0xa0, 5), extended: USE_IDS.host},
-  user: {netscape: bits(0x80, 7), keyUsage: bits(0x80, 7), extended: USE_IDS.user},
-  code: {netscape: bits(0x10, 4), keyUsage: bits(0x80, 7), extended: USE_IDS.code},
+  host: {netscape: [0x40, 6], keyUsage: [0xa0, 5], extended: USE_IDS.host},
+  user: {netscape: [0x80, 7], keyUsage: [0x80, 7], extended: USE_IDS.user},
+  code: {netscape: [0x10, 4], keyUsage: [0x80, 7], extended: USE_IDS.code},
 } as const
 
-function extensionsFor({purpose, name, alternativeNames = []}: CertificateWish): readonly Buffer[] {
+function extensionsFor({purpose, name, alternativeNames = []}: CertificateWish): readonly Extension[] {
   if (purpose === 'ca') return [basicConstraints(true)]
   const {netscape, keyUsage, extended} = USES[purpose]
   return [
-    extension(NETSCAPE_CERT_TYPE, netscape),
-    extension(KEY_USAGE, keyUsage),
-    extension(EXTENDED_KEY_USAGE, sequence(oid(extended))),
+    extension(NETSCAPE_CERT_TYPE, bits(netscape)),
+    extension(KEY_USAGE, bits(keyUsage)),
+    extension(EXTENDED_KEY_USAGE, new ExtKeyUsage({keyPurposes: [extended]}).toSchema()),
     basicConstraints(false),
     ...(purpose === 'host' ? [subjectAltName([dnsName(name), ...alternativeNames])] : []),
   ]
 }
 
-function bits(byte: number, unused: number): Buffer {
-  return bitString(Buffer.of(byte), unused)
+function bits([byte, unusedBits]: readonly [byte: number, unused: number]): BitString {
+  return new BitString({valueHex: Uint8Array.of(byte), unusedBits})
 }
 
 /** 128 random bits; zero would be no serial number. */
-function newSerial(): Buffer {
-  const bytes = randomBytes(16)
-  return bytes.some((byte) => byte !== 0) ? bytes : newSerial()
+function newSerial(): Integer {
+  const number = BigInt(`0x${randomBytes(16).toString('hex')}`)
+  return number === 0n ? newSerial() : Integer.fromBigInt(number)
 }

@@ -1,11 +1,13 @@
 /** Revocation lists: the certificates that an authority says are not valid any more (RFC 5280, section 5). */
 import type {KeyObject} from 'node:crypto'
+import {Enumerated, Integer} from 'asn1js'
+import {CertificateRevocationList, Extensions, RevokedCertificate} from 'pkijs'
+import {asn1Time, readAsn1, readPlain, timeOf} from './asn1.ts'
 import {badBytes} from './cert-files.ts'
-import {extension, type Signer} from './certificate.ts'
-import {bodyOf, childrenOf, type Der, der, integer, readDer, readOid, readTime, sequence, TAG, time} from './der.ts'
-import {isSigned, signatureAlgorithm, signedDer} from './keys.ts'
+import {extension, readName, type Signer} from './certificate.ts'
 import {plainSerial} from './peer-certificate.ts'
 import {decodePem, encodePem} from './pem.ts'
+import {isSigned, signatureAlgorithm, signedDer} from './signature.ts'
 
 /** Reasons for a revocation, with their numbers in a list. */
 const REASONS = {
@@ -28,7 +30,7 @@ export interface RevokedEntry {
   readonly atMs: number
   readonly reason: string
   /** As it stands in the list. */
-  readonly whole: Buffer
+  readonly content: RevokedCertificate
 }
 
 /** A list as it was read. Its signature is still to be checked. */
@@ -44,9 +46,10 @@ export interface RevocationList {
 
 /** As the peers have it: no sooner than the certificates of an authority end. */
 const NEXT_UPDATE_MS = 3650 * 86_400_000
-const MAX_ENTRIES = 200_000
+/** An entry of ours consists of eight. */
+const MAX_VALUES = 160_000
+const WHAT = 'the revocation list'
 const CRL_REASON = '2.5.29.21'
-const ENUMERATED = 0x0a
 
 /**
  * Reads a list in PEM form.
@@ -56,72 +59,54 @@ const ENUMERATED = 0x0a
 export function parseCrl(pem: string): RevocationList {
   const [bytes] = decodePem(pem, 'X509 CRL')
   if (bytes === undefined) throw badBytes('there is no revocation list in PEM form')
-  const parts = childrenOf(readDer(bytes), TAG.sequence)
-  const {madeMs, nextMs, entries} = readBody(parts[0])
+  const list = readAsn1(bytes, CertificateRevocationList, WHAT, MAX_VALUES)
+  const entries = (list.revokedCertificates ?? []).map(readEntry)
   return {
-    madeMs,
-    nextMs,
+    madeMs: timeOf(list.thisUpdate, WHAT),
+    nextMs: list.nextUpdate === undefined ? undefined : timeOf(list.nextUpdate, WHAT),
     revoked: new Map(entries.map((entry) => [entry.serial, entry])),
-    isSignedBy: (publicKey) => isSigned(parts, publicKey),
+    isSignedBy: (publicKey) => isSigned(list, publicKey),
   }
 }
 
 /** Makes a list in PEM form, valid as long as the peers' are. */
 export async function makeCrl(signer: Signer, entries: readonly RevokedEntry[], nowMs: number): Promise<string> {
-  const body = sequence(
-    integer(1),
-    signatureAlgorithm(signer.key),
-    signer.subject,
-    time(nowMs),
-    time(nowMs + NEXT_UPDATE_MS),
-    ...(entries.length === 0 ? [] : [sequence(...entries.map(({whole}) => whole))]),
-  )
-  return encodePem('X509 CRL', await signedDer(body, signer.key))
+  const content = new CertificateRevocationList({
+    version: 1, // counted from 0
+    signature: signatureAlgorithm(signer.key),
+    issuer: readName(signer.subject),
+    thisUpdate: asn1Time(nowMs),
+    nextUpdate: asn1Time(nowMs + NEXT_UPDATE_MS),
+    ...(entries.length === 0 ? {} : {revokedCertificates: entries.map((entry) => entry.content)}),
+  })
+  return encodePem('X509 CRL', await signedDer(content, signer.key))
 }
 
 /** Makes the entry of a certificate; its serial number is hex in any form. */
 export function revokedEntry(serial: string, atMs: number, reason: RevocationReason): RevokedEntry {
   const plain = plainSerial(serial)
-  const bytes = Buffer.from(plain.length % 2 === 0 ? plain : `0${plain}`, 'hex')
-  const code = extension(CRL_REASON, der(ENUMERATED, Buffer.of(REASONS[reason])))
-  return {serial: plain, atMs, reason, whole: sequence(integer(bytes), time(atMs), sequence(code))}
+  const code = extension(CRL_REASON, new Enumerated({value: REASONS[reason]}))
+  const content = new RevokedCertificate({
+    userCertificate: Integer.fromBigInt(BigInt(`0x${plain}`)),
+    revocationDate: asn1Time(atMs),
+    crlEntryExtensions: new Extensions({extensions: [code]}),
+  })
+  return {serial: plain, atMs, reason, content}
 }
 
-/** Version (optional), algorithm, issuer, time, next time (optional), entries (optional), extensions (optional). */
-function readBody(body: Der | undefined): {madeMs: number; nextMs: number | undefined; entries: RevokedEntry[]} {
-  const fields = [...childrenOf(body, TAG.sequence)]
-  if (fields[0]?.tag === TAG.integer) fields.shift()
-  const [, , made, ...rest] = fields
-  const next = isTime(rest[0]) ? rest.shift() : undefined
-  const [list] = rest
-  const entries = list?.tag === TAG.sequence ? childrenOf(list, TAG.sequence, MAX_ENTRIES) : []
+function readEntry(content: RevokedCertificate): RevokedEntry {
   return {
-    madeMs: readTime(made),
-    nextMs: next === undefined ? undefined : readTime(next),
-    entries: entries.map(readEntry),
+    serial: plainSerial(Buffer.from(content.userCertificate.valueBlock.valueHexView).toString('hex')),
+    atMs: timeOf(content.revocationDate, WHAT),
+    reason: reasonIn(content),
+    content,
   }
 }
 
-function readEntry(entry: Der): RevokedEntry {
-  const [serial, at, extensions] = childrenOf(entry, TAG.sequence)
-  return {
-    serial: plainSerial(bodyOf(serial, TAG.integer).toString('hex')),
-    atMs: readTime(at),
-    reason: extensions === undefined ? 'unspecified' : reasonIn(extensions),
-    whole: entry.whole,
-  }
-}
-
-function reasonIn(extensions: Der): string {
-  for (const one of childrenOf(extensions, TAG.sequence)) {
-    const [id, ...rest] = childrenOf(one, TAG.sequence)
-    if (readOid(id) !== CRL_REASON) continue
-    const [code] = bodyOf(readDer(bodyOf(rest.at(-1), TAG.octetString)), ENUMERATED)
-    return REVOCATION_REASONS.find((reason) => REASONS[reason] === code) ?? `reason ${code}`
-  }
-  return 'unspecified'
-}
-
-function isTime(value: Der | undefined): boolean {
-  return value?.tag === TAG.utcTime || value?.tag === TAG.generalizedTime
+function reasonIn({crlEntryExtensions}: RevokedCertificate): string {
+  const found = crlEntryExtensions?.extensions.find(({extnID}) => extnID === CRL_REASON)
+  if (found === undefined) return 'unspecified'
+  const code = readPlain(new Uint8Array(found.extnValue.getValue()), Enumerated, 'the reason of a revocation')
+  const number = code.valueBlock.valueDec
+  return REVOCATION_REASONS.find((reason) => REASONS[reason] === number) ?? `reason ${number}`
 }

@@ -1,13 +1,25 @@
 /** Requests for certificates (PKCS#10): made here, signed here or by an authority elsewhere, in any combination. */
 import {createPublicKey, type KeyObject, type X509Certificate} from 'node:crypto'
+import {IA5String, PrintableString, Utf8String} from 'asn1js'
+import {Attribute, CertificationRequest, Extensions, type PublicKeyInfo, type RelativeDistinguishedNames} from 'pkijs'
 import {RegistryError} from '../base/errors.ts'
+import {readAsn1, writeAsn1} from './asn1.ts'
 import {badBytes} from './cert-files.ts'
-import {basicConstraints, commonName, issueCertificate, type Signer, subjectAltName} from './certificate.ts'
+import {
+  basicConstraints,
+  COMMON_NAME,
+  commonName,
+  issueCertificate,
+  publicKeyInfo,
+  readName,
+  type Signer,
+  subjectAltName,
+} from './certificate.ts'
 import type {Purpose} from './certificate-facts.ts'
-import {bodyOf, childrenOf, type Der, der, integer, oid, readDer, readOid, sequence, TAG, tagged} from './der.ts'
 import {periodOf, type Terms} from './issuer.ts'
-import {checkPublicKey, isSigned, signedDer} from './keys.ts'
+import {checkPublicKey} from './keys.ts'
 import {decodePem, encodePem} from './pem.ts'
+import {isSigned, signedDer} from './signature.ts'
 import {dnsName, type SubjectName} from './subject-names.ts'
 
 /** What a request asks for. Whatever else it says does not count: the extensions are those of the authority. */
@@ -18,7 +30,6 @@ export interface CertificateRequest {
 }
 
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
-const COMMON_NAME = '2.5.4.3'
 const MAX_PEM_CHARACTERS = 64 * 1024
 
 /** What a request asks for beside the name. Synapse gives what it gives in any case; other authorities may regard it. */
@@ -33,17 +44,17 @@ export interface RequestedExtensions {
  */
 export async function makeCsr(name: string, key: KeyObject, requested: RequestedExtensions): Promise<string> {
   const {isCa, alternativeNames} = requested
-  const extensions = sequence(
+  const extensions = [
     basicConstraints(isCa, true),
     ...(alternativeNames.length === 0 ? [] : [subjectAltName([dnsName(name), ...alternativeNames])]),
-  )
-  const body = sequence(
-    integer(0),
-    commonName(name),
-    createPublicKey(key).export({type: 'spki', format: 'der'}),
-    tagged(0, sequence(oid(EXTENSION_REQUEST), der(TAG.set, extensions))),
-  )
-  return encodePem('CERTIFICATE REQUEST', await signedDer(body, key))
+  ]
+  const content = new CertificationRequest({
+    version: 0,
+    subject: readName(commonName(name)),
+    subjectPublicKeyInfo: publicKeyInfo(createPublicKey(key)),
+    attributes: [new Attribute({type: EXTENSION_REQUEST, values: [new Extensions({extensions}).toSchema()]})],
+  })
+  return encodePem('CERTIFICATE REQUEST', await signedDer(content, key))
 }
 
 /**
@@ -54,14 +65,13 @@ export async function makeCsr(name: string, key: KeyObject, requested: Requested
 export function readCsr(pem: string): CertificateRequest {
   const [bytes] = decodePem(pem.slice(0, MAX_PEM_CHARACTERS), 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
   if (bytes === undefined) throw badBytes('there is no certificate request in PEM form')
-  const parts = childrenOf(readDer(bytes), TAG.sequence)
-  const [, subject, publicKeyInfo] = childrenOf(parts[0], TAG.sequence)
-  const publicKey = readPublicKey(publicKeyInfo)
+  const request = readAsn1(bytes, CertificationRequest, 'the certificate request')
+  const publicKey = readPublicKey(request.subjectPublicKeyInfo)
   checkPublicKey(publicKey)
-  if (!isSigned(parts, publicKey)) {
+  if (!isSigned(request, publicKey)) {
     throw new RegistryError('REG_CERT_INVALID', 'the certificate request is not signed with the key that it is for')
   }
-  return {name: readCommonName(subject), publicKey}
+  return {name: readCommonName(request.subject), publicKey}
 }
 
 /** Makes the certificate that a request asks for. Throws as `issueCertificate`. */
@@ -75,32 +85,18 @@ export async function signCsr(
   return await issueCertificate({purpose, name, publicKey, alternativeNames, ...periodOf(terms)}, signer)
 }
 
-function readPublicKey(info: Der | undefined): KeyObject {
-  childrenOf(info, TAG.sequence)
+function readPublicKey(info: PublicKeyInfo): KeyObject {
   try {
-    return createPublicKey({key: info?.whole ?? Buffer.of(), format: 'der', type: 'spki'})
+    return createPublicKey({key: writeAsn1(info.toSchema()), format: 'der', type: 'spki'})
   } catch (error) {
     throw badBytes('the public key of the certificate request cannot be read', error)
   }
 }
 
-/** Kinds of text that a name is written in. */
-const TEXT_TAGS: Readonly<Record<number, 'utf8' | 'latin1'>> = {
-  [TAG.utf8String]: 'utf8',
-  19: 'latin1', // PrintableString
-  22: 'latin1', // IA5String
-}
-
-function readCommonName(subject: Der | undefined): string {
-  const names = childrenOf(subject, TAG.sequence)
-    .flatMap((set) => childrenOf(set, TAG.set))
-    .map((attribute) => childrenOf(attribute, TAG.sequence))
-    .filter(([id]) => readOid(id) === COMMON_NAME)
-    .map(([, value]) => value)
-  const [name] = names
-  const encoding = TEXT_TAGS[name?.tag ?? -1]
-  if (name === undefined || names.length > 1 || encoding === undefined) {
-    throw badBytes('the certificate request has not exactly one common name in a usable form')
-  }
-  return bodyOf(name, name.tag).toString(encoding)
+function readCommonName({typesAndValues}: RelativeDistinguishedNames): string {
+  const names = typesAndValues.filter(({type}) => type === COMMON_NAME)
+  const value: unknown = names[0]?.value
+  const isText = value instanceof Utf8String || value instanceof PrintableString || value instanceof IA5String
+  if (isText && names.length === 1) return value.getValue()
+  throw badBytes('the certificate request has not exactly one common name in a usable form')
 }

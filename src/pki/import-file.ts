@@ -1,13 +1,14 @@
 import type {KeyObject, X509Certificate} from 'node:crypto'
 import {readFile} from 'node:fs/promises'
 import {basename, extname} from 'node:path'
+import {PFX} from 'pkijs'
 import {RegistryError} from '../base/errors.ts'
+import {readAsn1} from './asn1.ts'
 import type {CertDir, CertFileEnding, CertKind} from './cert-dir.ts'
 import {badBytes, parseCertificate, parsePrivateKey, readCertFile} from './cert-files.ts'
 import {factsOf, type Purpose, purposeOf} from './certificate-facts.ts'
 import {parseCrl} from './crl.ts'
 import {readCsr} from './csr.ts'
-import {readDer} from './der.ts'
 import {privateKeyPem} from './keys.ts'
 import {decodePem, encodePem} from './pem.ts'
 import {readAuthorities} from './trust.ts'
@@ -91,7 +92,7 @@ async function importCrl(certDir: CertDir, order: ImportOrder, text: string): Pr
 async function importP12(certDir: CertDir, order: ImportOrder): Promise<Imported> {
   await readCertFile(order.file) // for its errors: absent, too large
   const bytes = await readFile(order.file)
-  readDer(bytes)
+  readAsn1(bytes, PFX, order.file)
   const kind = order.purpose ?? 'user'
   const name = nameFor(order, undefined)
   return {kind, name, files: [await put(certDir, order, [kind, name, 'p12'], bytes)], answered: undefined}

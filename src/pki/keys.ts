@@ -1,14 +1,12 @@
-import {generateKeyPair, type KeyObject, sign, verify} from 'node:crypto'
+import {generateKeyPair, type KeyObject} from 'node:crypto'
 import {promisify} from 'node:util'
 import {RegistryError} from '../base/errors.ts'
-import {bitString, bodyOf, childrenOf, type Der, NULL, oid, readOid, sequence, TAG} from './der.ts'
 
 /** Kinds of keys that are made. Stock Synapse loads RSA keys only; it accepts certificates on the other ones. */
 export const KEY_TYPES = ['rsa2048', 'rsa3072', 'rsa4096', 'p256'] as const
 export type KeyType = (typeof KEY_TYPES)[number]
 
 const generate = promisify(generateKeyPair)
-const signAsync = promisify(sign)
 
 /** Makes a private key in a thread of its own: 4096 bits take up to some seconds. */
 export async function newPrivateKey(type: KeyType): Promise<KeyObject> {
@@ -58,35 +56,4 @@ export function checkPublicKey(key: KeyObject): void {
   throw new RegistryError('REG_CERT_INVALID', `no certificate is made for a key of this kind: ${what}`, {
     hints: ['take RSA with 2048 to 8192 bits, or EC on P-256, P-384 or P-521'],
   })
-}
-
-const SHA256_RSA = sequence(oid('1.2.840.113549.1.1.11'), NULL)
-const SHA256_ECDSA = sequence(oid('1.2.840.10045.4.3.2'))
-
-/** Gives the identifier of the algorithm that a key signs with. Throws as `checkPublicKey` for keys that sign nothing here. */
-export function signatureAlgorithm(key: KeyObject): Buffer {
-  checkPublicKey(key)
-  return key.asymmetricKeyType === 'rsa' ? SHA256_RSA : SHA256_ECDSA
-}
-
-/** Signs what certificates, requests and revocation lists are made of, and puts the three parts together. */
-export async function signedDer(body: Buffer, key: KeyObject): Promise<Buffer> {
-  return sequence(body, signatureAlgorithm(key), bitString(await signAsync('sha256', body, key)))
-}
-
-const DIGESTS: Readonly<Record<string, readonly [keyType: string, digest: string]>> = {
-  '1.2.840.113549.1.1.11': ['rsa', 'sha256'],
-  '1.2.840.113549.1.1.12': ['rsa', 'sha384'],
-  '1.2.840.113549.1.1.13': ['rsa', 'sha512'],
-  '1.2.840.10045.4.3.2': ['ec', 'sha256'],
-  '1.2.840.10045.4.3.3': ['ec', 'sha384'],
-  '1.2.840.10045.4.3.4': ['ec', 'sha512'],
-}
-
-/** Tells whether the owner of a key has signed: the three parts of what `signedDer` makes. False for algorithms that are not taken here. */
-export function isSigned([body, algorithm, signature]: readonly Der[], publicKey: KeyObject): boolean {
-  const [id] = childrenOf(algorithm, TAG.sequence)
-  const [keyType, digest] = DIGESTS[readOid(id)] ?? []
-  if (digest === undefined || keyType !== publicKey.asymmetricKeyType || body === undefined) return false
-  return verify(digest, body.whole, publicKey, bodyOf(signature, TAG.bitString).subarray(1))
 }

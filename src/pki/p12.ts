@@ -4,10 +4,20 @@
  * Everything in it is encrypted (PBES2: PBKDF2 with SHA-256, AES-256-CBC) and the whole is sealed with HMAC-SHA-256, which is what OpenSSL 3
  * makes by default and what systems since about 2018 read.
  */
-import {createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes, type X509Certificate} from 'node:crypto'
-import {promisify} from 'node:util'
+import {hash, type KeyObject, type X509Certificate} from 'node:crypto'
+import {BmpString, OctetString} from 'asn1js'
+import {
+  Attribute,
+  AuthenticatedSafe,
+  CertBag,
+  PFX,
+  PKCS8ShroudedKeyBag,
+  PrivateKeyInfo,
+  SafeBag,
+  SafeContents,
+} from 'pkijs'
 import type {Secret} from '../base/secret.ts'
-import {der, integer, NULL, octetString, oid, sequence, TAG, tagged} from './der.ts'
+import {readAsn1, writeAsn1} from './asn1.ts'
 
 /** What goes into a file. */
 export interface P12Content {
@@ -21,92 +31,52 @@ export interface P12Content {
 }
 
 const ITERATIONS = 100_000 // some tenths of a second for who knows the passphrase; that much for each guess of who does not
-const DATA = '1.2.840.113549.1.7.1'
-const ENCRYPTED_DATA = '1.2.840.113549.1.7.6'
 const SHROUDED_KEY_BAG = '1.2.840.113549.1.12.10.1.2'
 const CERT_BAG = '1.2.840.113549.1.12.10.1.3'
 const X509_CERTIFICATE = '1.2.840.113549.1.9.22.1'
 const FRIENDLY_NAME = '1.2.840.113549.1.9.20'
 const LOCAL_KEY_ID = '1.2.840.113549.1.9.21'
-const BMP_STRING = 0x1e
+/** What a part of the file is protected with, as pkijs counts it. */
+const PRIVACY = {none: 0, passphrase: 1} as const
+const BY_PASSPHRASE = 0
 
-/** Makes a file. The key derivation runs beside the event loop, but for the seal, which takes a tenth of a second in it. */
+/** Makes a file. The keys are derived beside the event loop, but for that of the seal, which takes some tenths of a second in it. */
 export async function makeP12({name, key, certificate, cas, passphrase}: P12Content): Promise<Buffer> {
-  const own = der(
-    TAG.set,
-    friendlyName(name),
-    attribute(LOCAL_KEY_ID, octetString(hash('sha1', certificate.raw, 'buffer'))),
-  )
-  const certificates = sequence(certBag(certificate, own), ...cas.map((ca) => certBag(ca)))
-  const keyInfo = await encrypted(key.export({type: 'pkcs8', format: 'der'}), passphrase)
-  const keys = sequence(bag(SHROUDED_KEY_BAG, sequence(keyInfo.algorithm, octetString(keyInfo.bytes)), own))
-  const content = sequence(await encryptedInfo(certificates, passphrase), dataInfo(keys))
-  return sequence(integer(3), dataInfo(content), seal(content, passphrase))
-}
-
-function certBag(certificate: X509Certificate, attributes?: Buffer): Buffer {
-  return bag(CERT_BAG, sequence(oid(X509_CERTIFICATE), tagged(0, octetString(certificate.raw))), attributes)
-}
-
-function bag(type: string, value: Buffer, attributes?: Buffer): Buffer {
-  return sequence(oid(type), tagged(0, value), ...(attributes === undefined ? [] : [attributes]))
-}
-
-function attribute(type: string, value: Buffer): Buffer {
-  return sequence(oid(type), der(TAG.set, value))
-}
-
-function friendlyName(name: string): Buffer {
-  return attribute(FRIENDLY_NAME, der(BMP_STRING, utf16(name)))
-}
-
-function dataInfo(content: Buffer): Buffer {
-  return sequence(oid(DATA), tagged(0, octetString(content)))
-}
-
-async function encryptedInfo(content: Buffer, passphrase: Secret): Promise<Buffer> {
-  const {algorithm, bytes} = await encrypted(content, passphrase)
-  const info = sequence(oid(DATA), algorithm, der(0x80, bytes))
-  return sequence(oid(ENCRYPTED_DATA), tagged(0, sequence(integer(0), info)))
-}
-
-/** PBES2 (RFC 8018, A.4). */
-async function encrypted(content: Buffer, passphrase: Secret): Promise<{algorithm: Buffer; bytes: Buffer}> {
-  const [salt, iv] = [randomBytes(16), randomBytes(16)]
-  const key = await promisify(pbkdf2)(passphrase.reveal(), salt, ITERATIONS, 32, 'sha256')
-  const cipher = createCipheriv('aes-256-cbc', key, iv)
-  const hmac = sequence(oid('1.2.840.113549.2.9'), NULL)
-  const derivation = sequence(oid('1.2.840.113549.1.5.12'), sequence(octetString(salt), integer(ITERATIONS), hmac))
-  const encryption = sequence(oid('2.16.840.1.101.3.4.1.42'), octetString(iv))
-  return {
-    algorithm: sequence(oid('1.2.840.113549.1.5.13'), sequence(derivation, encryption)),
-    bytes: Buffer.concat([cipher.update(content), cipher.final()]),
+  const password = Uint8Array.from(Buffer.from(passphrase.reveal())).buffer
+  const protection = {
+    password,
+    contentEncryptionAlgorithm: {name: 'AES-CBC', length: 256},
+    hmacHashAlgorithm: 'SHA-256',
+    iterationCount: ITERATIONS,
   }
+  const attributes = [
+    new Attribute({type: FRIENDLY_NAME, values: [new BmpString({value: name})]}),
+    new Attribute({type: LOCAL_KEY_ID, values: [new OctetString({valueHex: hash('sha1', certificate.raw, 'buffer')})]}),
+  ]
+  const keyBag = new PKCS8ShroudedKeyBag({parsedValue: privateKeyInfo(key)})
+  await keyBag.makeInternalValues(protection)
+  const certificates = [certBag(certificate, attributes), ...cas.map((ca) => certBag(ca))]
+  const keys = [new SafeBag({bagId: SHROUDED_KEY_BAG, bagValue: keyBag, bagAttributes: attributes})]
+  const authenticatedSafe = new AuthenticatedSafe({
+    parsedValue: {
+      safeContents: [
+        {privacyMode: PRIVACY.passphrase, value: new SafeContents({safeBags: certificates})},
+        {privacyMode: PRIVACY.none, value: new SafeContents({safeBags: keys})},
+      ],
+    },
+  })
+  await authenticatedSafe.makeInternalValues({safeContents: [protection, {}]})
+  const file = new PFX({parsedValue: {integrityMode: BY_PASSPHRASE, authenticatedSafe}})
+  const seal = {password, iterations: ITERATIONS, pbkdf2HashAlgorithm: 'SHA-256', hmacHashAlgorithm: 'SHA-256'}
+  await file.makeInternalValues(seal)
+  return writeAsn1(file.toSchema())
 }
 
-function seal(content: Buffer, passphrase: Secret): Buffer {
-  const salt = randomBytes(16)
-  const mac = createHmac('sha256', macKey(passphrase, salt)).update(content).digest()
-  const algorithm = sequence(oid('2.16.840.1.101.3.4.2.1'), NULL)
-  return sequence(sequence(algorithm, octetString(mac)), octetString(salt), integer(ITERATIONS))
+function certBag({raw}: X509Certificate, bagAttributes?: Attribute[]): SafeBag {
+  const bagValue = new CertBag({certId: X509_CERTIFICATE, certValue: new OctetString({valueHex: raw})})
+  return new SafeBag({bagId: CERT_BAG, bagValue, ...(bagAttributes === undefined ? {} : {bagAttributes})})
 }
 
-const MAC_KEY = 3
-const BLOCK = 64
-
-/** The derivation of RFC 7292, B.2, where one block of SHA-256 is as much as is needed. */
-function macKey(passphrase: Secret, salt: Buffer): Buffer {
-  const password = Buffer.concat([utf16(passphrase.reveal()), Buffer.of(0, 0)])
-  let key = Buffer.concat([Buffer.alloc(BLOCK, MAC_KEY), filled(salt), filled(password)])
-  for (let round = 0; round < ITERATIONS; round++) key = hash('sha256', key, 'buffer')
-  return key
-}
-
-/** Repeats bytes until they fill whole blocks. */
-function filled(bytes: Buffer): Buffer {
-  return Buffer.alloc(Math.ceil(bytes.length / BLOCK) * BLOCK, bytes)
-}
-
-function utf16(text: string): Buffer {
-  return Buffer.from(text, 'utf16le').swap16()
+function privateKeyInfo(key: KeyObject): PrivateKeyInfo {
+  return readAsn1(key.export({type: 'pkcs8', format: 'der'}), PrivateKeyInfo, 'the private key')
 }

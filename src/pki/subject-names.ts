@@ -1,16 +1,19 @@
 import {isIPv4, isIPv6} from 'node:net'
+import {OctetString} from 'asn1js'
+import {GeneralName, GeneralNames} from 'pkijs'
 import {RegistryError} from '../base/errors.ts'
-import {childrenOf, type Der, der, sequence, TAG} from './der.ts'
+import {badBytes} from './cert-files.ts'
 
-/** Kinds of names that a host certificate can have beside its common name, with their tag; in the order in which they are written. */
-const TAGS = {DNS: 0x82, email: 0x81, URI: 0x86, IP: 0x87} as const
+/** Kinds of names that a host certificate can have beside its common name, with their number in it; in the order in which they are written. */
+const TYPES = {DNS: 2, email: 1, URI: 6, IP: 7} as const
 
 /** One alternative name of a host. */
 export interface SubjectName {
-  readonly kind: keyof typeof TAGS
+  readonly kind: keyof typeof TYPES
   readonly value: string
 }
 
+const KINDS = Object.keys(TYPES) as SubjectName['kind'][]
 const MAX_NAMES = 100
 const MAX_VALUE = 255
 
@@ -24,10 +27,10 @@ export function parseSubjectNames(text: string): readonly SubjectName[] {
   if (items.length > MAX_NAMES) throw badName(`more than ${MAX_NAMES} names`)
   return items.map((item) => {
     const colon = item.indexOf(':')
-    const kind = Object.keys(TAGS).find((one) => one.toLowerCase() === item.slice(0, colon).toLowerCase())
+    const kind = KINDS.find((one) => one.toLowerCase() === item.slice(0, colon).toLowerCase())
     const value = item.slice(colon + 1)
-    if (kind === undefined || !isValue(kind as SubjectName['kind'], value)) throw badName(JSON.stringify(item))
-    return {kind: kind as SubjectName['kind'], value}
+    if (kind === undefined || !isValue(kind, value)) throw badName(JSON.stringify(item))
+    return {kind, value}
   })
 }
 
@@ -38,22 +41,27 @@ export function dnsName(name: string): SubjectName {
 }
 
 /** Writes names as the value of the extension, each once: DNS, then e-mail, then URI, then IP, each kind in order. */
-export function generalNames(names: readonly SubjectName[]): Buffer {
-  const kinds = Object.keys(TAGS) as SubjectName['kind'][]
-  const parts = kinds.flatMap((kind) => {
+export function generalNames(names: readonly SubjectName[]): GeneralNames {
+  const all = KINDS.flatMap((kind) => {
     const values = new Set(names.filter((name) => name.kind === kind).map(({value}) => value))
-    return [...values].toSorted().map((value) => der(TAGS[kind], kind === 'IP' ? ipBytes(value) : Buffer.from(value)))
+    return [...values].toSorted().map((value) => generalName(kind, value))
   })
-  return sequence(...parts)
+  return new GeneralNames({names: all})
 }
 
-/** Reads what `generalNames` writes. Names of other kinds are left out. */
-export function readGeneralNames(value: Der): readonly SubjectName[] {
-  const kinds = Object.keys(TAGS) as SubjectName['kind'][]
-  return childrenOf(value, TAG.sequence, MAX_NAMES).flatMap(({tag, body}) => {
-    const kind = kinds.find((one) => TAGS[one] === tag)
+function generalName(kind: SubjectName['kind'], value: string): GeneralName {
+  return kind === 'IP'
+    ? new GeneralName({type: TYPES.IP, value: new OctetString({valueHex: ipBytes(value)})})
+    : new GeneralName({type: TYPES[kind], value})
+}
+
+/** Reads what `generalNames` writes. Names of other kinds are left out. @throws RegistryError `REG_CERT_INVALID` for more than 100 */
+export function readGeneralNames({names}: GeneralNames): readonly SubjectName[] {
+  if (names.length > MAX_NAMES) throw badBytes(`there are more than ${MAX_NAMES} alternative names`)
+  return names.flatMap(({type, value}) => {
+    const kind = KINDS.find((one) => TYPES[one] === type)
     if (kind === undefined) return []
-    return [{kind, value: kind === 'IP' ? ipText(body) : body.toString('latin1')}]
+    return [{kind, value: value instanceof OctetString ? ipText(Buffer.from(value.getValue())) : String(value)}]
   })
 }
 
@@ -63,14 +71,14 @@ function isValue(kind: SubjectName['kind'], value: string): boolean {
   return value.length > 0 && value.length <= MAX_VALUE && /^[\x21-\x7e]+$/.test(value)
 }
 
-function ipBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
+function ipBytes(address: string): Uint8Array {
+  if (isIPv4(address)) return Uint8Array.from(address.split('.').map(Number))
   // The URL parser writes an address in its shortest form, from which it is filled up.
   const shortest = new URL(`http://[${address}]/`).hostname.slice(1, -1)
   const [head = '', tail] = shortest.split('::')
   const groups = (part: string | undefined) => (part ? part.split(':') : [])
   const filled = [...groups(head), ...Array(8 - groups(head).length - groups(tail).length).fill('0'), ...groups(tail)]
-  return Buffer.from(filled.map((group) => group.padStart(4, '0')).join(''), 'hex')
+  return Uint8Array.from(Buffer.from(filled.map((group) => group.padStart(4, '0')).join(''), 'hex'))
 }
 
 function ipText(bytes: Buffer): string {

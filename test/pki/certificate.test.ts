@@ -1,11 +1,11 @@
 import {createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate} from 'node:crypto'
 import {readFileSync} from 'node:fs'
+import {type BaseBlock, Constructed, fromBER} from 'asn1js'
 import {beforeAll, describe, expect, onTestFinished, test} from 'vitest'
 import {issueCertificate, type Signer, subjectOf} from '../../src/pki/certificate.ts'
 import {factsOf, type Purpose, purposeOf} from '../../src/pki/certificate-facts.ts'
 import {makeCrl, parseCrl, revokedEntry} from '../../src/pki/crl.ts'
 import {makeCsr, readCsr, signCsr} from '../../src/pki/csr.ts'
-import {childrenOf, type Der, readDer, TAG} from '../../src/pki/der.ts'
 import {DEFAULT_TTL_MS, issueInto, periodOf} from '../../src/pki/issuer.ts'
 import {newPrivateKey} from '../../src/pki/keys.ts'
 import {decodePem} from '../../src/pki/pem.ts'
@@ -38,14 +38,19 @@ const issue = (purpose: Purpose, name: string, sans?: string) =>
     ca,
   )
 
-const hex = (value: Der | undefined) => value?.whole.toString('hex')
+const hex = (value: BaseBlock | undefined) => Buffer.from(value?.valueBeforeDecodeView ?? []).toString('hex')
+
+/** Gives the values in one, as its bytes are put together. */
+const partsOf = (value: BaseBlock | undefined): readonly BaseBlock[] =>
+  value instanceof Constructed ? value.valueBlock.value : []
+const partsOfDer = (bytes: Uint8Array | undefined) => partsOf(fromBER(bytes ?? new Uint8Array()).result)
 
 /** All that is fixed in a certificate: version, algorithm, names, how long it lives, extensions. */
 function formOf(certificate: X509Certificate) {
-  const [body, algorithm] = childrenOf(readDer(certificate.raw), TAG.sequence)
-  const [version, serial, inner, issuer, validity, subject, , extensions] = childrenOf(body, TAG.sequence)
+  const [body, algorithm] = partsOfDer(certificate.raw)
+  const [version, serial, inner, issuer, validity, subject, , extensions] = partsOf(body)
   const lifeMs = certificate.validToDate.getTime() - certificate.validFromDate.getTime()
-  const serialBytes = serial?.body.length ?? 0
+  const serialBytes = serial?.lenBlock.length ?? 0
   return {
     ...{
       version: hex(version),
@@ -55,7 +60,7 @@ function formOf(certificate: X509Certificate) {
       subject: hex(subject),
     },
     ...{extensions: hex(extensions), lifeMs, hasLongSerial: serialBytes >= 15 && serialBytes <= 17},
-    timeTags: childrenOf(validity, TAG.sequence).map(({tag}) => tag),
+    timeTags: partsOf(validity).map(({idBlock}) => idBlock.tagNumber),
   }
 }
 
@@ -73,9 +78,9 @@ describe('a certificate has the form that Synapse gives it', () => {
   test('and so has a request', async () => {
     const [ours, other] = [await makeCsr('00.axon.demo.net', key, {isCa: false, alternativeNames: []}), theirs.csr].map(
       (pem) => {
-        const [bytes = Buffer.of()] = decodePem(pem, 'CERTIFICATE REQUEST')
-        const [body, algorithm] = childrenOf(readDer(bytes), TAG.sequence)
-        const [version, subject, , attributes] = childrenOf(body, TAG.sequence)
+        const [bytes] = decodePem(pem, 'CERTIFICATE REQUEST')
+        const [body, algorithm] = partsOfDer(bytes)
+        const [version, subject, , attributes] = partsOf(body)
         return [version, subject, attributes, algorithm].map(hex)
       },
     )
@@ -86,12 +91,12 @@ describe('a certificate has the form that Synapse gives it', () => {
     const serial = [...parseCrl(theirs.crl).revoked.keys()][0] ?? ''
     const [ours, other] = [await makeCrl(ca, [revokedEntry(serial, NOW_MS, 'unspecified')], NOW_MS), theirs.crl].map(
       (pem) => {
-        const [bytes = Buffer.of()] = decodePem(pem, 'X509 CRL')
-        const [body, algorithm] = childrenOf(readDer(bytes), TAG.sequence)
-        const fields = childrenOf(body, TAG.sequence)
+        const [bytes] = decodePem(pem, 'X509 CRL')
+        const [body, algorithm] = partsOfDer(bytes)
+        const fields = partsOf(body)
         const [version, inner, issuer] = fields
-        const [entry] = childrenOf(fields[5], TAG.sequence)
-        const [number, , extensions] = childrenOf(entry, TAG.sequence)
+        const [entry] = partsOf(fields[5])
+        const [number, , extensions] = partsOf(entry)
         const {madeMs, nextMs = 0} = parseCrl(pem)
         return [[version, inner, issuer, number, extensions, algorithm].map(hex), fields.length, nextMs - madeMs]
       },

@@ -1,11 +1,20 @@
-import type {X509Certificate} from 'node:crypto'
-import {X509Certificate as Certificate, createPublicKey} from 'node:crypto'
+import {createPublicKey, X509Certificate} from 'node:crypto'
+import {BitString, Integer} from 'asn1js'
+import {BasicConstraints, Certificate} from 'pkijs'
 import {beforeAll, describe, expect, test} from 'vitest'
-import {commonName, extension, issueCertificate, type Signer} from '../../src/pki/certificate.ts'
+import {asn1Time} from '../../src/pki/asn1.ts'
+import {
+  commonName,
+  extension,
+  issueCertificate,
+  publicKeyInfo,
+  readName,
+  type Signer,
+} from '../../src/pki/certificate.ts'
 import type {Purpose} from '../../src/pki/certificate-facts.ts'
 import {makeCrl, parseCrl, type RevocationList, revokedEntry} from '../../src/pki/crl.ts'
-import {der, integer, sequence, TAG, TRUE, tagged, time} from '../../src/pki/der.ts'
-import {newPrivateKey, signatureAlgorithm, signedDer} from '../../src/pki/keys.ts'
+import {newPrivateKey} from '../../src/pki/keys.ts'
+import {signatureAlgorithm, signedDer} from '../../src/pki/signature.ts'
 import {type Trust, verifyChain} from '../../src/pki/verify-chain.ts'
 
 const NOW_MS = Date.parse('2026-11-21T12:00:00Z')
@@ -37,19 +46,21 @@ async function make(
 /** An authority as others make them: with a path length and a key usage. */
 async function makeLimitedCa(name: string, by: Signer, pathLength: number, keyUsage: number): Promise<Made> {
   const key = await newPrivateKey('p256')
-  const body = sequence(
-    ...[tagged(0, integer(2)), integer(4711), signatureAlgorithm(by.key), by.subject],
-    ...[sequence(time(NOW_MS - DAY_MS), time(NOW_MS + DAY_MS)), commonName(name)],
-    createPublicKey(key).export({type: 'spki', format: 'der'}),
-    tagged(
-      3,
-      sequence(
-        extension('2.5.29.19', sequence(TRUE, integer(pathLength)), true),
-        extension('2.5.29.15', der(TAG.bitString, Buffer.of(0, keyUsage)), true),
-      ),
-    ),
-  )
-  const certificate = new Certificate(await signedDer(body, by.key))
+  const content = new Certificate({
+    version: 2,
+    serialNumber: new Integer({value: 4711}),
+    signature: signatureAlgorithm(by.key),
+    issuer: readName(by.subject),
+    notBefore: asn1Time(NOW_MS - DAY_MS),
+    notAfter: asn1Time(NOW_MS + DAY_MS),
+    subject: readName(commonName(name)),
+    subjectPublicKeyInfo: publicKeyInfo(createPublicKey(key)),
+    extensions: [
+      extension('2.5.29.19', new BasicConstraints({cA: true, pathLenConstraint: pathLength}).toSchema(), true),
+      extension('2.5.29.15', new BitString({valueHex: Uint8Array.of(keyUsage)}), true),
+    ],
+  })
+  const certificate = new X509Certificate(await signedDer(content, by.key))
   return {certificate, signer: {subject: commonName(name), key, certificate}}
 }
 
