@@ -153,7 +153,7 @@ class Handshakes {
   #onFailed(error: Error, socket: TLSSocket): void {
     // Node leaves a connection open whose handshake took too long.
     socket.destroy()
-    const address = plainAddress(this.#pending.get(nameOf(socket))?.address ?? socket.remoteAddress)
+    const address = plainAddress(socket.remoteAddress ?? socketBelow(socket)?.remoteAddress)
     this.#door.refused(address, this.#tls.whyRefused?.(error, socket) ?? messageOf(error))
   }
 }
@@ -172,6 +172,14 @@ function admit(door: Door, socket: Socket, address: string, onClose?: () => void
     door.left(count)
   })
   return count
+}
+
+/**
+ * The connection that a TLS socket was made on. It still knows its peer when the TLS socket, whose end it caused, does not; Node has no public
+ * name for it.
+ */
+function socketBelow(socket: TLSSocket): Socket | undefined {
+  return (socket as TLSSocket & {readonly _parent?: Socket | null})._parent ?? undefined
 }
 
 function nameOf(socket: Socket): string {
