@@ -207,6 +207,19 @@ describe('a TLS listener', () => {
     expect(served.lines.join('\n')).toContain('telepath.tls.refused')
   })
 
+  test('knows where a connection came from that is refused after its client has gone', async () => {
+    await using served = await Tls.start()
+    const {ca, servername} = await user('visi')
+    const socket = connect({
+      port: served.listener.port,
+      ...(ca === undefined ? {} : {ca}),
+      servername: servername ?? '',
+    })
+    socket.on('error', () => {})
+    socket.once('secureConnect', () => socket.destroy())
+    await expect.poll(() => served.lines.join('\n')).toMatch(/telepath\.tls\.refused address=127\.0\.0\.1 /)
+  })
+
   test('takes new keys for connections to come, and keeps those that are open', async () => {
     await using served = await Tls.start()
     const before = await secure(served.listener.port, await user('visi'))
