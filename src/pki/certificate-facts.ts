@@ -2,20 +2,14 @@ import type {X509Certificate} from 'node:crypto'
 import {BitString, Integer} from 'asn1js'
 import {BasicConstraints, Certificate, ExtKeyUsage, GeneralNames} from 'pkijs'
 import {readAsn1, readPlain} from './asn1.ts'
-import {nameIn} from './certificate-names.ts'
-import {plainSerial} from './peer-certificate.ts'
+import {type CertificateIdentity, identityOf} from './identity.ts'
 import {readGeneralNames, type SubjectName} from './subject-names.ts'
 
 /** What a certificate is for. */
 export type Purpose = 'ca' | 'host' | 'user' | 'code'
 
 /** What a certificate says, as far as anything here depends on it. */
-export interface CertificateFacts {
-  /** Common name; the whole distinguished name when there is not exactly one. */
-  readonly name: string
-  readonly issuer: string
-  /** Lower-case hex without leading zeros. */
-  readonly serial: string
+export interface CertificateFacts extends CertificateIdentity {
   readonly notBeforeMs: number
   readonly notAfterMs: number
   readonly isCa: boolean
@@ -44,9 +38,7 @@ export function factsOf(certificate: X509Certificate): CertificateFacts {
   }
   const constraints = read('2.5.29.19', readConstraints)
   return {
-    name: nameIn(certificate, 'subject'),
-    issuer: nameIn(certificate, 'issuer'),
-    serial: plainSerial(certificate.serialNumber),
+    ...identityOf(certificate),
     notBeforeMs: certificate.validFromDate.getTime(),
     notAfterMs: certificate.validToDate.getTime(),
     isCa: constraints?.isCa ?? false,

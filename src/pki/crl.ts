@@ -2,6 +2,7 @@
 import type {KeyObject} from 'node:crypto'
 import {Enumerated, Integer} from 'asn1js'
 import {CertificateRevocationList, Extensions, RevokedCertificate} from 'pkijs'
+import {RegistryError} from '../base/errors.ts'
 import {asn1Time, readAsn1, readPlain, timeOf} from './asn1.ts'
 import {badBytes} from './cert-files.ts'
 import {extension, readName, type Signer} from './certificate.ts'
@@ -46,8 +47,10 @@ export interface RevocationList {
 
 /** As the peers have it: no sooner than the certificates of an authority end. */
 const NEXT_UPDATE_MS = 3650 * 86_400_000
-/** An entry of ours consists of eight. */
-const MAX_VALUES = 160_000
+/** As much as is read in 2 seconds and half a gigabyte. */
+const MAX_ENTRIES = 20_000
+/** An entry of ours consists of seven; those of others may say more. */
+const MAX_VALUES = MAX_ENTRIES * 12
 const WHAT = 'the revocation list'
 const CRL_REASON = '2.5.29.21'
 
@@ -69,8 +72,17 @@ export function parseCrl(pem: string): RevocationList {
   }
 }
 
-/** Makes a list in PEM form, valid as long as the peers' are. */
+/**
+ * Makes a list in PEM form, valid as long as the peers' are.
+ *
+ * @throws RegistryError `REG_BAD_REQUEST` for more entries than `parseCrl` would read again
+ */
 export async function makeCrl(signer: Signer, entries: readonly RevokedEntry[], nowMs: number): Promise<string> {
+  if (entries.length > MAX_ENTRIES) {
+    throw new RegistryError('REG_BAD_REQUEST', `a revocation list has at most ${MAX_ENTRIES} entries`, {
+      hints: ['make a new authority, and let the old one expire'],
+    })
+  }
   const content = new CertificateRevocationList({
     version: 1, // counted from 0
     signature: signatureAlgorithm(signer.key),

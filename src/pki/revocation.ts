@@ -14,8 +14,8 @@ import {join} from 'node:path'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import type {CertDir} from './cert-dir.ts'
 import {parseCertificate, readCertFile, stampsOf} from './cert-files.ts'
-import {factsOf} from './certificate-facts.ts'
-import {parseCrl, type RevocationList} from './crl.ts'
+import {CrlReader} from './crl-reader.ts'
+import {identityOf} from './identity.ts'
 
 /** Names a certificate: the common name of its issuer, and its serial number in lower-case hex without leading zeros. */
 export interface CertificateId {
@@ -114,21 +114,24 @@ export class Revocations implements AsyncDisposable {
     const stamp = await stampsOf([...cas, ...files])
     if (stamp === this.#stamp) return
     const authorities = await readAuthorities(cas, onProblem)
-    for (const path of files) await this.#readList(path, authorities, onProblem)
+    await this.#readLists(files, authorities, onProblem)
     for (const path of this.#lists.keys()) if (!files.includes(path)) this.#lists.delete(path)
     this.#stamp = stamp
     this.#replace(new RevokedSet(authorities, [...this.#lists.values()]))
   }
 
-  async #readList(path: string, cas: readonly X509Certificate[], onProblem: OnProblem): Promise<void> {
-    try {
-      const list = parseCrl(await readCertFile(path))
-      const signer = cas.find((ca) => list.isSignedBy(ca.publicKey))
-      if (signer !== undefined) this.#lists.set(path, {issuer: factsOf(signer).name, list})
-      // No certificate of an unknown authority is accepted anyway.
-      else this.#options.onProblem(unusable(path, 'no known authority has signed it'))
-    } catch (error) {
-      onProblem(unusable(path, messageOf(error), error))
+  async #readLists(files: readonly string[], cas: readonly X509Certificate[], onProblem: OnProblem): Promise<void> {
+    if (files.length === 0) return
+    await using reader = new CrlReader(cas)
+    for (const path of files) {
+      try {
+        const {signer, serials} = await reader.read(await readCertFile(path))
+        if (signer !== undefined) this.#lists.set(path, {issuer: identityOf(signer).name, serials})
+        // No certificate of an unknown authority is accepted anyway.
+        else this.#options.onProblem(unusable(path, 'no known authority has signed it'))
+      } catch (error) {
+        onProblem(unusable(path, messageOf(error), error))
+      }
     }
   }
 
@@ -163,7 +166,7 @@ export class Revocations implements AsyncDisposable {
 interface KnownList {
   /** Common name of the authority that signed it. */
   readonly issuer: string
-  readonly list: RevocationList
+  readonly serials: readonly string[]
 }
 
 class RevokedSet {
@@ -172,14 +175,12 @@ class RevokedSet {
   readonly #fallen = new Set<string>()
 
   constructor(cas: readonly X509Certificate[], lists: readonly KnownList[]) {
-    for (const {issuer, list} of lists) {
-      const serials = this.#byIssuer.get(issuer) ?? new Set()
-      for (const serial of list.revoked.keys()) serials.add(serial)
-      this.#byIssuer.set(issuer, serials)
+    for (const {issuer, serials} of lists) {
+      this.#byIssuer.set(issuer, new Set([...(this.#byIssuer.get(issuer) ?? []), ...serials]))
     }
-    const facts = cas.map(factsOf)
-    for (const {name} of facts) {
-      const same = facts.filter((one) => one.name === name)
+    const identities = cas.map(identityOf)
+    for (const {name} of identities) {
+      const same = identities.filter((one) => one.name === name)
       if (same.every(({issuer, serial}) => this.#isListed({issuer, serial}))) this.#fallen.add(name)
     }
   }

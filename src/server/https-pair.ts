@@ -3,7 +3,6 @@ import {access, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {writeFileAtomic} from '../base/files.ts'
-import {DEFAULT_TTL_MS, selfSignedHost} from '../pki/issuer.ts'
 import type {HostKey} from '../pki/server-tls.ts'
 
 const CERT_FILE = 'sslcert.pem'
@@ -29,6 +28,7 @@ export async function ensureHttpsPair(dir: string, nowMs: number): Promise<boole
       hints: [`put ${absent} beside it`, `remove ${there}: a new pair is made at the next start`],
     })
   }
+  const {DEFAULT_TTL_MS, selfSignedHost} = await import('../pki/issuer.ts')
   const pair = await selfSignedHost(CELL_TYPE, 'rsa2048', {
     nowMs,
     ttlMs: DEFAULT_TTL_MS,
