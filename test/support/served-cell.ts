@@ -13,6 +13,8 @@ import {type ServerOptions, startServer, type TestServer} from './server.ts'
 
 export const NETWORK = 'loop.test'
 export const HOST = `registry.${NETWORK}`
+/** Long enough for the health not to tell of it. */
+const LIFE_MS = 30 * 86_400_000
 const HOUR_MS = 3_600_000
 
 export interface ServedOptions extends Pick<ServerOptions, 'conf' | 'args' | 'env' | 'wrapper'> {
@@ -116,7 +118,7 @@ export function idenOf(value: Value): string {
 }
 
 async function makeCerts(certs: CertDir, users: readonly string[]): Promise<void> {
-  const common = {nowMs: Date.now(), ttlMs: HOUR_MS, backdateMs: HOUR_MS, keyType: 'p256', replace: false} as const
+  const common = {nowMs: Date.now(), ttlMs: LIFE_MS, backdateMs: HOUR_MS, keyType: 'p256', replace: false} as const
   await issueInto(certs, {...common, purpose: 'ca', name: NETWORK, signAs: undefined})
   await issueInto(certs, {...common, purpose: 'host', name: HOST, signAs: NETWORK})
   for (const user of users) {
