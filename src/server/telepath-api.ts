@@ -218,7 +218,10 @@ class CellShare implements Share {
     call.signal.addEventListener('abort', leave)
     if (call.signal.aborted) leave()
     try {
-      yield* row.run(new CellCall(context, {signal: task.signal}, bound))
+      for await (const item of row.run(new CellCall(context, {signal: task.signal}, bound))) {
+        this.#admit(row) // he may be an admin no more
+        yield item
+      }
     } finally {
       call.signal.removeEventListener('abort', leave)
       tasks.end(task)
