@@ -4,6 +4,7 @@
  */
 import {fromBER} from 'asn1js'
 import {Time} from 'pkijs'
+import {RegistryError} from '../base/errors.ts'
 import {badBytes} from './cert-files.ts'
 
 /** What asn1js makes of bytes. */
@@ -70,6 +71,7 @@ function guarded<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (error) {
+    if (error instanceof RegistryError) throw error
     throw badBytes(`${what} is malformed`, error)
   }
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto'
 import {readdir, readFile, stat} from 'node:fs/promises'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
@@ -20,7 +21,10 @@ export async function readCertFile(path: string): Promise<string> {
 /** Reads a certificate in PEM form. @throws RegistryError `REG_CERT_INVALID` (`BadCertBytes`); `what` says whose it is */
 export function parseCertificate(pem: string | Uint8Array, what: string): X509Certificate {
   try {
-    return new X509Certificate(pem)
+    const certificate = new X509Certificate(pem)
+    // Node 24 crashes in `toLegacyObject` of a certificate whose public key cannot be read; asking for the key only throws.
+    assert(certificate.publicKey.type === 'public')
+    return certificate
   } catch (error) {
     throw badBytes(`${what} is no certificate`, error)
   }

@@ -8,7 +8,7 @@ import {makeCrl, parseCrl, revokedEntry} from '../../src/pki/crl.ts'
 import {makeCsr, readCsr, signCsr} from '../../src/pki/csr.ts'
 import {DEFAULT_TTL_MS, issueInto, periodOf} from '../../src/pki/issuer.ts'
 import {newPrivateKey} from '../../src/pki/keys.ts'
-import {decodePem} from '../../src/pki/pem.ts'
+import {decodePem, encodePem} from '../../src/pki/pem.ts'
 import {parseSubjectNames} from '../../src/pki/subject-names.ts'
 import {emptyCerts, NOW_MS} from './certs.ts'
 
@@ -16,6 +16,24 @@ import {emptyCerts, NOW_MS} from './certs.ts'
 const theirs: Record<'ca' | 'intermediate' | 'host' | 'user' | 'code' | 'csr' | 'crl', string> = JSON.parse(
   readFileSync(new URL('../vectors/synapse-certificates.json', import.meta.url), 'utf8'),
 )
+/** Requests of OpenSSL. */
+const ELSEWHERE = {
+  behindOthers:
+    'MIIBJDCBqwIBADAsMQswCQYDVQQGEwJTRTENMAsGA1UECgwERGVtbzEOMAwGA1UEAwwFYS5uZXQwdjAQBgcqhkjOPQIBBgUrgQQA' +
+    'IgNiAASJJ1c5a8J1l3UHkTPDwhcyn0S2zsFQiPYvlbK/WO6U0rW/52kw5NdDVv/YEvZPSpYnUfaxCmSABuf8wss/tTzGFjXQY+Vo' +
+    '1HSzv0czYn+C9Mmif8KcJg1w5IWOc4aAJ6igADAKBggqhkjOPQQDAwNoADBlAjEA7fqkZK95s3CBkrtnXhwJnIBzSI/HBlHaWopd' +
+    'onC6j84dGxEmTyCvBF7h0TKQgjX3AjAobPoHvrTT61dfyBza1mI7x8S1L7iF4zxhH3O8QotysQrjDx4vSLNUfgymT4zQOS8=',
+  inOneSet:
+    'MIIBIDCBqAIBADApMQ0wCwYDVQQKDAREZW1vMRgwCAYDVQQLDAFjMAwGA1UEAwwFYy5uZXQwdjAQBgcqhkjOPQIBBgUrgQQAIgNi' +
+    'AASJJ1c5a8J1l3UHkTPDwhcyn0S2zsFQiPYvlbK/WO6U0rW/52kw5NdDVv/YEvZPSpYnUfaxCmSABuf8wss/tTzGFjXQY+Vo1HSz' +
+    'v0czYn+C9Mmif8KcJg1w5IWOc4aAJ6igADAKBggqhkjOPQQDAgNnADBkAjAOAjKGeWnFQ3nxz3EcrVRSUdczoeS6j82t50ovL+1U' +
+    'Kq56LEulzRAPYKHN5GVku1cCMGxfJi8eUyoA7PeROynXjlrlRbUGXmSRzkUFx8S7ZzdufN9PisK9aN9qrOXaK6A/MQ==',
+  twoNames:
+    'MIIBJjCBrgIBADAvMQ4wDAYDVQQDDAVhLm5ldDENMAsGA1UECgwERGVtbzEOMAwGA1UEAwwFYi5uZXQwdjAQBgcqhkjOPQIBBgUr' +
+    'gQQAIgNiAASJJ1c5a8J1l3UHkTPDwhcyn0S2zsFQiPYvlbK/WO6U0rW/52kw5NdDVv/YEvZPSpYnUfaxCmSABuf8wss/tTzGFjXQ' +
+    'Y+Vo1HSzv0czYn+C9Mmif8KcJg1w5IWOc4aAJ6igADAKBggqhkjOPQQDAgNnADBkAjAROmSAHFKvSJacrD6IWni1cSSBFfwA0jdk' +
+    'GiOVheVfdLMSBGhxzHley0zla7z5LfECMFkjlGIHsdb0ZsmMcasHNL3IL3KDLIrTwF8qb3p8dB2QIv8DtYoFe3xRMBYa2iBYIQ==',
+}
 const SANS = 'DNS:zz.net,DNS:bb.net,URI:https://demo.net/,email:ops@demo.net'
 
 let key: KeyObject
@@ -200,4 +218,77 @@ describe('a request', () => {
     expect(bytes.includes('b.net')).toBe(true)
     expect(readCsr(pem).name).toBe('a.net')
   })
+  // By OpenSSL 3.0, on P-384.
+  test.each([
+    ['behind others', 'a.net', ELSEWHERE.behindOthers],
+    ['in one set with another', 'c.net', ELSEWHERE.inOneSet],
+  ])('of another program has its name %s, and the certificate is for it', async (_, name, base64) => {
+    const request = readCsr(encodePem('CERTIFICATE REQUEST', Buffer.from(base64, 'base64')))
+    expect(request).toMatchObject({name, publicKey: {asymmetricKeyDetails: {namedCurve: 'secp384r1'}}})
+    const certificate = await signCsr(request, 'user', ca, {nowMs: NOW_MS, ttlMs: DEFAULT_TTL_MS})
+    expect(certificate.publicKey.equals(request.publicKey)).toBe(true)
+    expect(certificate.subject).toBe(`CN=${name}`)
+  })
+
+  test('with two names is refused', () => {
+    const pem = encodePem('CERTIFICATE REQUEST', Buffer.from(ELSEWHERE.twoNames, 'base64'))
+    expect(() => readCsr(pem)).toThrow(/not exactly one common name/)
+  })
+})
+
+describe('a time', () => {
+  const SHORT = 23
+  const LONG = 24
+
+  test.each([
+    ['1950-01-01T00:00:00Z', SHORT],
+    ['2049-12-31T23:59:59Z', SHORT],
+    ['2050-01-01T00:00:00Z', LONG],
+    ['2126-11-21T05:46:17Z', LONG],
+  ])('of %s is written so that everybody reads it', async (text, tag) => {
+    const atMs = Date.parse(text)
+    const wish = {
+      purpose: 'user',
+      name: 'x',
+      publicKey: createPublicKey(key),
+      notBeforeMs: 0,
+      notAfterMs: atMs,
+    } as const
+    const certificate = await issueCertificate(wish, ca)
+    expect(certificate.validToDate).toEqual(new Date(atMs))
+    expect(formOf(certificate).timeTags[1]).toBe(tag)
+    const list = parseCrl(await makeCrl(ca, [revokedEntry('1', atMs, 'superseded')], atMs))
+    expect([list.madeMs, list.revoked.get('1')?.atMs]).toEqual([atMs, atMs])
+  })
+
+  test('that is none makes a revocation list unreadable', async () => {
+    const [bytes = Buffer.of()] = decodePem(await makeCrl(ca, [], NOW_MS), 'X509 CRL')
+    bytes.write('261121xx0000Z', bytes.indexOf('261121120000Z'))
+    expect(() => parseCrl(encodePem('X509 CRL', bytes))).toThrow(/a time that cannot be read/)
+  })
+})
+
+describe('a revocation list', () => {
+  test('is not made longer than it could be read again', async () => {
+    const entries = Array(20_001).fill(revokedEntry('1', NOW_MS, 'superseded'))
+    await expect(makeCrl(ca, entries, NOW_MS)).rejects.toMatchObject({code: 'REG_BAD_REQUEST'})
+  })
+
+  test('keeps what an entry of somebody else says', async () => {
+    const theirList = parseCrl(theirs.crl)
+    const list = parseCrl(await makeCrl(ca, [...theirList.revoked.values()], NOW_MS))
+    expect([...list.revoked.values()].map(({serial, atMs, reason}) => [serial, atMs, reason])).toEqual(
+      [...theirList.revoked.values()].map(({serial, atMs, reason}) => [serial, atMs, reason]),
+    )
+  })
+})
+
+test('a certificate of an authority with a longer name has exactly that name as its issuer', async () => {
+  const [bytes] = decodePem(encodePem('X', Buffer.from(ELSEWHERE.inOneSet, 'base64')), 'X')
+  const [body] = partsOfDer(bytes)
+  const subject = Buffer.from(partsOf(body)[1]?.valueBeforeDecodeView ?? [])
+  const wish = {purpose: 'user', name: 'x', publicKey: createPublicKey(key), notBeforeMs: NOW_MS, notAfterMs: NOW_MS}
+  const certificate = await issueCertificate({...wish, purpose: 'user'}, {...ca, subject})
+  expect(certificate.issuer).toBe('O=Demo\nOU=c + CN=c.net')
+  expect(certificate.raw.includes(subject)).toBe(true)
 })
