@@ -14,7 +14,8 @@ export default class UserPasswd extends CellCommand {
   static override readonly summary = "Set a user's password, or take it away."
   static override readonly description =
     `The password is typed twice, or taken from a file or the standard input; it is never an argument, which all users of the
-machine can see. Sessions that are open stay so; to close them, lock the user for a moment.`
+machine can see. A registry closes what the user has open;
+Synapse services leave it open, unless the user is locked for a moment.`
   static override readonly exits = {3: 'no such user', 4: 'refused'}
   static override readonly args = {user: Args.string({description: 'Name of the user.', required: true})}
   static override readonly examples = [
