@@ -29,7 +29,7 @@ import {CellFrame} from './telepath-api.ts'
 /** Calls that run when the cell stops may go on for this long, ms: a SIGTERM is to be over within a second. */
 const GRACE_MS = 500
 
-const TELEPATH_HINTS = ['registry serve --telepath URL', 'registry cert host NAME --certdir DIR/certs']
+const TELEPATH_HINTS = ['registry serve --telepath URL', 'registry cert host NAME --dir DIR']
 const HTTPS_HINTS = ['registry serve --https PORT, or null for none']
 
 export interface CellHostPorts {
