@@ -9,6 +9,9 @@ const FLOORS = [
   ['commands'],
 ]
 const PURE = ['registry', 'auth']
+/** Files of pki that everybody may import at once (docs/decisions/0005-pkijs-for-certificates.md); the others are for commands, or loaded when needed. */
+const WITHOUT_PKIJS =
+  '(cert-dir|cert-files|client-tls|crl-reader|dir-lock|identity|keys|peer-certificate|pem|revocation|server-tls|tls-policy|tls-reasons)\\.ts$'
 
 const floorRules = FLOORS.flatMap((rooms, level) =>
   rooms.map((room) => ({
@@ -34,6 +37,19 @@ export default {
       severity: 'error',
       from: {path: '^src/server/', pathNot: '^src/server/(serve|settings)\\.ts$'},
       to: {path: '^src/config/'},
+    },
+    {
+      // To load pkijs takes 34 ms and 10 MB: what a server or a client starts with does without it.
+      name: 'pkijs-comes-late',
+      severity: 'error',
+      from: {path: '^src/', pathNot: `^src/(cli/cert-|commands/cert/|pki/(?!${WITHOUT_PKIJS}))`},
+      to: {path: `^src/pki/(?!${WITHOUT_PKIJS})`, dynamic: false, dependencyTypesNot: ['type-only']},
+    },
+    {
+      name: 'pkijs-stays-in-pki',
+      severity: 'error',
+      from: {path: '^src/', pathNot: `^src/pki/(?!${WITHOUT_PKIJS})`},
+      to: {path: 'node_modules/(pkijs|asn1js)/'},
     },
     {name: 'no-orphan-rooms', severity: 'error', from: {path: `^src/(?!index\\.ts$|${FLOORS.flat().join('/|')}/)`}, to: {}},
   ],
