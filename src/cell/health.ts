@@ -20,6 +20,13 @@ export interface HealthReport {
 
 const RANK = {nominal: 0, degraded: 1, failed: 2} as const satisfies Record<HealthStatus, number>
 
+interface ShownCertificate {
+  readonly listener: string
+  /** When it is valid; milliseconds since the epoch. */
+  readonly beginsAtMs: number
+  readonly expiresAtMs: number
+}
+
 /** What the report is made of; each is asked anew. */
 export interface HealthSources {
   /** Why and since when the store refuses changes. */
@@ -28,8 +35,8 @@ export interface HealthSources {
   readonly holds: () => ReadonlyMap<string, string>
   /** Percent of the disk that is free, and how much must be; undefined when it is not watched. */
   readonly disk: () => {readonly freePercent: number; readonly minPercent: number} | undefined
-  /** The certificates that the listeners show, and when they expire; milliseconds since the epoch. */
-  readonly certificates: () => readonly {readonly listener: string; readonly expiresAtMs: number}[]
+  /** The certificates that the listeners show. */
+  readonly certificates: () => readonly ShownCertificate[]
   readonly nowMs: () => number
   /** Number of services: in all, and of those that were not renewed in time. */
   readonly services: () => {readonly all: number; readonly critical: number}
@@ -76,19 +83,25 @@ function diskHealth({disk}: HealthSources): readonly HealthComponent[] {
 }
 
 const DAY_MS = 86_400_000
-/** A certificate that ends sooner is told of: time enough to renew it, and little enough for those with a short life. */
+/** A certificate that ends sooner is told of: time enough to renew it. */
 const EXPIRES_SOON_MS = 7 * DAY_MS
+/** One with a short life is told of in this last part of it: by then it should have been renewed, as it is due at two thirds. */
+const LAST_PART = 1 / 6
 
 function certificateHealth({certificates, nowMs}: HealthSources): readonly HealthComponent[] {
   const known = certificates()
   if (known.length === 0) return []
-  const soon = known.filter(({expiresAtMs}) => expiresAtMs - nowMs() < EXPIRES_SOON_MS)
+  const soon = known.filter((one) => one.expiresAtMs - nowMs() < soonMs(one))
   const mesg = soon.map((one) => expiryText(one, nowMs())).join('; ')
   const data = Object.fromEntries(known.map(({listener, expiresAtMs}) => [listener, expiresAtMs]))
   return [{name: 'certificates', status: soon.length === 0 ? 'nominal' : 'degraded', mesg, data}]
 }
 
-function expiryText({listener, expiresAtMs}: {listener: string; expiresAtMs: number}, nowMs: number): string {
+function soonMs({beginsAtMs, expiresAtMs}: ShownCertificate): number {
+  return Math.min(EXPIRES_SOON_MS, (expiresAtMs - beginsAtMs) * LAST_PART)
+}
+
+function expiryText({listener, expiresAtMs}: ShownCertificate, nowMs: number): string {
   const leftMs = expiresAtMs - nowMs
   const at = new Date(expiresAtMs).toISOString()
   if (leftMs <= 0) return `that of ${listener} expired at ${at}`

@@ -5,6 +5,7 @@
  *     const server = createServer(tls.options, (socket) => …)
  *     using watching = tls.attach(server)      // from now on `tls.reload()` changes the keys of new connections
  */
+import type {X509Certificate} from 'node:crypto'
 import type {SecureContext, Server, TlsOptions} from 'node:tls'
 import type {CertDir} from './cert-dir.ts'
 import {parseCertificate} from './cert-files.ts'
@@ -23,6 +24,12 @@ export interface ServerKeys {
   readonly hosts: readonly [HostKey, ...HostKey[]]
   /** Authority of the clients' certificates, in PEM form. */
   readonly ca?: string | undefined
+}
+
+/** When a certificate is valid; milliseconds since the epoch. */
+export interface CertificateLife {
+  readonly beginsAtMs: number
+  readonly expiresAtMs: number
 }
 
 /** Whether clients must, may or cannot show a certificate. */
@@ -75,9 +82,9 @@ export class ServerTls {
     }
   }
 
-  /** When the first of the certificates expires; milliseconds since the epoch. */
-  get expiresAtMs(): number {
-    return this.#loaded.expiresAtMs
+  /** The life of the certificate that expires first. */
+  get life(): CertificateLife {
+    return this.#loaded.life
   }
 
   /** Gives a server new keys at each reload, until disposed of. */
@@ -100,19 +107,23 @@ interface Loaded {
   readonly options: TlsOptions
   /** Of the hosts after the first, which is the server's own. */
   readonly contexts: ReadonlyMap<string, SecureContext>
-  readonly expiresAtMs: number
+  readonly life: CertificateLife
 }
 
 function prepare({hosts, ca}: ServerKeys): Loaded {
   const trust = ca === undefined ? {} : {ca}
   const made = hosts.map(({name, key, cert}) => [name, secureContext({key, cert, ...trust}, `host ${name}`)] as const)
   const [{key, cert}] = hosts
-  const ends = hosts.map((host) => parseCertificate(host.cert, `host certificate ${host.name}`).validToDate.getTime())
+  const lives = hosts.map((host) => lifeOf(parseCertificate(host.cert, `host certificate ${host.name}`)))
   return {
     options: {...TLS_POLICY, key, cert, ...trust},
     contexts: new Map(made.slice(1)),
-    expiresAtMs: Math.min(...ends),
+    life: lives.reduce((first, life) => (life.expiresAtMs < first.expiresAtMs ? life : first)),
   }
+}
+
+function lifeOf({validFromDate, validToDate}: X509Certificate): CertificateLife {
+  return {beginsAtMs: validFromDate.getTime(), expiresAtMs: validToDate.getTime()}
 }
 
 async function hostKey(certDir: CertDir, name: string): Promise<HostKey> {

@@ -226,8 +226,8 @@ export class CellHost implements AsyncDisposable {
       holds: () => changes.holds,
       disk,
       certificates: () => [
-        ...(this.#tls === undefined ? [] : [{listener: 'telepath', expiresAtMs: this.#tls.expiresAtMs}]),
-        ...(this.#https === undefined ? [] : [{listener: 'https', expiresAtMs: this.#https.expiresAtMs}]),
+        ...(this.#tls === undefined ? [] : [{listener: 'telepath', ...this.#tls.life}]),
+        ...(this.#https === undefined ? [] : [{listener: 'https', ...this.#https.life}]),
       ],
       nowMs: () => this.#clock.wallMs(),
       services,

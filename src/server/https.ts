@@ -5,7 +5,7 @@ import {type Clock, systemClock} from '../base/clock.ts'
 import type {Log} from '../base/log.ts'
 import type {HealthReport} from '../cell/health.ts'
 import type {Users} from '../cell/users.ts'
-import {ServerTls} from '../pki/server-tls.ts'
+import {type CertificateLife, ServerTls} from '../pki/server-tls.ts'
 import type {HttpsLimits, HttpsObserver} from '../wire/https/messages.ts'
 import {type HttpsServer, openHttps} from '../wire/https/server.ts'
 import {Behold} from './behold.ts'
@@ -52,8 +52,8 @@ export interface HttpsSettings {
 
 export interface HttpsListener extends AsyncDisposable {
   readonly port: number
-  /** When its certificate expires; milliseconds since the epoch. */
-  readonly expiresAtMs: number
+  /** That of its certificate. */
+  readonly life: CertificateLife
   /**
    * `https:certs`: reads the pair and the authority again. New connections get them; when it fails, all stays as it was.
    *
@@ -132,8 +132,8 @@ class RunningHttps implements HttpsListener {
     return this.#server.port
   }
 
-  get expiresAtMs(): number {
-    return this.#tls.expiresAtMs
+  get life(): CertificateLife {
+    return this.#tls.life
   }
 
   reload(): Promise<void> {

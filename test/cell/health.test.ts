@@ -7,7 +7,7 @@ const WELL: HealthSources = {
   trouble: () => undefined,
   holds: () => new Map(),
   disk: () => ({freePercent: 50, minPercent: 5}),
-  certificates: () => [{listener: 'https', expiresAtMs: 30 * DAY_MS}],
+  certificates: () => [{listener: 'https', beginsAtMs: 0, expiresAtMs: 30 * DAY_MS}],
   nowMs: () => 0,
   services: () => ({all: 3, critical: 1}),
 }
@@ -42,8 +42,8 @@ test('a store that fails degrades the cell and says why and since when', () => {
 
 test('a certificate that expires soon, or has expired, degrades the cell; without any none is mentioned', () => {
   const certificates = () => [
-    {listener: 'telepath', expiresAtMs: 6.5 * DAY_MS},
-    {listener: 'https', expiresAtMs: -1},
+    {listener: 'telepath', beginsAtMs: -90 * DAY_MS, expiresAtMs: 6.5 * DAY_MS},
+    {listener: 'https', beginsAtMs: -90 * DAY_MS, expiresAtMs: -1},
   ]
   expect(statusOf({certificates}, 'certificates')).toMatchObject([
     'degraded',
@@ -51,6 +51,10 @@ test('a certificate that expires soon, or has expired, degrades the cell; withou
       mesg: 'that of telepath expires in 6 days, at 1970-01-07T12:00:00.000Z; that of https expired at 1969-12-31T23:59:59.999Z',
     },
   ])
+  // One that lives for a day is renewed every sixteen hours: it would never be well.
+  const short = (expiresAtMs: number) => [{listener: 'https', beginsAtMs: expiresAtMs - DAY_MS, expiresAtMs}]
+  expect(statusOf({certificates: () => short(DAY_MS / 5)}, 'certificates')[0]).toBe('nominal')
+  expect(statusOf({certificates: () => short(DAY_MS / 7)}, 'certificates')[0]).toBe('degraded')
   expect(statusOf({certificates: () => []}, 'certificates')).toEqual(['nominal', undefined])
 })
 
