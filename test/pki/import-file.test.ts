@@ -1,10 +1,12 @@
 import {readFile, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
+import {Secret} from '../../src/base/secret.ts'
 import {certificatePem} from '../../src/pki/certificate.ts'
 import {readCsr, signCsr} from '../../src/pki/csr.ts'
 import {type ImportOrder, importFile} from '../../src/pki/import-file.ts'
 import {DEFAULT_TTL_MS, loadSigner} from '../../src/pki/issuer.ts'
+import {makeP12} from '../../src/pki/p12.ts'
 import {requestInto} from '../../src/pki/request.ts'
 import {emptyCerts, freshCerts as fresh, NETWORK, NOW_MS, type TestCerts} from './certs.ts'
 
@@ -74,6 +76,21 @@ describe('importing', () => {
       code: 'REG_CERT_INVALID',
     })
     expect(await importFile(here.dir, {...order, file, purpose: 'ca'})).toMatchObject({kind: 'ca', name: NETWORK})
+  })
+
+  test('copies a PKCS#12 file as it is, and nothing else that is called so', async () => {
+    const certs = await fresh()
+    const certificate = await certs.issue('user', 'visi@demo.net')
+    const key = await certs.dir.key('user', 'visi@demo.net')
+    const pack = await makeP12({name: 'visi', key, certificate, cas: [], passphrase: new Secret('secret')})
+    const file = join(certs.path, 'visi.p12')
+    await writeFile(file, pack)
+    const {files} = await importFile(certs.dir, {...order, file})
+    expect(await readFile(files[0] ?? '')).toEqual(pack)
+    await writeFile(file, certificate.raw)
+    await expect(importFile(certs.dir, {...order, file, replace: true})).rejects.toMatchObject({
+      code: 'REG_CERT_INVALID',
+    })
   })
 
   test.each(['nonsense', ''])('refuses %j', async (text) => {
