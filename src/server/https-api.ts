@@ -25,6 +25,7 @@ export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admit
     method: row.method,
     path: row.path,
     body: row.body,
+    isForStrangers: isForStrangers(row),
     refuseBody: (problem) => badBody(row, problem),
     admit: (request) => admit(row, request, options),
     handle: async (request, login, body) => {
@@ -43,11 +44,15 @@ export function assertOwnPage(request: HttpsRequest, isBehindProxy: boolean): vo
   throw new RegistryError('REG_DENIED', 'Pages of another origin may not ask for this.')
 }
 
+function isForStrangers({need}: HttpsRow): boolean {
+  return typeof need !== 'function' && need.kind === 'anyone'
+}
+
 /** The body is not read yet: whoever is refused has sent it in vain. */
 async function admit(row: HttpsRow, request: HttpsRequest, options: HttpsApiOptions): Promise<Admitted> {
   const {parts, isBehindProxy} = options
   if (row.alters) assertOwnPage(request, isBehindProxy)
-  if (typeof row.need !== 'function' && row.need.kind === 'anyone') return undefined
+  if (isForStrangers(row)) return undefined
   const login = await parts.logins.find(request)
   if (login === undefined) throw notAuthenticated()
   const need = typeof row.need === 'function' ? row.need(request.params, login.userIden) : row.need

@@ -66,6 +66,7 @@ export interface HttpsListener extends AsyncDisposable {
 
 const LIMITS: HttpsLimits = {
   bodyBytes: 1024 * 1024,
+  strangerBytes: 64 * 1024,
   bodyDepth: 64,
   headerBytes: 16 * 1024,
   headersMs: 10_000,

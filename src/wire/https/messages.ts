@@ -35,6 +35,8 @@ export interface HttpsRoute<Admitted> {
   readonly method: 'GET' | 'POST'
   /** `/api/v1/auth/user/{iden}`. */
   readonly path: string
+  /** Nobody has to log in for it: bodies are smaller. */
+  readonly isForStrangers?: boolean
   /** Checked before `handle`; without it a body is not looked at. */
   readonly body?: JsonSchema | undefined
   /** Makes the error of a body that does not fit the schema. */
@@ -82,8 +84,10 @@ export interface HttpsObserver<Admitted> {
 
 /** The world may send up to these; beyond, it is refused or cut off. */
 export interface HttpsLimits {
-  /** Largest body, and largest frame of a websocket, bytes. */
+  /** Largest body, bytes. */
   readonly bodyBytes: number
+  /** Largest body where nobody has to log in or nothing is, and largest frame of a websocket, bytes. */
+  readonly strangerBytes: number
   /** Deepest nesting of a body. */
   readonly bodyDepth: number
   /** First line and headers together, bytes. */

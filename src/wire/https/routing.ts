@@ -65,6 +65,7 @@ export class Routing<Admitted> {
     this.#app.route({
       method: route.method,
       url: fastifyPath(route.path),
+      ...(route.isForStrangers ? {} : {bodyLimit: this.#options.limits.bodyBytes}),
       onRequest: (request) => this.#admit(request, route),
       handler: async (request, reply) => {
         const carried = this.#carriedOf(request)

@@ -80,7 +80,7 @@ async function makeApp<Admitted>({tls, limits}: HttpsServerOptions<Admitted>): P
       noDelay: true,
     },
     logger: false,
-    bodyLimit: limits.bodyBytes,
+    bodyLimit: limits.strangerBytes,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
     connectionTimeout: limits.stalledMs,
@@ -96,7 +96,7 @@ async function makeApp<Admitted>({tls, limits}: HttpsServerOptions<Admitted>): P
   app.addHook('preClose', async () => {
     for (const client of app.websocketServer.clients) client.close(GOING_AWAY, 'the server is stopping')
   })
-  await app.register(websocket, {options: {maxPayload: limits.bodyBytes, perMessageDeflate: false}})
+  await app.register(websocket, {options: {maxPayload: limits.strangerBytes, perMessageDeflate: false}})
   // Some endpoints of the peers take a body with GET.
   app.addHttpMethod('GET', {hasBody: true, overrideExisting: true})
   app.removeAllContentTypeParsers()

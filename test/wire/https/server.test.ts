@@ -11,6 +11,7 @@ import {TestWebsocket} from '../../support/websocket.ts'
 
 const LIMITS: HttpsLimits = {
   bodyBytes: 1000,
+  strangerBytes: 100,
   bodyDepth: 8,
   headerBytes: 4096,
   headersMs: 5000,
@@ -117,6 +118,14 @@ class Server {
         body,
         admit,
         handle: (_request, who, value) => ({status: 200, body: {who, value}}),
+      },
+      {
+        method: 'POST',
+        path: '/open',
+        body,
+        isForStrangers: true,
+        admit,
+        handle: () => ({status: 200, body: 'taken'}),
       },
       {method: 'GET', path: '/at/{place}', admit, handle: ({params}) => ({status: 200, body: params})},
       {
@@ -262,6 +271,13 @@ describe('a body', () => {
     const ofLength = (bytes: number) => `{"text":"${'x'.repeat(bytes - 11)}"}`
     expect((await server.ask('/echo', {body: ofLength(1000)})).status).toBe(200)
     expect(await server.ask('/echo', {body: ofLength(1001)})).toMatchObject({status: 413, json: {code: 'HitLimit'}})
+  })
+
+  test('is smaller where nobody has to log in', async () => {
+    await using server = await Server.open()
+    const ofLength = (length: number) => JSON.stringify({text: 'x'.repeat(length - JSON.stringify({text: ''}).length)})
+    expect(await server.ask('/open', {body: ofLength(100)})).toMatchObject({status: 200})
+    expect(await server.ask('/open', {body: ofLength(101)})).toMatchObject({status: 413, json: {code: 'HitLimit'}})
   })
 
   test('that is larger than the limit is cut off also when its length is not said', async () => {
@@ -509,10 +525,10 @@ describe('a websocket', () => {
     socket.send('not sent, and no error')
   })
 
-  test('is cut when a frame is larger than a body may be', async () => {
+  test('is cut when a frame is larger than a body of strangers may be', async () => {
     await using server = await Server.open()
     const {client} = await pair(server)
-    client.announce(1001)
+    client.announce(101)
     expect(await client.closed()).toBe(1009)
     client.socket.destroy()
   })
