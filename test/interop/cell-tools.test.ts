@@ -166,7 +166,7 @@ test('healthcheck: ours says more', async () => {
   expect(Object.keys(report)).toEqual(Object.keys(JSON.parse(theirs.text)))
   expect(report).toMatchObject({
     status: 'nominal',
-    components: [{name: 'store'}, {name: 'changes'}, {name: 'disk'}, {name: 'services'}],
+    components: [{name: 'store'}, {name: 'changes'}, {name: 'disk'}, {name: 'certificates'}, {name: 'services'}],
   })
 })
 
