@@ -1,7 +1,7 @@
 // Bundles src and its pure JavaScript dependencies into dist: one file per command and per worker thread, shared code in chunks.
 // Loading oclif from its hundred files would double the start-up time of every command. `--types` adds declarations.
 import {execFileSync} from 'node:child_process'
-import {globSync, renameSync, rmSync} from 'node:fs'
+import {existsSync, globSync, renameSync, rmSync} from 'node:fs'
 import {build} from 'esbuild'
 
 const ENTRIES = [
@@ -14,6 +14,7 @@ const ENTRIES = [
 const root = new URL('..', import.meta.url).pathname
 // Built beside and then swapped, so that a failed build leaves the last one in place.
 const fresh = `${root}dist-${process.pid}`
+const old = `${root}dist-old-${process.pid}`
 const done = `${root}dist`
 try {
   await build({
@@ -46,8 +47,9 @@ try {
     const args = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', fresh]
     execFileSync(process.execPath, args, {cwd: root, stdio: 'inherit'})
   }
-  rmSync(done, {recursive: true, force: true})
+  // Moved away in one step: a program that runs may write to its compile cache meanwhile.
+  if (existsSync(done)) renameSync(done, old)
   renameSync(fresh, done)
 } finally {
-  rmSync(fresh, {recursive: true, force: true})
+  for (const left of [fresh, old]) rmSync(left, {recursive: true, force: true, maxRetries: 3})
 }
