@@ -193,10 +193,17 @@ export const USER_RULE_METHODS = {
   ),
 } as const satisfies Record<string, CellMethod>
 
-/** What it takes to set something of a user: of his own, each may unless a rule denies it; of others, nobody unless a rule allows it. */
+/**
+ * What it takes to set something of a user: of his own, each may unless a rule denies it; of others, nobody unless a rule allows it. Of an
+ * administrator only another one may: with his password or key, who has the rule would be one himself (at the peer he can).
+ */
 export function ownOrOthers(call: CellCall, owner: string | undefined, what: 'passwd' | 'apikey'): Need {
   const isOwn = call.user.iden === owner
-  return {kind: 'permission', path: ['auth', isOwn ? 'self' : 'user', 'set', what], byDefault: isOwn}
+  const path = ['auth', isOwn ? 'self' : 'user', 'set', what]
+  const {users} = call.parts
+  const isOfAdmin = !isOwn && owner !== undefined && users.user(owner)?.isAdmin === true
+  if (isOfAdmin && decide(users, call.user, {path}).isAllowed) return {kind: 'admin'}
+  return {kind: 'permission', path, byDefault: isOwn}
 }
 
 /** The words of a refusal that the peer has for methods which ask for more than one permission. */

@@ -190,6 +190,21 @@ describe('a call', () => {
     expect(await errorOf(session.call('getCellUser'))).toMatchObject(['NoSuchUser', {user: iden}])
   })
 
+  test('with a rule for the passwords and keys of others does not reach those of an administrator', async () => {
+    const cell = await TestCell.open()
+    const {users} = cell
+    const helper = await users.addUser({name: 'helper'}, 'test')
+    const other = await users.addUser({name: 'other'}, 'test')
+    await users.setUserRules(helper.iden, [[true, ['auth', 'user', 'set']]], undefined, 'test')
+    const session = await cell.session('helper')
+    expect(await session.call('setUserPasswd', [other.iden, 'secret-1'])).toBeNull()
+    await users.setUserAdmin(other.iden, true, undefined, 'test')
+    const refused = {telepath: 'AuthDeny'}
+    await expect(session.call('setUserPasswd', [other.iden, 'secret-2'])).rejects.toMatchObject(refused)
+    await expect(session.call('addUserApiKey', ['key'], {useriden: users.rootIden})).rejects.toMatchObject(refused)
+    await expect(session.call('listUserApiKeys', [], {useriden: users.rootIden})).rejects.toMatchObject(refused)
+  })
+
   test('of an admin method is logged with its arguments by name, and no secret among them', async () => {
     const session = await cell.session(undefined)
     await session.call('addUser', ['bob', PLANTED], {email: 'bob@demo.net'})
