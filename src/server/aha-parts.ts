@@ -1,10 +1,16 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 import {RegistryError} from '../base/errors.ts'
+import type {AhaServices} from './aha-services.ts'
 import type {CellParts} from './cell-parts.ts'
+import type {Provisioning} from './provisioning.ts'
 
 export interface AhaParts {
   /** `aha:network` */
   readonly network: string
+  /** Who is where, and who is online. */
+  readonly services: AhaServices
+  /** One-time URLs for services and users. */
+  readonly provisioning: Provisioning
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
 }

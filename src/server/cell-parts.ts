@@ -45,6 +45,7 @@ interface LoginGuard {
 
 /** An open session. */
 export interface Session {
+  readonly id: string
   readonly peer: Peer
   /** Iden of who logged in. */
   readonly openedBy: string

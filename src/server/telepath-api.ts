@@ -54,14 +54,17 @@ export class CellFrame {
       this.#parts.log.warning('login.refused', {peer: peer.address, family: peer.family, error})
       throw error
     })
-    const session: Session = {peer, openedBy: user.iden, userIden: user.iden}
+    const session: Session = {id: sessionId, peer, openedBy: user.iden, userIden: user.iden}
     this.#sessions.set(sessionId, session)
     return {
       share: new CellShare(this.#parts, session, this.#sessions),
       features: FEATURES,
       ahaInfo: {name: this.#settings.ahaName ?? null},
       user: {iden: user.iden, name: user.name},
-      closed: () => this.#sessions.delete(sessionId),
+      closed: () => {
+        this.#sessions.delete(sessionId)
+        this.#parts.aha?.services.sessionClosed(sessionId)
+      },
     }
   }
 
