@@ -89,8 +89,11 @@ function readRecord(record: StoredRecord, place: string): AhaRecord | undefined 
   try {
     return decodeAhaRecord(record)
   } catch (error) {
-    const {table, key} = record
-    const text = `${place}: the record ${table} ${key} cannot be read`
-    throw new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table}, cause: error})
+    throw damaged(record, place, error)
   }
+}
+
+function damaged({table, key}: StoredRecord, place: string, cause: unknown): RegistryError {
+  const text = `${place}: the record ${table} ${key} cannot be read`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table}, cause})
 }
