@@ -88,14 +88,16 @@ function storedForm({iden, ticket}: TicketRecord) {
   return {table: TABLE, key: iden, value: ticket === undefined ? null : encodeTicket(ticket)}
 }
 
-function readTicket({key, value}: StoredRecord, place: string): Ticket {
+function readTicket(record: StoredRecord, place: string): Ticket {
   try {
-    return decodeTicket(value)
+    return decodeTicket(record.value)
   } catch (error) {
-    const info = {place, table: TABLE}
-    throw new RegistryError('REG_STORE_DAMAGED', `${place}: the ticket ${key.slice(0, 8)} cannot be read`, {
-      info,
-      cause: error,
-    })
+    throw damaged(record, place, error)
   }
+}
+
+/** The key of the record is the credential of a URL: the text has its beginning only. */
+function damaged({key}: StoredRecord, place: string, cause: unknown): RegistryError {
+  const text = `${place}: the ticket ${key.slice(0, 8)} cannot be read`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table: TABLE}, cause})
 }
