@@ -82,11 +82,19 @@ function telepathProblems({conf, origins}: Decided, option: (typeof TELEPATH_LIS
   )
 }
 
+/** What is left of the 64 bytes of a name in a certificate after `root@`. */
+const MAX_NETWORK = 59
 /** Options that mean something to an AHA only, and would be forgotten without a word by any other service. */
 const AHA_ONLY = ['provision:listen', 'aha:urls'] as const satisfies LiveName[]
 
 function ahaProblems({conf, origins}: Decided): ConfigProblem[] {
-  if (ahaNames(conf) !== undefined) return []
+  const aha = ahaNames(conf)
+  if (aha !== undefined && aha.network.length > MAX_NETWORK) {
+    const origin = origins['aha:network']
+    const message = `aha:network must have at most ${MAX_NETWORK} characters in an AHA, so that root@${aha.network} fits into a certificate (from ${originText(origin)})`
+    return [{option: 'aha:network', message, origin}]
+  }
+  if (aha !== undefined) return []
   return AHA_ONLY.filter((option) => conf[option] !== null).map((option) => {
     const origin = origins[option]
     const message = `${option} needs aha:network and dns:name, which make this service an AHA (from ${originText(origin)})`

@@ -80,6 +80,11 @@ export class ServerTls {
     return this.#loaded.expiresAtMs
   }
 
+  /** SHA-256 of the certificate that clients get who ask for no name; lower-case hex. */
+  get fingerprint(): string {
+    return this.#loaded.fingerprint
+  }
+
   /** Gives a server new keys at each reload, until disposed of. */
   attach(server: Rekeyed): Disposable {
     this.#servers.add(server)
@@ -101,17 +106,19 @@ interface Loaded {
   /** Of the hosts after the first, which is the server's own. */
   readonly contexts: ReadonlyMap<string, SecureContext>
   readonly expiresAtMs: number
+  readonly fingerprint: string
 }
 
 function prepare({hosts, ca}: ServerKeys): Loaded {
   const trust = ca === undefined ? {} : {ca}
   const made = hosts.map(({name, key, cert}) => [name, secureContext({key, cert, ...trust}, `host ${name}`)] as const)
   const [{key, cert}] = hosts
-  const ends = hosts.map((host) => parseCertificate(host.cert, `host certificate ${host.name}`).validToDate.getTime())
+  const certificates = hosts.map((host) => parseCertificate(host.cert, `host certificate ${host.name}`))
   return {
     options: {...TLS_POLICY, key, cert, ...trust},
     contexts: new Map(made.slice(1)),
-    expiresAtMs: Math.min(...ends),
+    expiresAtMs: Math.min(...certificates.map(({validToDate}) => validToDate.getTime())),
+    fingerprint: certificates[0]?.fingerprint256.replaceAll(':', '').toLowerCase() ?? '',
   }
 }
 

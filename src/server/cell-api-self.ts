@@ -19,11 +19,13 @@ export const CELL_TYPE = 'ahacell'
 /** The class of the answers, in error texts and lists of sessions. */
 export const API_CLASS = 'synapse.lib.aha.AhaApi'
 /** What the peers' clients may use beyond the plain protocol: only what is there. */
-export const FEATURES = {tasks: 1, shutdowndrain: 1} as const
+export function featuresOf({aha}: Pick<CellParts, 'aha'>): Readonly<Record<string, number>> {
+  return {tasks: 1, shutdowndrain: 1, ...(aha === undefined ? {} : {getAhaSvcsByIden: 1})}
+}
 
 /** Rows of the table of methods: what the cell is and how it does. */
 export const CELL_METHODS = {
-  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: FEATURES})),
+  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: featuresOf(parts)})),
   getCellIden: method(LOGIN, [], ({parts}) => parts.cellIden),
   getCellType: method(LOGIN, [], () => CELL_TYPE),
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),

@@ -202,7 +202,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
 const NO_FLAG: readonly LiveName[] = ['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid']
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
-const OF_AHA: readonly LiveName[] = ['provision:listen', 'aha:urls']
+const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls']
 const AHA = {SYN_REGISTRY_AHA_NETWORK: 'prod.example.net', SYN_REGISTRY_DNS_NAME: 'aha.prod.example.net'}
 
 describe.each(LIVE_NAMES)('%s', (name) => {
@@ -288,6 +288,13 @@ describe('an AHA', () => {
       'aha:network: n.net\ndns:name: a.n.net\ndmon:listen: null\nprovision:listen: ssl://127.0.0.1:0\nhttps:bind: "::1"\n',
     )
     expect(await listeners()).toEqual([null, 'ssl://127.0.0.1:0', '::1'])
+  })
+
+  test('has a network whose name leaves room for root in a certificate', async () => {
+    await cellYaml(`aha:network: ${'n'.repeat(60)}\ndns:name: a.n.net\n`)
+    expect(await problemsOf()).toEqual([expect.stringContaining('aha:network must have at most 59 characters')])
+    await cellYaml(`aha:network: ${'n'.repeat(59)}\ndns:name: a.n.net\n`)
+    expect(await problemsOf()).toEqual([])
   })
 
   test.each(['aha:network: n.net\n', 'dns:name: a.n.net\nhttps:bind: 127.0.0.1\n'])(
