@@ -80,6 +80,13 @@ const PERMISSIONS = [
   {perm: ['auth', 'user', 'set', 'passwd'], desc: 'Set the passwords of other users.', default: false},
   {perm: ['auth', 'self', 'set', 'apikey'], desc: 'Add, list and delete own API keys.', default: true},
   {perm: ['auth', 'user', 'set', 'apikey'], desc: 'The same for other users.', default: false},
+  {perm: ['aha', 'service', 'get'], desc: 'Look services up; followed by a network, those of it.', default: false},
+  {
+    perm: ['aha', 'service', 'add'],
+    desc: 'Register services; followed by a network and a name, those.',
+    default: false,
+  },
+  {perm: ['aha', 'service', 'del'], desc: 'Remove services; followed by a network and a name, those.', default: false},
   {perm: ['task', 'get'], desc: 'See the tasks of other users.', default: false},
   {perm: ['task', 'del'], desc: 'Kill the tasks of other users.', default: false},
 ] as const
