@@ -66,7 +66,7 @@ export class Provisioning {
     const ticket = this.#ports.ledger.pending.get(iden)
     if (ticket?.kind !== kind) return
     await this.#ports.ledger.change({kind: 'ticket:del', idens: [iden]}, actor)
-    this.#ports.log.info('provision.removed', {service: ticket.name})
+    this.#ports.log.info('provision.removed', {name: ticket.name})
   }
 
   /** Takes back all tickets that were not used. */
@@ -135,7 +135,7 @@ export class Provisioning {
       used: null,
     }
     await ledger.change({kind: 'ticket:add', ticket, dropped: outdated(tickets, nowMs)}, actor)
-    log.info('provision.added', {kind: made.kind, service: made.name, expiresMs: ticket.expiresMs})
+    log.info('provision.added', {kind: made.kind, name: made.name, expiresMs: ticket.expiresMs})
     return url
   }
 

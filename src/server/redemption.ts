@@ -1,8 +1,8 @@
-import {createHash, type KeyObject, type X509Certificate} from 'node:crypto'
+import {createHash, type KeyObject} from 'node:crypto'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
-import {certificatePem, type Signer} from '../pki/certificate.ts'
+import {certificatePem} from '../pki/certificate.ts'
 import {type CertificateRequest, readCsr, signCsr} from '../pki/csr.ts'
 import {DEFAULT_TTL_MS} from '../pki/issuer.ts'
 import {
@@ -13,10 +13,8 @@ import {
   type TicketKind,
   type Want,
 } from '../registry/ticket.ts'
+import type {Authority} from './aha-boot.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
-
-/** The authority of the network. */
-export type Authority = Signer & {readonly certificate: X509Certificate}
 
 export interface RedemptionPorts {
   readonly ledger: Pick<TicketLedger, 'pending' | 'change'>
@@ -50,7 +48,7 @@ export class Redemptions {
     const standing = ticket === undefined ? 'unknown' : standingOf(ticket, clock.wallMs())
     const reason = standing === 'open' && this.#claims.has(iden) ? 'claimed' : standing
     if (ticket === undefined || (reason !== 'open' && reason !== 'fetchable')) {
-      log.warning('provision.refused', {peer: from, reason, service: ticket?.name ?? null})
+      log.warning('provision.refused', {peer: from, reason, name: ticket?.name ?? null})
       throw noSuchTicket(iden)
     }
     const redemption = new Redemption(this.#ports, this.#claims, ticket, from)
@@ -168,7 +166,7 @@ export class Redemption {
         ? {kind: 'ticket:use', iden, certificate: issued, use: {atMs: clock.wallMs(), from: this.#from}}
         : {kind: 'ticket:issue', iden, certificate: issued}
     await ledger.change(change, `provision/${name}`)
-    const facts = {service: name, peer: this.#from}
+    const facts = {name, peer: this.#from}
     log.info('certificate.issued', {...facts, cn: certificate.name, serial: certificate.serial})
     if (isLast) log.info('provision.redeemed', facts)
   }
