@@ -110,14 +110,16 @@ describe('a claim', () => {
     await redeem(await aha.session(iden))
   })
 
-  test('that is over signs nothing any more', async () => {
+  test('that is over signs nothing any more, not even what was being signed', async () => {
     const aha = await fresh()
     const iden = await aha.service()
     const first = await aha.session(iden)
+    aha.onSign = () => first.close()
     const under = first.sign('signHostCsr', HOST, await newKey())
-    first.close()
-    const second = await aha.session(iden)
     await expect(under).rejects.toMatchObject(NO_SUCH)
+    aha.onSign = () => {}
+    const second = await aha.session(iden)
+    await expect(first.sign('signHostCsr', HOST, await newKey())).rejects.toMatchObject(NO_SUCH)
     await expect(first.call('getProvInfo')).rejects.toMatchObject(NO_SUCH)
     first.close()
     await expect(aha.session(iden)).rejects.toMatchObject(NO_SUCH) // the second one still has it

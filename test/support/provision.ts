@@ -30,6 +30,8 @@ export class TestProvision {
   readonly greet: Greet
   /** What was logged. */
   readonly lines: string[]
+  /** Called when the key of the authority is taken to sign something. */
+  onSign: () => void = () => {}
   readonly #options: ProvisionOptions
   #sessions = 0
 
@@ -49,7 +51,16 @@ export class TestProvision {
   static async open(options: ProvisionOptions = {}, given?: TestBook): Promise<TestProvision> {
     const book = given ?? (await openBook())
     const {store, changeLog, clock} = book
-    const authority = await testAuthority()
+    const signer = await testAuthority()
+    const made: {provision?: TestProvision} = {}
+    const authority = {
+      subject: signer.subject,
+      certificate: signer.certificate,
+      get key() {
+        made.provision?.onSign()
+        return signer.key
+      },
+    }
     const lines: string[] = []
     const log = silentLog(lines)
     const ledger = await TicketLedger.open({store, changeLog, clock})
@@ -67,7 +78,8 @@ export class TestProvision {
     )
     const redemptions = new Redemptions({ledger, authority, clock, log})
     const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network: NETWORK, urls})
-    return new TestProvision({book, ca: authority.certificate, ledger, provisioning, greet, lines}, options)
+    made.provision = new TestProvision({book, ca: signer.certificate, ledger, provisioning, greet, lines}, options)
+    return made.provision
   }
 
   /** Opens what is in the store once more, as after a restart: sessions and claims are gone. */
