@@ -142,6 +142,26 @@ export function encodeTicketChange(change: TicketChange): string {
   return JSON.stringify({v: 1, ...change})
 }
 
+/** Reads a change from the log. Throws a `TypeError` or `SyntaxError` when it is not one: the log is damaged or from a newer version. */
+export function decodeTicketChange(text: string): TicketChange {
+  const value = objectOf(parseJson(text))
+  if (value['v'] !== 1) throw new TypeError('not a change of version 1')
+  switch (value['kind']) {
+    case 'ticket:add':
+      return {kind: value['kind'], ticket: readTicket(objectOf(value['ticket'])), dropped: textsIn(value, 'dropped')}
+    case 'ticket:issue':
+      return {kind: value['kind'], iden: textIn(value, 'iden'), certificate: readCertificate(value['certificate'])}
+    case 'ticket:use': {
+      const certificate = value['certificate'] === null ? null : readCertificate(value['certificate'])
+      return {kind: value['kind'], iden: textIn(value, 'iden'), certificate, use: readUse(objectOf(value['use']))}
+    }
+    case 'ticket:del':
+      return {kind: value['kind'], idens: textsIn(value, 'idens')}
+    default:
+      throw new TypeError(`not a change of a known kind: ${String(value['kind'])}`)
+  }
+}
+
 /** Gives the text of a ticket for the store. */
 export function encodeTicket(ticket: Ticket): string {
   return JSON.stringify(ticket)
@@ -149,7 +169,12 @@ export function encodeTicket(ticket: Ticket): string {
 
 /** Reads a ticket from the store. Throws a `TypeError` or `SyntaxError` when it is damaged, or newer. */
 export function decodeTicket(text: string): Ticket {
-  const value = objectOf(parseJson(text))
+  return readTicket(objectOf(parseJson(text)))
+}
+
+type Members = Readonly<Record<string, unknown>>
+
+function readTicket(value: Members): Ticket {
   const kind = value['kind']
   if (kind !== 'service' && kind !== 'user') throw new TypeError('not a ticket of a known kind')
   return {
@@ -165,8 +190,6 @@ export function decodeTicket(text: string): Ticket {
     used: value['used'] === null ? null : readUse(objectOf(value['used'])),
   }
 }
-
-type Members = Readonly<Record<string, unknown>>
 
 function gone(idens: readonly string[]): readonly TicketRecord[] {
   return idens.map((iden) => ({iden, ticket: undefined}))
@@ -213,6 +236,10 @@ function numberIn(members: Members, name: string): number {
 function listIn(members: Members, name: string): readonly unknown[] {
   const value = members[name]
   return Array.isArray(value) ? value : fail(name)
+}
+
+function textsIn(members: Members, name: string): readonly string[] {
+  return listIn(members, name).map((one) => (typeof one === 'string' ? one : fail(name)))
 }
 
 function fail(name: string): never {

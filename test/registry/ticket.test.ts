@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {
   decodeTicket,
+  decodeTicketChange,
   encodeTicket,
   encodeTicketChange,
   FETCH_AGAIN_MS,
@@ -138,8 +139,26 @@ describe('a change of tickets', () => {
     expect(ticketRecords(tickets, {kind: 'ticket:del', idens: [iden]})).toEqual([{iden, ticket: undefined}])
   })
 
-  test('stands in the log with its version', () => {
+  test('stands in the log with its version, and is the same when it is read from there', () => {
     expect(encodeTicketChange({kind: 'ticket:del', idens: ['a']})).toBe('{"v":1,"kind":"ticket:del","idens":["a"]}')
+    const use = {atMs: NOW_MS, from: '::1'}
+    for (const change of [
+      {kind: 'ticket:add', ticket: TICKET, dropped: ['a']},
+      {kind: 'ticket:issue', iden, certificate: CERTIFICATE},
+      {kind: 'ticket:use', iden, certificate: CERTIFICATE, use},
+      {kind: 'ticket:use', iden, certificate: null, use},
+      {kind: 'ticket:del', idens: ['a', 'b']},
+    ] as const) {
+      expect(decodeTicketChange(encodeTicketChange(change))).toEqual(change)
+    }
+  })
+
+  test.each([
+    ['{"v":2,"kind":"ticket:del","idens":[]}'],
+    ['{"v":1,"kind":"ticket:burn","idens":[]}'],
+    ['{"v":1,"kind":"ticket:del","idens":[1]}'],
+  ])('is not read from something else: %s', (text) => {
+    expect(() => decodeTicketChange(text)).toThrow(TypeError)
   })
 })
 
