@@ -52,7 +52,7 @@ export interface Ticket {
 }
 
 /** When and from where a ticket was used. */
-export interface Use {
+interface Use {
   readonly atMs: number
   readonly from: string
 }
