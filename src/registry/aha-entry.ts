@@ -10,8 +10,8 @@
 import {RegistryError} from '../base/errors.ts'
 import type {AhaName} from './aha-name.ts'
 
-/** A value of JSON. */
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+type Json = null | boolean | number | string | readonly Json[] | JsonObject
+/** An object of JSON. */
 export type JsonObject = {readonly [key: string]: Json}
 
 /** What a service said of itself, checked. */

@@ -1,7 +1,6 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 import {RegistryError} from '../base/errors.ts'
 import type {AhaServices} from './aha-services.ts'
-import type {CellParts} from './cell-parts.ts'
 import type {Provisioning} from './provisioning.ts'
 
 export interface AhaParts {
@@ -20,7 +19,7 @@ export interface AhaParts {
  *
  * @throws RegistryError `REG_CONFLICT` (`NeedConfValu`) when AHA is off
  */
-export function ahaOf({aha}: CellParts): AhaParts {
+export function ahaOf({aha}: {readonly aha?: AhaParts | undefined}): AhaParts {
   if (aha !== undefined) return aha
   throw new RegistryError('REG_CONFLICT', 'this service is no AHA: aha:network and dns:name are not set', {
     telepath: 'NeedConfValu',
