@@ -103,10 +103,12 @@ export class AhaServices {
       throw new RegistryError('REG_BUSY', `no more than ${MAX_SERVICES} services are taken`)
     }
     const {full, name, network} = place
-    const registration = this.#registrationOf(session.id)
-    registration.names.add(full)
-    const info = asRegistered(given, registration.online, peer.family === 'unix' ? undefined : peer.address)
-    await this.#ledger.change({kind: 'aha:svc:add', entry: {full, name, network, info}}, actor)
+    const {online, names} = this.#registrationOf(session.id)
+    const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
+    const added = this.#ledger.change({kind: 'aha:svc:add', entry: {full, name, network, info}}, actor)
+    // Decided: the end of the session counts from here on. What was refused at once is not remembered.
+    if (this.#isOf(full, online)) names.add(full)
+    await added
     const {scheme, host, port} = info.urlinfo
     this.#log.info('aha.service.added', {service: full, scheme, host, port})
   }
@@ -175,8 +177,7 @@ export class AhaServices {
   }
 
   async #takeOffline(full: string, online: string): Promise<void> {
-    const entry = this.#ledger.pending.get(full)
-    if (entry === undefined || onlineOf(entry) !== online) return
+    if (!this.#isOf(full, online)) return
     try {
       await this.#ledger.change({kind: 'aha:svc:down', full, online}, AHA_ACTOR)
       this.#log.info('aha.service.offline', {service: full})
@@ -184,6 +185,12 @@ export class AhaServices {
       // It is shown offline already, and the next start writes it.
       this.#log.warning('aha.service.offline-not-saved', {service: full, error})
     }
+  }
+
+  /** Tells whether the service has the token, as it will be when all that is under way is durable. */
+  #isOf(full: string, online: string): boolean {
+    const entry = this.#ledger.pending.get(full)
+    return entry !== undefined && onlineOf(entry) === online
   }
 
   #registrationOf(sessionId: string): Registration {

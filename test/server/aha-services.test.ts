@@ -1,8 +1,10 @@
+import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {createLog} from '../../src/base/log.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {decodeAhaChange} from '../../src/registry/aha-change.ts'
+import {AhaDirectory} from '../../src/registry/aha-directory.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import {AhaServices, type AhaSession} from '../../src/server/aha-services.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -120,6 +122,16 @@ describe('a service that registers', () => {
     expect(world.services.standing('00.axon...')).toBeUndefined()
     await expect(world.add('00.axon', session('s1'))).rejects.toMatchObject({code: 'REG_READ_ONLY'})
     world.changeLog.close()
+  })
+})
+
+describe('a name of another network', () => {
+  test('stays cut where the first cut it, so that one permission counts for it', async () => {
+    const {services} = await World.open()
+    expect(services.place('00', 'axon.other.net')).toMatchObject({name: '00', network: 'axon.other.net'})
+    await services.add(services.place('00.axon', 'other.net'), INFO, session('s1'), 'test')
+    expect(services.place('00', 'axon.other.net')).toMatchObject({name: '00.axon', network: 'other.net'})
+    expect(services.place('00.axon.other.net', undefined)).toMatchObject({name: '00.axon', network: 'other.net'})
   })
 })
 
@@ -270,4 +282,52 @@ describe('mirrors', () => {
     expect(named(services.byIden('i1', false, undefined))).toEqual(['00.axon.loop.link', '01.axon.loop.link'])
     expect(services.byIden('newp', false, undefined)).toEqual([])
   })
+})
+
+const ids = fc.constantFrom('s1', 's2', 's3')
+const names = fc.constantFrom('00.axon', '01.axon', 'axon')
+const step = fc.oneof(
+  fc.record({do: fc.constant('add'), name: names, id: ids, run: fc.constantFrom('r1', 'r2')} as const),
+  fc.record({do: fc.constant('ready'), name: names, isReady: fc.boolean()} as const),
+  fc.record({do: fc.constant('remove'), name: names} as const),
+  fc.record({do: fc.constant('close'), id: ids} as const),
+  fc.record({do: fc.constant('wait')} as const),
+)
+
+test('whatever happens, memory, records and log tell the same, and nobody is online without a session', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, {maxLength: 20}), async (steps) => {
+      const world = await World.open()
+      const under: Promise<unknown>[] = []
+      const open = new Map<string, AhaSession>()
+      for (const one of steps) {
+        if (one.do === 'add') {
+          const at = open.get(one.id) ?? session(`${one.id}-${under.length}`)
+          open.set(one.id, at)
+          under.push(world.add(one.name, at, {...INFO, run: one.run}))
+        }
+        if (one.do === 'ready') under.push(world.services.setReady(`${one.name}...`, one.isReady, 'test'))
+        if (one.do === 'remove') under.push(world.services.remove(`${one.name}.${NETWORK}`, 'test'))
+        if (one.do === 'close') {
+          world.services.sessionClosed(open.get(one.id)?.id ?? '')
+          open.delete(one.id)
+        }
+        if (one.do === 'wait') await Promise.all(under)
+      }
+      await Promise.all(under)
+      await world.changeLog.settled()
+
+      const inMemory = world.ledger.visible.list()
+      expect(world.ledger.pending.list()).toEqual(inMemory)
+      expect(world.services.list()).toEqual(inMemory)
+      const fromRecords = await AhaLedger.open({store: world.store, changeLog: world.changeLog, clock: world.clock})
+      expect(fromRecords.visible.list()).toEqual(inMemory)
+      const fromLog = new AhaDirectory()
+      for (const {change} of await world.store.read(0, 1000)) fromLog.put(fromLog.recordsOf(decodeAhaChange(change)))
+      expect(fromLog.list()).toEqual(inMemory)
+
+      for (const {id} of open.values()) world.services.sessionClosed(id)
+      expect(world.services.list().filter(({info}) => 'online' in info)).toEqual([])
+    }),
+  )
 })
