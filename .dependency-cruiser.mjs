@@ -32,7 +32,7 @@ export default {
     {
       name: 'only-serve-knows-config',
       severity: 'error',
-      from: {path: '^src/server/', pathNot: '^src/server/(serve|settings)\\.ts$'},
+      from: {path: '^src/server/', pathNot: '^src/server/(serve|settings|aha-settings)\\.ts$'},
       to: {path: '^src/config/'},
     },
     {name: 'no-orphan-rooms', severity: 'error', from: {path: `^src/(?!index\\.ts$|${FLOORS.flat().join('/|')}/)`}, to: {}},

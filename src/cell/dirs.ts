@@ -31,7 +31,7 @@ const LOCK_TRIES = 10
 const LOCK_PAUSE_MS = 25
 
 /** Where the ZeroMQ listeners of a running server are; null for one that it does not have. */
-export interface ZeromqPorts {
+interface ZeromqPorts {
   readonly bind: string
   readonly req: number | null
   readonly pub: number | null
