@@ -8,6 +8,7 @@ import {
   OPTION_NAMES,
   type OptionName,
   type OptionRow,
+  type OptionType,
   rowOf,
   variablesOf,
 } from './options.ts'
@@ -150,7 +151,13 @@ function stateOf(name: OptionName, set: Setting | undefined, {conf}: CheckedConf
     return {value: isSecret(row) && set?.value !== null ? '(not shown)' : set?.value, ...common, note: noteOf(row)}
   const value = (conf as Readonly<Record<string, unknown>>)[name]
   if (isSecret(row) && value !== null) return {value: '(not shown)', ...common}
-  return {value: row.type.kind === 'duration' ? durationText(Number(value)) : value, ...common}
+  return {value: plainValue(row.type, value), ...common}
+}
+
+/** Gives a value of the conf as it would stand in cell.yaml. */
+function plainValue({kind}: OptionType, value: unknown): unknown {
+  if (kind === 'life' && value === null) return 'never'
+  return kind === 'duration' || kind === 'life' ? durationText(Number(value)) : value
 }
 
 /** Writes milliseconds so that they can be put into cell.yaml: one number, the largest unit that loses nothing. */

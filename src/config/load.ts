@@ -1,6 +1,5 @@
 /** Decides the configuration: the strongest setting of each option, checked, with the rules that hold between options. */
 import assert from 'node:assert/strict'
-import {isIPv4} from 'node:net'
 import {RegistryError} from '../base/errors.ts'
 import {
   type ConfigProblem,
@@ -23,6 +22,7 @@ import {
   type OptionName,
   rowOf,
 } from './options.ts'
+import {relationProblems, withDerived} from './relations.ts'
 import {checkValue} from './schema.ts'
 import {readSimpleText, scalarValue} from './yaml-scalars.ts'
 
@@ -75,9 +75,9 @@ function checkLayers({files, settings, problems: found, warnings: noted}: Layers
     values[option] = value
     origins[option] = setting.origin
   }
-  const conf = Object.freeze({...defaults(), ...values}) as Conf
   const withDefaults = Object.fromEntries(LIVE_NAMES.map((name) => [name, origins[name] ?? DEFAULT_ORIGIN]))
-  const loaded = {conf, origins: withDefaults as Record<LiveName, Origin>}
+  const conf = {...defaults(), ...values} as Conf
+  const loaded = withDerived({conf, origins: withDefaults as Record<LiveName, Origin>})
   problems.push(...relationProblems(loaded))
   return {...loaded, files, settings, problems, warnings}
 }
@@ -168,7 +168,7 @@ function warningsOf({option, origin}: Setting): ConfigWarning[] {
   if (row.kind === 'peer-only') {
     return [{kind: 'peer-only', name: option, message: `${option} has no effect here: ${row.why} (from ${from})`}]
   }
-  if (row.kind === 'later' && row.deprecated !== undefined) {
+  if (row.deprecated !== undefined) {
     return [
       {kind: 'deprecated', name: option, message: `${option} is deprecated; use ${row.deprecated} (from ${from})`},
     ]
@@ -183,55 +183,4 @@ export function shortValue(value: unknown): string {
       ? String(value)
       : (JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part)) ?? typeof value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
-}
-
-type Decided = Pick<LoadedConf, 'conf' | 'origins'>
-const ZMQ_PORTS = ['zmq:req:port', 'zmq:pub:port', 'zmq:hb:port', 'zmq:rep:port'] as const satisfies LiveName[]
-const PORTS = [...ZMQ_PORTS, 'https:port'] as const satisfies LiveName[]
-
-function relationProblems(decided: Decided): ConfigProblem[] {
-  return [...portProblems(decided), ...exposureProblems(decided), ...telepathProblems(decided)]
-}
-
-function portProblems({conf, origins}: Decided): ConfigProblem[] {
-  const problems: ConfigProblem[] = []
-  for (const [index, option] of PORTS.entries()) {
-    const port = conf[option]
-    const other = PORTS.slice(0, index).find((name) => conf[name] === port)
-    if (!port || other === undefined) continue
-    // Blame the one that somebody set.
-    const blamed = origins[option].kind === 'default' ? other : option
-    const message = `${option} and ${other} must be different ports (both are ${port}; ${blamed} is from ${originText(origins[blamed])})`
-    problems.push({option: blamed, message, origin: origins[blamed]})
-  }
-  return problems
-}
-
-function exposureProblems({conf, origins}: Decided): ConfigProblem[] {
-  if (isLoopback(conf.bind) || conf['zmq:allow:plain'] || ZMQ_PORTS.every((name) => conf[name] === null)) return []
-  const origin = origins.bind
-  const message =
-    `bind: ${conf.bind} is not a loopback address, and ZeroMQ has no encryption here: anybody who reaches it could change the registry. ` +
-    `Set zmq:allow:plain: true if the network is trusted (from ${originText(origin)})`
-  return [{option: 'bind', message, origin}]
-}
-
-function telepathProblems({conf, origins}: Decided): ConfigProblem[] {
-  const url = conf['dmon:listen']
-  if (url === null) return []
-  const from = originText(origins['dmon:listen'])
-  const problem = (message: string) => [
-    {option: 'dmon:listen', message: `dmon:listen: ${message} (from ${from})`, origin: origins['dmon:listen']},
-  ]
-  const [, scheme = '', host = '', port = ''] = /^(\w+):\/\/(\[[^\]]+\]|[^:/?]+)(?::(\d+))?/.exec(url) ?? []
-  if (Number(port) > 65_535) return problem(`${port} is no port`)
-  if (scheme === 'ssl' || conf['telepath:allow:plain'] || isLoopback(host.replace(/[[\]]/g, ''))) return []
-  return problem(
-    `${url} is plain Telepath off loopback: passwords and data could be read on the way. Use ssl://, or set telepath:allow:plain: true if the network is trusted`,
-  )
-}
-
-function isLoopback(address: string): boolean {
-  if (address === 'localhost') return true
-  return isIPv4(address) ? address.startsWith('127.') : address === '::1'
 }

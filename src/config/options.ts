@@ -21,16 +21,28 @@ export type OptionType =
     }
   | {readonly kind: 'port'}
   | {readonly kind: 'duration'; readonly minMs: number; readonly maxMs: number}
+  /** A duration or `never`, which is null in the conf. */
+  | {readonly kind: 'life'; readonly minMs: number; readonly maxMs: number}
   | {readonly kind: 'choice'; readonly choices: readonly string[]}
   | {readonly kind: 'level'}
   | {readonly kind: 'address'}
   /** A text of one line, or null for none. */
   | {readonly kind: 'text'; readonly form: TextForm}
+  /** A URL or a list of URLs, or null for none; a list in the conf. */
+  | {readonly kind: 'urls'}
   /** An object that `objects.ts` checks, or null for none. */
   | {readonly kind: 'object'; readonly shape: ObjectShape}
 
 /** What a text has to look like; `schema.ts` has the patterns. */
-export type TextForm = 'any' | 'network' | 'guid' | 'path' | 'listen url' | 'user name'
+export type TextForm =
+  | 'any'
+  | 'network'
+  | 'host name'
+  | 'certificate name'
+  | 'guid'
+  | 'path'
+  | 'listen url'
+  | 'user name'
 
 /** Names of log levels, the most talkative first. */
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
@@ -56,6 +68,8 @@ interface LiveRow extends CommonRow {
   readonly flag?: string
   /** True for what must not be shown, nor given on a command line, where others can read it. */
   readonly secret?: true
+  /** What to use instead. */
+  readonly deprecated?: string
 }
 
 /** The types of options that this version does not act on, in words of the peer's documentation. */
@@ -67,7 +81,7 @@ interface LaterRow extends CommonRow {
   /** The part that will need it. */
   readonly part: Part
   /** The values that mean that the part is off. */
-  readonly off: readonly (null | boolean | number)[]
+  readonly off: readonly (null | boolean | number | string)[]
   readonly secret?: true
   /** What to use instead, once the part is there. */
   readonly deprecated?: string
@@ -101,7 +115,7 @@ function text<const F extends TextForm>(form: F) {
 }
 const messages = {kind: 'integer', min: 1, max: 10_000_000, unit: 'messages'} as const
 
-type Extras = Partial<Pick<LiveRow, 'reload' | 'variable' | 'flag' | 'secret'>>
+type Extras = Partial<Pick<LiveRow, 'reload' | 'variable' | 'flag' | 'secret' | 'deprecated'>>
 
 function live<const T extends OptionType>(
   type: T,
@@ -225,10 +239,10 @@ export const OPTIONS = {
     {variable: 'SYN_LOG_STRUCT', flag: 'structured-logging'},
   ),
 
-  'dns:name': later(
-    'aha',
-    'text',
-    'Public DNS name; with it certificates, listeners off loopback and provisioning.',
+  'dns:name': live(
+    text('host name'),
+    'null',
+    'Public DNS name of this service. With aha:network, it is an AHA: certificates, listeners on all addresses, and provisioning.',
     'aha.example.net',
   ),
   'aha:network': live(
@@ -237,13 +251,20 @@ export const OPTIONS = {
     'Network of this service; a client certificate of NAME@network is the local user NAME.',
     'prod.example.net',
   ),
-  'aha:name': later('aha', 'text', 'Name of this service in its network.', '00.aha'),
+  'aha:name': live(
+    text('network'),
+    'null',
+    'Name of this service in its network, which it tells its clients.',
+    '00.aha',
+  ),
   'aha:leader': later('aha', 'text', 'Alias that is claimed while this service leads.', 'aha'),
-  'aha:user': later('aha', 'text', 'User that this service is at other services.', 'root'),
-  'aha:admin': later(
-    'aha',
-    'text',
-    'Name in a certificate that becomes a local administrator.',
+  'aha:user': later('aha', 'text', 'User that this service is at other services.', 'registry', {
+    off: [null, 'root'], // what it would be without
+  }),
+  'aha:admin': live(
+    text('certificate name'),
+    'null',
+    'Name in a client certificate whose owner is an administrator here, and of every service that is provisioned.',
     'root@prod.example.net',
   ),
   'aha:registry': later(
@@ -253,7 +274,7 @@ export const OPTIONS = {
     'ssl://aha.example.net',
     SECRET,
   ),
-  'aha:urls': later('aha', 'text or list', 'Fixed answer to a question for the AHA servers.', 'ssl://aha.example.net', {
+  'aha:urls': live({kind: 'urls'}, 'null', 'Fixed answer to a question for the AHA servers.', 'ssl://aha.example.net', {
     deprecated: 'dns:name',
   }),
   'aha:provision': later(
@@ -281,7 +302,7 @@ export const OPTIONS = {
   'dmon:listen': live(
     text('listen url'),
     'null',
-    'URL of the Telepath listener beside the UNIX socket; ca=NAME in it asks for client certificates of that CA.',
+    'URL of the Telepath listener beside the UNIX socket; ca=NAME in it asks for client certificates of that CA. An AHA has ssl://0.0.0.0:27492 unless told otherwise.',
     'ssl://0.0.0.0:27492?hostname=aha.example.net&ca=example.net',
     {flag: 'telepath', variable: 'SYN_AHA_TELEPATH'},
   ),
@@ -293,16 +314,30 @@ export const OPTIONS = {
     {flag: 'name', variable: 'SYN_AHA_NAME'},
   ),
   'telepath:allow:plain': live(boolean, 'false', 'Allow Telepath listeners without encryption off loopback.', 'true'),
-  'provision:listen': later('provision', 'text', 'URL of the provisioning listener.', 'ssl://0.0.0.0:27272'),
-  'provision:expires': later('provision', 'text', 'Life of one-time URLs, or never.', '24h'),
-  'provision:service:root': later(
-    'provision',
-    'boolean',
-    'Whether services may be made root, as the peer does.',
-    'true',
-    SWITCH_OFF,
+  'provision:listen': live(
+    text('listen url'),
+    'null',
+    'URL of the listener for one-time URLs; an AHA has ssl://0.0.0.0:27272 unless told otherwise.',
+    'ssl://0.0.0.0:27272?hostname=aha.example.net',
   ),
-  'https:bind': live({kind: 'address'}, '127.0.0.1', 'Address that the HTTPS listener uses.', '192.0.2.10'),
+  'provision:expires': live(
+    {kind: 'life', minMs: SECOND_MS, maxMs: 3650 * DAY_MS},
+    '24h',
+    'Life of one-time URLs, or never.',
+    '7d',
+  ),
+  'provision:service:root': live(
+    boolean,
+    'true',
+    'Whether a service may be provisioned as root, who may do everything everywhere; the peers make every service root.',
+    'false',
+  ),
+  'https:bind': live(
+    {kind: 'address'},
+    '127.0.0.1',
+    'Address that the HTTPS listener uses; 0.0.0.0 unless told otherwise where dns:name is set.',
+    '192.0.2.10',
+  ),
   'https:port': live(port, '4443', 'Port of the HTTPS listener; 0 takes a free one, null switches it off.', '8443', {
     flag: 'https',
     variable: 'SYN_AHA_HTTPS',
@@ -409,19 +444,23 @@ type ValueOf<T> = T extends {kind: 'boolean'}
         ? number | null
         : T extends {kind: 'duration'}
           ? number
-          : T extends {kind: 'choice'; choices: readonly (infer C)[]}
-            ? C
-            : T extends {kind: 'level'}
-              ? LogLevel
-              : T extends {kind: 'address'}
-                ? string
-                : T extends {kind: 'text'}
-                  ? string | null
-                  : T extends {kind: 'object'}
-                    ? Readonly<Record<string, unknown>> | null
-                    : never
+          : T extends {kind: 'life'}
+            ? number | null
+            : T extends {kind: 'urls'}
+              ? readonly string[] | null
+              : T extends {kind: 'choice'; choices: readonly (infer C)[]}
+                ? C
+                : T extends {kind: 'level'}
+                  ? LogLevel
+                  : T extends {kind: 'address'}
+                    ? string
+                    : T extends {kind: 'text'}
+                      ? string | null
+                      : T extends {kind: 'object'}
+                        ? Readonly<Record<string, unknown>> | null
+                        : never
 
-/** The values in force. Durations are milliseconds; a port is null where its listener is off. Options of parts that are not there are missing. */
+/** The values in force. Durations are milliseconds, null for never; a port is null where its listener is off. Options of parts that are not there are missing. */
 export type Conf = {readonly [K in LiveName]: ValueOf<(typeof OPTIONS)[K]['type']>}
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]

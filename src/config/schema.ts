@@ -46,6 +46,10 @@ export function describeType(row: OptionRow): string {
 
 const LEVEL_NUMBERS = [10, 20, 30, 40, 50] // what Python calls the same levels
 const LARGEST_PORT = 65_535
+const NEVER = 'never'
+const MAX_URLS = 100
+/** A scheme and what follows it. Who asks gets it as it stands, so it must hold no password. */
+const URL_TEXT = /^[a-z]+:\/\/(?![^/?]*:[^/?@]*@)[\x21-\x7e]{1,1024}$/
 const REFUSED = Symbol('refused')
 
 /** Gives the value as the conf has it, or `REFUSED`. */
@@ -70,6 +74,10 @@ function readLive(type: OptionType, value: unknown): unknown {
       return orRefused(value, value === null || isWhole(value, 0, LARGEST_PORT))
     case 'duration':
       return readDuration(value, type.minMs, type.maxMs)
+    case 'life':
+      return value === NEVER ? null : readDuration(value, type.minMs, type.maxMs)
+    case 'urls':
+      return readUrls(value)
     case 'choice':
       return orRefused(
         value,
@@ -105,6 +113,13 @@ function readDuration(value: unknown, minMs: number, maxMs: number): unknown {
   return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : REFUSED
 }
 
+function readUrls(value: unknown): unknown {
+  if (value === null) return value
+  const urls: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const isRight = urls.length > 0 && urls.length <= MAX_URLS
+  return orRefused(urls, isRight && urls.every((url) => typeof url === 'string' && URL_TEXT.test(url)))
+}
+
 function readLevel(value: unknown): LogLevel | undefined {
   if (typeof value === 'number') return LOG_LEVELS[LEVEL_NUMBERS.indexOf(value)]
   return typeof value === 'string' ? LOG_LEVELS.find((level) => level === value.toLowerCase()) : undefined
@@ -119,7 +134,10 @@ function liveSchema(type: OptionType): Record<string, unknown> {
     case 'port':
       return {type: ['integer', 'null'], minimum: 0, maximum: LARGEST_PORT}
     case 'duration':
+    case 'life':
       return {type: ['number', 'string']}
+    case 'urls':
+      return {type: ['string', 'array', 'null'], items: {type: 'string'}}
     case 'choice':
       return {type: 'string', enum: type.choices}
     case 'level':
@@ -141,6 +159,14 @@ const TEXT_FORMS: Readonly<Record<TextForm, {readonly pattern: RegExp; readonly 
   network: {
     pattern: /^(?=.{1,60}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/,
     expected: 'a name of words joined by dots, at most 60 characters',
+  },
+  'host name': {
+    pattern: /^(?=.{1,64}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/,
+    expected: 'the DNS name of a host, at most 64 characters',
+  },
+  'certificate name': {
+    pattern: /^(?=.{1,64}$)[A-Za-z0-9_-]+([.@][A-Za-z0-9_-]+)*$/,
+    expected: 'the name in a certificate, at most 64 characters',
   },
   guid: {pattern: /^[0-9a-f]{32}$/, expected: '32 lower-case hex digits'},
   path: {pattern: /^[^\0]{1,4096}$/su, expected: 'a path'},
@@ -168,6 +194,10 @@ function describeLive(type: OptionType): string {
       return 'a port from 0 to 65535, or null'
     case 'duration':
       return `a duration from ${formatDuration(type.minMs)} to ${formatDuration(type.maxMs)}: ${DURATION_FORM}`
+    case 'life':
+      return `a duration from ${formatDuration(type.minMs)} to ${formatDuration(type.maxMs)}, or ${NEVER}: ${DURATION_FORM}`
+    case 'urls':
+      return `a Telepath URL or a list of up to ${MAX_URLS} of them, or null`
     case 'choice':
       return `one of ${type.choices.join(', ')}`
     case 'level':

@@ -87,6 +87,11 @@ export class ServerTls {
     return this.#loaded.life
   }
 
+  /** SHA-256 of the certificate that clients get who ask for no name; lower-case hex. */
+  get fingerprint(): string {
+    return this.#loaded.fingerprint
+  }
+
   /** Gives a server new keys at each reload, until disposed of. */
   attach(server: Rekeyed): Disposable {
     this.#servers.add(server)
@@ -108,17 +113,19 @@ interface Loaded {
   /** Of the hosts after the first, which is the server's own. */
   readonly contexts: ReadonlyMap<string, SecureContext>
   readonly life: CertificateLife
+  readonly fingerprint: string
 }
 
 function prepare({hosts, ca}: ServerKeys): Loaded {
   const trust = ca === undefined ? {} : {ca}
   const made = hosts.map(({name, key, cert}) => [name, secureContext({key, cert, ...trust}, `host ${name}`)] as const)
   const [{key, cert}] = hosts
-  const lives = hosts.map((host) => lifeOf(parseCertificate(host.cert, `host certificate ${host.name}`)))
+  const certificates = hosts.map((host) => parseCertificate(host.cert, `host certificate ${host.name}`))
   return {
     options: {...TLS_POLICY, key, cert, ...trust},
     contexts: new Map(made.slice(1)),
-    life: lives.reduce((first, life) => (life.expiresAtMs < first.expiresAtMs ? life : first)),
+    life: certificates.map(lifeOf).reduce((first, life) => (life.expiresAtMs < first.expiresAtMs ? life : first)),
+    fingerprint: certificates[0]?.fingerprint256.replaceAll(':', '').toLowerCase() ?? '',
   }
 }
 

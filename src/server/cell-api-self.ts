@@ -19,11 +19,13 @@ export const CELL_TYPE = 'ahacell'
 /** The class of the answers, in error texts and lists of sessions. */
 export const API_CLASS = 'synapse.lib.aha.AhaApi'
 /** What the peers' clients may use beyond the plain protocol: only what is there. */
-export const FEATURES = {tasks: 1, shutdowndrain: 1} as const
+export function featuresOf({aha}: Pick<CellParts, 'aha'>): Readonly<Record<string, number>> {
+  return {tasks: 1, shutdowndrain: 1, ...(aha === undefined ? {} : {getAhaSvcsByIden: 1})}
+}
 
 /** Rows of the table of methods: what the cell is and how it does. */
 export const CELL_METHODS = {
-  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: FEATURES})),
+  getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: featuresOf(parts)})),
   getCellIden: method(LOGIN, [], ({parts}) => parts.cellIden),
   getCellType: method(LOGIN, [], () => CELL_TYPE),
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),
@@ -78,6 +80,13 @@ const PERMISSIONS = [
   {perm: ['auth', 'user', 'set', 'passwd'], desc: 'Set the passwords of other users.', default: false},
   {perm: ['auth', 'self', 'set', 'apikey'], desc: 'Add, list and delete own API keys.', default: true},
   {perm: ['auth', 'user', 'set', 'apikey'], desc: 'The same for other users.', default: false},
+  {perm: ['aha', 'service', 'get'], desc: 'Look services up; followed by a network, those of it.', default: false},
+  {
+    perm: ['aha', 'service', 'add'],
+    desc: 'Register services; followed by a network and a name, those.',
+    default: false,
+  },
+  {perm: ['aha', 'service', 'del'], desc: 'Remove services; followed by a network and a name, those.', default: false},
   {perm: ['task', 'get'], desc: 'See the tasks of other users.', default: false},
   {perm: ['task', 'del'], desc: 'Kill the tasks of other users.', default: false},
 ] as const

@@ -10,13 +10,14 @@ import type {LogTail} from '../cell/log-tail.ts'
 import {systemInfo} from '../cell/system-info.ts'
 import type {Users} from '../cell/users.ts'
 import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
-import {CertDir} from '../pki/cert-dir.ts'
+import type {CertDir} from '../pki/cert-dir.ts'
 import {clientCertificate} from '../pki/peer-certificate.ts'
 import type {Revocations} from '../pki/revocation.ts'
 import type {ServerTls} from '../pki/server-tls.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
+import type {AhaHost} from './aha-host.ts'
 import {CELL_TYPE} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
@@ -37,6 +38,9 @@ export interface CellHostPorts {
   readonly users: Users
   readonly changes: ChangeLog
   readonly registry: RegistryDesk
+  /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
+  readonly aha: AhaHost | undefined
+  readonly certs: CertDir
   readonly log: Log
   readonly logs: LogTail
   readonly disk: () => DiskState | undefined
@@ -54,6 +58,8 @@ export interface CellHostSettings {
   readonly https: Omit<HttpsSettings, 'dir'> | undefined
   /** `aha:network` */
   readonly network: string | undefined
+  /** `aha:name` */
+  readonly ahaName: string | undefined
   /** `auth:anon` */
   readonly anonymous: string | undefined
   /** Names under which the cell can be asked for, besides `*`. */
@@ -61,8 +67,8 @@ export interface CellHostSettings {
 }
 
 /**
- * The cell around the registry: its Telepath listeners, HTTPS, and what they answer. Start: UNIX socket, the listener of `dmon:listen`,
- * HTTPS. Stop: all at once, each lets what runs end for a moment.
+ * The cell around the registry: its Telepath listeners, HTTPS, and what they answer. Start: the listener of `dmon:listen`, that of
+ * provisioning, whose URLs lead there, the UNIX socket, HTTPS. Stop: all at once, each lets what runs end for a moment.
  */
 export class CellHost implements AsyncDisposable {
   readonly #ports: CellHostPorts
@@ -72,7 +78,6 @@ export class CellHost implements AsyncDisposable {
   readonly #startedAtMs = this.#clock.monotonicMs()
   readonly #runId = newGuid()
   readonly #limiter = new LoginLimiter(this.#clock)
-  readonly #certs: CertDir
   readonly #frame: CellFrame
   readonly #daemon: Daemon
   readonly #ends: (() => void | Promise<void>)[] = []
@@ -80,13 +85,14 @@ export class CellHost implements AsyncDisposable {
   #revocations: Revocations | undefined
   #https: HttpsListener | undefined
   #url: string | null = null
+  /** Of the TLS listener. */
+  #tlsPort: number | undefined
   #stopping: Promise<void> | undefined
 
   private constructor(ports: CellHostPorts, settings: CellHostSettings) {
     this.#ports = ports
     this.#settings = settings
-    this.#certs = new CertDir(ports.cellDir.certsPath)
-    this.#frame = new CellFrame(this.#parts(), {...settings, ahaName: undefined})
+    this.#frame = new CellFrame(this.#parts(), {...settings, ahaName: fullName(settings)})
     this.#daemon = new Daemon({greet: this.#frame.greet, log: ports.log, synapseVersion: SYNAPSE_VERSION})
     this.#ends.push(
       ports.users.onBarred((iden) => {
@@ -122,7 +128,12 @@ export class CellHost implements AsyncDisposable {
 
   /** Reads certificates and keys again. Throws when some cannot be used; then they stay as they were. */
   async reloadCerts(): Promise<void> {
-    const reloading = [this.#tls?.reload(), this.#https?.reload(), this.#revocations?.reload()]
+    const reloading = [
+      this.#tls?.reload(),
+      this.#ports.aha?.reload(),
+      this.#https?.reload(),
+      this.#revocations?.reload(),
+    ]
     const failed = (await Promise.allSettled(reloading)).find(({status}) => status === 'rejected')
     if (failed?.status === 'rejected') throw failed.reason
   }
@@ -138,16 +149,17 @@ export class CellHost implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    await Promise.all([this.#daemon.stop({graceMs: GRACE_MS}), this.#https?.stop()])
+    await Promise.all([this.#daemon.stop({graceMs: GRACE_MS}), this.#ports.aha?.stop(GRACE_MS), this.#https?.stop()])
     for (const end of this.#ends) await end()
   }
 
   async #listen(): Promise<void> {
-    await this.#daemon.listenUnix(this.#ports.cellDir.socketPath)
     const url = this.#settings.listen === null ? undefined : parseUrl(this.#settings.listen)
     const ca = url?.params.get('ca') ?? undefined
     if (ca !== undefined) await this.#watchRevocations()
     if (url !== undefined) this.#url = await forOption('dmon:listen', TELEPATH_HINTS, this.#listenTo(url, ca))
+    await this.#ports.aha?.listen(this.#tlsPort)
+    await this.#daemon.listenUnix(this.#ports.cellDir.socketPath)
     const {https} = this.#settings
     if (https !== undefined) await forOption('https:port', HTTPS_HINTS, this.#startHttps(https, ca))
   }
@@ -161,7 +173,10 @@ export class CellHost implements AsyncDisposable {
     const {hostKeys, ServerTls} = await import('../pki/server-tls.ts')
     const {clientRefusal} = await import('../pki/tls-reasons.ts')
     const names = url.params.get('hostname') ?? host
-    const tls = await ServerTls.open(() => hostKeys(this.#certs, names, ca), ca === undefined ? 'none' : 'required')
+    const tls = await ServerTls.open(
+      () => hostKeys(this.#ports.certs, names, ca),
+      ca === undefined ? 'none' : 'required',
+    )
     const listener = await this.#daemon.listenTls({
       host,
       port,
@@ -173,6 +188,7 @@ export class CellHost implements AsyncDisposable {
     })
     const attached = tls.attach(listener)
     this.#tls = tls
+    this.#tlsPort = listener.port
     this.#ends.push(() => attached[Symbol.dispose]())
     return `${shown(listener.port)}?${[...url.params].map(([key, value]) => `${key}=${value ?? ''}`).join('&')}`
   }
@@ -187,7 +203,7 @@ export class CellHost implements AsyncDisposable {
         limiter: this.#limiter,
         health: () => this.#health(),
         isActive: () => true,
-        clientCa: ca === undefined ? undefined : () => this.#certs.read('ca', ca, 'crt'),
+        clientCa: ca === undefined ? undefined : () => this.#ports.certs.read('ca', ca, 'crt'),
         certificateUser: (socket) => {
           const certificate = clientCertificate(socket, this.#clock.wallMs(), this.#revoked)
           return certificate === undefined ? undefined : this.#frame.userOfCertificate(certificate.name)
@@ -201,7 +217,7 @@ export class CellHost implements AsyncDisposable {
   async #watchRevocations(): Promise<void> {
     const {log} = this.#ports
     const {Revocations} = await import('../pki/revocation.ts')
-    const revocations = await Revocations.open(this.#certs, {
+    const revocations = await Revocations.open(this.#ports.certs, {
       onProblem: (error) => log.warning('crl.unusable', {error}),
     })
     this.#revocations = revocations
@@ -243,6 +259,7 @@ export class CellHost implements AsyncDisposable {
     return {
       users,
       registry,
+      aha: this.#ports.aha?.parts,
       log,
       logs,
       clock: this.#clock,
@@ -278,9 +295,13 @@ export class CellHost implements AsyncDisposable {
         ...(changes.trouble === undefined ? [] : [reasonFor(changes.trouble.error)]),
         ...changes.holds.values(),
       ],
-      aha: {name: null, leader: null, network: this.#settings.network ?? null},
+      aha: {name: this.#settings.ahaName ?? null, leader: null, network: this.#settings.network ?? null},
       https: https === null ? [] : [{host: https.bind, port: https.port}],
       telepath: telepath.url === null ? [] : [telepath.url],
     })
   }
+}
+
+function fullName({ahaName, network}: CellHostSettings): string | undefined {
+  return ahaName === undefined || network === undefined ? undefined : `${ahaName}.${network}`
 }

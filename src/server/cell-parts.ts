@@ -5,6 +5,7 @@ import type {LogTail} from '../cell/log-tail.ts'
 import type {Users} from '../cell/users.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
+import type {AhaParts} from './aha-parts.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import type {Tasks} from './tasks.ts'
 
@@ -13,6 +14,8 @@ export interface CellParts {
   readonly users: Users
   /** The services. */
   readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
+  /** Undefined when AHA is off. */
+  readonly aha?: AhaParts | undefined
   readonly log: Log
   readonly clock: Pick<Clock, 'wallMs'>
   /** What was logged last. */
@@ -42,6 +45,7 @@ interface LoginGuard {
 
 /** An open session. */
 export interface Session {
+  readonly id: string
   readonly peer: Peer
   /** Iden of who logged in. */
   readonly openedBy: string

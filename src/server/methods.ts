@@ -5,6 +5,8 @@
  * Rows of Telepath also hold their parameters and what they do; they stand beside their code, by subject (`cell-api-*.ts`).
  */
 import type {Need} from '../auth/need.ts'
+import {AHA_METHODS} from './cell-api-aha.ts'
+import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
 import {CELL_METHODS, SESSION_METHODS} from './cell-api-self.ts'
 import {SERVICE_METHODS} from './cell-api-services.ts'
@@ -43,8 +45,10 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
     ...ROLE_METHODS,
     ...KEY_METHODS,
     ...SERVICE_METHODS,
+    ...AHA_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
+    ...PROVISION_METHODS,
   }),
 )
 

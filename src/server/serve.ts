@@ -7,6 +7,7 @@ import {Secret} from '../base/secret.ts'
 import type {BootHooks} from '../cell/boot-hooks.ts'
 import {type CellDir, type Listeners, lockCellDir} from '../cell/dirs.ts'
 import {DiskGuard} from '../cell/disk-guard.ts'
+import {ensureAdmin} from '../cell/ensure-admin.ts'
 import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
@@ -15,9 +16,12 @@ import {dataDirOf, readEnvironment} from '../config/environment.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
 import type {Conf} from '../config/options.ts'
 import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
+import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
+import type {AhaHost, AhaHostPorts} from './aha-host.ts'
+import {ahaSettings} from './aha-settings.ts'
 import {CellHost, type CellHostSettings} from './cell-host.ts'
 import {type Ports, type Reloadable, Server} from './server.ts'
 
@@ -187,6 +191,8 @@ class Registry implements RunningRegistry {
         inaugural: this.#cellDir.isNew && head.nextOffset === 0 ? inauguralOf(this.#conf) : undefined,
       },
     )
+    const certs = new CertDir(this.#cellDir.certsPath)
+    const aha = await this.#openAha({certs, users, store: this.#store, changeLog: changes, log: this.#log})
     const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
@@ -196,6 +202,8 @@ class Registry implements RunningRegistry {
         users,
         changes,
         registry: server.desk,
+        aha,
+        certs,
         log: this.#log,
         logs: this.#logs,
         disk: () => this.#disk.state,
@@ -208,6 +216,16 @@ class Registry implements RunningRegistry {
       },
       cellSettings(this.#conf),
     )
+  }
+
+  /** Who an administrator is by `aha:admin` holds for any cell. */
+  async #openAha(ports: AhaHostPorts): Promise<AhaHost | undefined> {
+    const admin = this.#conf['aha:admin']
+    if (admin !== null) await ensureAdmin(ports.users, admin, this.#conf['aha:network'])
+    const settings = ahaSettings(this.#conf)
+    if (settings === undefined) return undefined
+    const host = await import('./aha-host.ts')
+    return await host.AhaHost.open(ports, settings)
   }
 
   async reload(): Promise<ConfChange> {
@@ -340,6 +358,7 @@ function cellSettings(conf: Conf): CellHostSettings {
             isBehindProxy: conf['https:parse:proxy:remoteip'],
           },
     network: conf['aha:network'] ?? undefined,
+    ahaName: conf['aha:name'] ?? undefined,
     anonymous: conf['auth:anon'] ?? undefined,
     shareNames: name === null ? [] : [name],
   }

@@ -4,7 +4,7 @@ import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Answer, Call, Greeting, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
-import {API_CLASS, FEATURES} from './cell-api-self.ts'
+import {API_CLASS, featuresOf} from './cell-api-self.ts'
 import {actorOf, type CallContext, CellCall} from './cell-call.ts'
 import {bind, type CellMethod, loggable} from './cell-method.ts'
 import type {CellParts, Session} from './cell-parts.ts'
@@ -22,7 +22,7 @@ export interface CellSettings {
   readonly shareNames: readonly string[]
 }
 
-/** What clients see of the cell. The provisioning calls of AHA come with its registry; its class is named for the peers' tools. */
+/** What clients see of the cell: always the class of AHA, which the peers' tools ask for. */
 const SHARE_INFO: ShareInfo = {
   classes: [API_CLASS, 'synapse.lib.cell.CellApi', 'synapse.lib.base.Base'],
   methods: new Map([...TELEPATH_METHODS].map(([name, row]) => [name, {isGenerator: row.isGenerator === true}])),
@@ -54,14 +54,17 @@ export class CellFrame {
       this.#parts.log.warning('login.refused', {peer: peer.address, family: peer.family, error})
       throw error
     })
-    const session: Session = {peer, openedBy: user.iden, userIden: user.iden}
+    const session: Session = {id: sessionId, peer, openedBy: user.iden, userIden: user.iden}
     this.#sessions.set(sessionId, session)
     return {
       share: new CellShare(this.#parts, session, this.#sessions),
-      features: FEATURES,
+      features: featuresOf(this.#parts),
       ahaInfo: {name: this.#settings.ahaName ?? null},
       user: {iden: user.iden, name: user.name},
-      closed: () => this.#sessions.delete(sessionId),
+      closed: () => {
+        this.#sessions.delete(sessionId)
+        this.#parts.aha?.services.sessionClosed(sessionId)
+      },
     }
   }
 

@@ -55,10 +55,17 @@ describe('without any source', () => {
       backend: 'sqlite',
       'log:level': 'info',
       'log:structured': false,
+      'dns:name': null,
       'aha:network': null,
+      'aha:name': null,
+      'aha:admin': null,
+      'aha:urls': null,
       'dmon:listen': null,
       'telepath:name': null,
       'telepath:allow:plain': false,
+      'provision:listen': null,
+      'provision:expires': 86_400_000,
+      'provision:service:root': true,
       'https:bind': '127.0.0.1',
       'https:port': 4443,
       'https:headers': null,
@@ -166,10 +173,17 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   backend: ['memory', 'memory', 'etcd'],
   'log:level': ['Debug', 'debug', 'loud'],
   'log:structured': ['1', true, '2'],
+  'dns:name': ['aha.example.net', 'aha.example.net', 'https://aha'],
   'aha:network': ['prod.example.net', 'prod.example.net', 'two words'],
+  'aha:name': ['00.aha', '00.aha', '00.aha...'],
+  'aha:admin': ['root@example.net', 'root@example.net', 'two words'],
+  'aha:urls': ['ssl://aha', ['ssl://aha'], 'ssl://root:secret@aha'],
   'dmon:listen': ['tcp://127.0.0.1:0', 'tcp://127.0.0.1:0', 'http://127.0.0.1'],
   'telepath:name': ['registry', 'registry', '7'],
   'telepath:allow:plain': ['yes', true, '1'],
+  'provision:listen': ['ssl://127.0.0.1:0', 'ssl://127.0.0.1:0', 'https://127.0.0.1'],
+  'provision:expires': ['never', null, 'tomorrow'],
+  'provision:service:root': ['no', false, '1'],
   'https:bind': ['::1', '::1', 'example.net'],
   'https:port': ['0', 0, '70000'],
   'https:headers': ['{X-A: b}', {'X-A': 'b'}, '{Content-Length: "3"}'],
@@ -188,23 +202,26 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
 const NO_FLAG: readonly LiveName[] = ['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid']
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
+const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls']
+const AHA = {SYN_REGISTRY_AHA_NETWORK: 'prod.example.net', SYN_REGISTRY_DNS_NAME: 'aha.prod.example.net'}
 
 describe.each(LIVE_NAMES)('%s', (name) => {
   const [typed, value, refused] = SAMPLES[name]
   const [variable] = variablesOf(name)
   const flag = flagOf(name)?.name
+  const base = OF_AHA.includes(name) ? AHA : {}
 
   test('is set by a file, and by a variable and a flag where it may', async () => {
     expect(variable === undefined).toBe(NO_VARIABLE.includes(name))
     expect(flag === undefined).toBe(NO_FLAG.includes(name))
     if (variable !== undefined) {
-      const {conf, origins} = await load({[variable]: typed})
+      const {conf, origins} = await load({...base, [variable]: typed})
       expect(conf[name]).toEqual(value)
       expect(originText(origins[name])).toBe(variable)
     }
-    if (flag !== undefined) expect((await load({}, {[flag]: typed})).conf[name]).toEqual(value)
+    if (flag !== undefined) expect((await load(base, {[flag]: typed})).conf[name]).toEqual(value)
     await cellYaml(`\n${name}: ${typed}\n`)
-    const fromFile = await load()
+    const fromFile = await load(base)
     expect(fromFile.conf[name]).toEqual(value)
     expect(originText(fromFile.origins[name])).toBe(`${dir}/cell.yaml line 2`)
   })
@@ -249,6 +266,49 @@ describe('a Telepath listener', () => {
     await cellYaml('dmon:listen: tcp://127.0.0.1:99999\n')
     expect(await problemsOf()).toEqual([expect.stringContaining('99999 is no port')])
   })
+})
+
+describe('an AHA', () => {
+  const listeners = async () => {
+    const {conf} = await load()
+    return [conf['dmon:listen'], conf['provision:listen'], conf['https:bind']]
+  }
+
+  test('is on with a network and a public name, and then listens on all addresses', async () => {
+    await cellYaml('aha:network: prod.example.net\ndns:name: aha.prod.example.net\n')
+    expect(await listeners()).toEqual([
+      'ssl://0.0.0.0:27492?hostname=aha.prod.example.net&ca=prod.example.net',
+      'ssl://0.0.0.0:27272?hostname=aha.prod.example.net',
+      '0.0.0.0',
+    ])
+  })
+
+  test('listens where it is told to, and nowhere when told so', async () => {
+    await cellYaml(
+      'aha:network: n.net\ndns:name: a.n.net\ndmon:listen: null\nprovision:listen: ssl://127.0.0.1:0\nhttps:bind: "::1"\n',
+    )
+    expect(await listeners()).toEqual([null, 'ssl://127.0.0.1:0', '::1'])
+  })
+
+  test('has a network whose name leaves room for root in a certificate', async () => {
+    await cellYaml(`aha:network: ${'n'.repeat(60)}\ndns:name: a.n.net\n`)
+    expect(await problemsOf()).toEqual([expect.stringContaining('aha:network must have at most 59 characters')])
+    await cellYaml(`aha:network: ${'n'.repeat(59)}\ndns:name: a.n.net\n`)
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test.each(['aha:network: n.net\n', 'dns:name: a.n.net\nhttps:bind: 127.0.0.1\n'])(
+    'is off with %j, and what only an AHA does is refused',
+    async (half) => {
+      await cellYaml(half)
+      expect(await listeners()).toEqual([null, null, '127.0.0.1'])
+      await cellYaml(`${half}aha:urls: ssl://a.n.net\nprovision:listen: ssl://127.0.0.1:0\n`)
+      expect((await problemsOf()).map((problem) => problem.split(',', 1)[0])).toEqual([
+        'provision:listen needs aha:network and dns:name',
+        'aha:urls needs aha:network and dns:name',
+      ])
+    },
+  )
 })
 
 describe('an object says what is wrong in it', () => {
@@ -299,9 +359,10 @@ describe('options of parts that are not there', () => {
 
   test('a whole configuration of an AHA server is answered option by option', async () => {
     await cellYaml(
-      'aha:network: prod.example.net\ndns:name: aha.prod.example.net\nprovision:listen: tcp://0.0.0.0:27272\nnexslog:en: true\nhttps:port: null\n',
+      'aha:network: prod.example.net\ndns:name: aha.prod.example.net\nprovision:listen: tcp://0.0.0.0:27272\nnexslog:en: true\nhttps:port: null\n' +
+        'aha:user: root\nmirror: aha://root@aha...\n',
     )
-    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['dns:name', 'provision:listen'])
+    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['mirror', 'provision:listen:'])
   })
 
   test('restoring from a URL is refused rather than forgotten', async () => {
@@ -478,7 +539,7 @@ describe('the table', () => {
       hidden: false,
     })
     expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
-    expect(flagOf('aha:name')).toMatchObject({name: 'aha-name', hidden: true})
+    expect(flagOf('aha:leader')).toMatchObject({name: 'aha-leader', hidden: true})
     expect(flagOf('https:headers')).toBeUndefined()
   })
 
@@ -489,7 +550,7 @@ describe('the table', () => {
       await cellYaml(
         `zmq:allow:plain: true\n${name === 'zmq:allow:plain' ? '' : `${name}: ${OPTIONS[name].example}\n`}`,
       )
-      expect(await problemsOf(), name).toEqual([])
+      expect(await problemsOf(OF_AHA.includes(name) ? AHA : {}), name).toEqual([])
     }
   })
 })

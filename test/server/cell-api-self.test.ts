@@ -59,13 +59,18 @@ describe('what a cell says of itself', () => {
       ['addUserApiKey', ['k', null, cell.users.rootIden]],
       ['listUserApiKeys', [cell.users.rootIden]],
       ['delUserApiKey', ['newp']],
+      ['getAhaSvcs', []],
+      ['addAhaSvc', ['axon', {urlinfo: {}}, 'net']],
+      ['delAhaSvc', ['axon', 'net']],
     ]
     for (const [method, args] of calls) {
       const error = await session.call(method, args).catch((thrown: RegistryError) => thrown)
       if (error instanceof RegistryError) asked.add(String(error.info['perm']))
     }
-    expect([...asked].sort()).toEqual(['auth.user.set.apikey', 'auth.user.set.passwd', 'health'])
-    expect([...asked].filter((perm) => !defined.includes(perm))).toEqual([])
+    const service = ['aha.service.add.net.axon', 'aha.service.del.net.axon', 'aha.service.get']
+    expect([...asked].sort()).toEqual([...service, 'auth.user.set.apikey', 'auth.user.set.passwd', 'health'])
+    const isDefined = (perm: string) => defined.some((one) => perm === one || perm.startsWith(`${one}.`))
+    expect([...asked].filter((perm) => !isDefined(perm))).toEqual([])
     expect(await root.call('getPermDef', [['health']])).toMatchObject({perm: ['health'], default: false})
     expect(visi.name).toBe('visi')
   })

@@ -5,8 +5,10 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {Need} from '../../src/auth/need.ts'
 import {RegistryError} from '../../src/base/errors.ts'
+import {AHA_METHODS} from '../../src/server/cell-api-aha.ts'
 import {allMethods, type MethodRow, TELEPATH_METHODS, ZEROMQ_METHODS} from '../../src/server/methods.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
+import {AHA_NETWORK} from '../support/aha.ts'
 import {TestApi, TestPeer} from '../support/api.ts'
 import {TestCell} from '../support/cell.ts'
 import {basic, TestHttps} from '../support/https.ts'
@@ -104,6 +106,7 @@ async function askTelepath(name: string, caller: Caller, whose: Whose): Promise<
       ? cell.session(undefined, {peer: {family: 'tcp', address: '127.0.0.1', port: 1}})
       : cell.login(caller, 'secret')
   const about = whose === 'others' ? 'other' : caller
+  if (name in AHA_METHODS) await addAxon(cell)
   const args = argumentsOf(name, about, await idenFor(name, cell, about, String(idens[about])))
   return isAnswered(async () => {
     const opened = await open()
@@ -111,6 +114,12 @@ async function askTelepath(name: string, caller: Caller, whose: Whose): Promise<
     const answer = await opened.answer(name, args)
     if (answer.kind === 'stream') await answer.items[Symbol.asyncIterator]().return?.()
   })
+}
+
+async function addAxon({parts}: TestCell): Promise<void> {
+  const session = {id: 's', peer: {family: 'tls', address: '127.0.0.1', port: 1}} as const
+  const place = {full: `axon.${AHA_NETWORK}`, name: 'axon', network: AHA_NETWORK}
+  await parts.aha?.services.add(place, {urlinfo: {}}, session, 'test')
 }
 
 /** What `iden` means to a method: a user, or something of his. */
@@ -136,12 +145,17 @@ const ARGUMENTS: Readonly<Record<string, Value>> = {
   service: 'x',
   on: false,
   key: 'newp',
+  network: AHA_NETWORK,
+  info: {urlinfo: {host: 'axon.example'}},
+  svcinfo: {ready: true},
 }
 
 function argumentsOf(name: string, about: string, iden: string): readonly Value[] {
   const params = TELEPATH_METHODS.get(name)?.params ?? []
   return params.flatMap((param) => {
     if (['iden', 'useriden'].includes(param.name)) return [iden]
+    if (param.name === 'name' && name in AHA_METHODS)
+      return [params.some((one) => one.name === 'network') ? 'axon' : 'axon...']
     // Of a role, all users have one and nobody is in the other.
     if (param.name === 'name') return [name === 'getRoleInfo' && about !== 'other' ? 'all' : about]
     return 'byDefault' in param && !(param.name in ARGUMENTS) ? [param.byDefault] : [ARGUMENTS[param.name]]

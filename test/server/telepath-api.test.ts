@@ -151,7 +151,7 @@ describe('what a session is told', () => {
       'synapse.lib.cell.CellApi',
       'synapse.lib.base.Base',
     ])
-    expect(opened.features).toEqual({tasks: 1, shutdowndrain: 1})
+    expect(opened.features).toEqual({tasks: 1, shutdowndrain: 1, getAhaSvcsByIden: 1})
     expect(opened.ahaInfo).toEqual({name: '00.aha.demo.net'})
     expect(opened.user).toEqual({iden: cell.users.rootIden, name: 'root'})
   })
@@ -164,7 +164,7 @@ describe('what a session is told', () => {
         .filter(([, {isGenerator}]) => isGenerator)
         .map(([name]) => name)
         .sort(),
-    ).toEqual(['getTasks', 'watch'])
+    ).toEqual(['getAhaSvcs', 'getAhaSvcsByIden', 'getTasks', 'watch'])
     for (const later of ['promote', 'getNexsIndx', 'runBackup', 'freeze', 'issue'])
       expect(methods.has(later)).toBe(false)
   })

@@ -13,6 +13,7 @@ import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Answer, Greeting, Opened, Peer} from '../../src/wire/telepath/share.ts'
+import {openAhaParts} from './aha.ts'
 import {FakeClock} from './api.ts'
 
 const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
@@ -71,6 +72,7 @@ export class TestCell {
     let stop = () => {}
     const parts: CellParts = {
       users,
+      aha: await openAhaParts({store, changeLog, clock, users, log}),
       log,
       logs,
       clock,
@@ -141,6 +143,11 @@ export class TestSession {
     this.id = id
     this.opened = opened
     this.#peer = peer
+  }
+
+  /** Ends the session, as the daemon does when its first link closes. */
+  close(): void {
+    this.opened.closed?.()
   }
 
   async answer(

@@ -1,0 +1,147 @@
+import {type Clock, systemClock} from '../base/clock.ts'
+import type {Log} from '../base/log.ts'
+import {SYNAPSE_VERSION} from '../cell/info.ts'
+import type {Users} from '../cell/users.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
+import type {CertDir} from '../pki/cert-dir.ts'
+import {hostKeys, ServerTls} from '../pki/server-tls.ts'
+import type {Store} from '../store/store.ts'
+import {Daemon} from '../wire/telepath/daemon.ts'
+import type {DaemonLimits} from '../wire/telepath/limits.ts'
+import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
+import {type Authority, bootAha} from './aha-boot.ts'
+import {AhaLedger} from './aha-ledger.ts'
+import type {AhaParts} from './aha-parts.ts'
+import {AhaServices} from './aha-services.ts'
+import type {AhaSettings} from './aha-settings.ts'
+import {forOption} from './for-option.ts'
+import {LoginLimiter} from './login-limiter.ts'
+import {provisionGreet} from './provision-api.ts'
+import {Provisioning} from './provisioning.ts'
+import {Redemptions} from './redemption.ts'
+import {TicketLedger} from './ticket-ledger.ts'
+
+export interface AhaHostPorts {
+  readonly certs: CertDir
+  readonly users: Users
+  readonly store: Pick<Store, 'records' | 'place'>
+  readonly changeLog: ChangeLog
+  readonly log: Log
+}
+
+const PROVISION_PORT = 27_272
+const HINTS = ['registry config explain dns:name']
+/** Whoever reaches the provisioning listener may speak to it: requests are small, and few at a time. */
+const LIMITS: Partial<DaemonLimits> = {
+  greetingBytes: 4096,
+  messageBytes: 256 * 1024,
+  largeBytes: 16 * 1024 * 1024,
+  links: 4000,
+  linksPerAddress: 1000,
+  sessionsPerAddress: 200,
+  linksPerSession: 16,
+}
+
+interface Opened {
+  readonly authority: Authority
+  readonly services: AhaServices
+  readonly tickets: TicketLedger
+}
+
+/** What makes a cell an AHA: its services, one-time URLs, and the listener where these are redeemed. */
+export class AhaHost {
+  /** For the methods of the cell. */
+  readonly parts: AhaParts
+  readonly #ports: AhaHostPorts
+  readonly #settings: AhaSettings
+  readonly #daemon: Daemon
+  /** URL of the listener where services register; undefined until it listens, or when it has no TLS. */
+  #place: string | undefined
+  /** What one-time URLs begin with. */
+  #onceUrl: ((iden: string) => string) | undefined
+  #tls: ServerTls | undefined
+  #detach: Disposable | undefined
+
+  private constructor(ports: AhaHostPorts, settings: AhaSettings, {authority, services, tickets}: Opened) {
+    this.#ports = ports
+    this.#settings = settings
+    const {network, admin, provision} = settings
+    const {users, log} = ports
+    const clock: Clock = systemClock
+    const urls = (user: string): readonly string[] => this.#urls(user)
+    const onceUrl = (iden: string) => this.#onceUrl?.(iden)
+    const provisioning = new Provisioning(
+      {ledger: tickets, users, clock, log, onceUrl},
+      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot},
+    )
+    this.parts = {network, services, provisioning, urls}
+    const redemptions = new Redemptions({ledger: tickets, authority, clock, log})
+    const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network, urls})
+    this.#daemon = new Daemon({greet, log, limits: LIMITS, synapseVersion: SYNAPSE_VERSION})
+  }
+
+  /**
+   * Makes the certificates that are missing, reads services and tickets, and takes services offline whose sessions a stop or a kill of this
+   * server has ended. Opens no listener.
+   *
+   * @throws RegistryError `REG_CERT_MISSING`, `REG_CERT_INVALID`, `REG_DIR_UNUSABLE`, `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
+   */
+  static async open(ports: AhaHostPorts, settings: AhaSettings): Promise<AhaHost> {
+    const {certs, log, changeLog, store} = ports
+    const nowMs = systemClock.wallMs()
+    const authority = await forOption('dns:name', HINTS, bootAha({certs, log, nowMs}, settings))
+    const ledgerPorts = {store, changeLog, clock: systemClock}
+    const ledger = await AhaLedger.open(ledgerPorts)
+    const tickets = await TicketLedger.open(ledgerPorts)
+    const services = new AhaServices({ledger, log, network: settings.network})
+    await services.start()
+    return new AhaHost(ports, settings, {authority, services, tickets})
+  }
+
+  /**
+   * Opens the provisioning listener. `telepathPort` is that of the TLS listener of the cell; undefined when there is none.
+   *
+   * @throws RegistryError `REG_LISTEN_FAILED`, `REG_CERT_MISSING`, `REG_CERT_INVALID`
+   */
+  async listen(telepathPort: number | undefined): Promise<void> {
+    const {dnsName, provision} = this.#settings
+    if (telepathPort !== undefined) this.#place = `ssl://${dnsName}:${telepathPort}`
+    if (provision.listen === null) return
+    await forOption('provision:listen', [], this.#listenTo(parseUrl(provision.listen)))
+  }
+
+  /** Reads the certificates again. Throws as `ServerTls.reload`. */
+  async reload(): Promise<void> {
+    await this.#tls?.reload()
+  }
+
+  /** Closes the provisioning listener; who is being provisioned has a moment to end. */
+  async stop(graceMs: number): Promise<void> {
+    await this.#daemon.stop({graceMs})
+    this.#detach?.[Symbol.dispose]()
+  }
+
+  async #listenTo({scheme, host, port = PROVISION_PORT, params}: TelepathUrl): Promise<void> {
+    const {dnsName} = this.#settings
+    const {certs, log} = this.#ports
+    if (scheme === 'tcp') {
+      const listener = await this.#daemon.listenTcp({host, port})
+      this.#onceUrl = (iden) => `tcp://${dnsName}:${listener.port}/${iden}`
+      log.warning('provision.listening', {host, port: listener.port, tls: false})
+      return
+    }
+    const names = params.get('hostname') ?? dnsName
+    const tls = await ServerTls.open(() => hostKeys(certs, names, undefined), 'none')
+    const listener = await this.#daemon.listenTls({host, port, tls: {options: tls.options}})
+    this.#tls = tls
+    this.#detach = tls.attach(listener)
+    this.#onceUrl = (iden) => `ssl://${dnsName}:${listener.port}/${iden}?certhash=${tls.fingerprint}`
+    log.info('provision.listening', {host, port: listener.port, tls: true})
+  }
+
+  #urls(user: string): readonly string[] {
+    const {urls, network} = this.#settings
+    if (urls !== undefined) return urls
+    return this.#place === undefined ? [] : [`${this.#place}?certname=${user}@${network}`]
+  }
+}

@@ -1,0 +1,99 @@
+import type {Clock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
+import {
+  type AhaChange,
+  type AhaRecord,
+  decodeAhaRecord,
+  encodeAhaChange,
+  encodeAhaRecord,
+} from '../registry/aha-change.ts'
+import {AhaDirectory} from '../registry/aha-directory.ts'
+import type {Store, StoredRecord} from '../store/store.ts'
+
+export interface AhaLedgerPorts {
+  readonly store: Pick<Store, 'records' | 'place'>
+  readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
+  readonly clock: Pick<Clock, 'wallMs'>
+}
+
+/**
+ * The two states of the services of AHA: what is durable and seen by all, and what has been decided on top of it. As `AuthLedger` keeps
+ * users: when a commit fails, what was decided is thrown away.
+ */
+export class AhaLedger {
+  readonly #ports: AhaLedgerPorts
+  readonly #visible: AhaDirectory
+  #pending: AhaDirectory
+
+  private constructor(ports: AhaLedgerPorts, directory: AhaDirectory) {
+    this.#ports = ports
+    this.#visible = directory
+    this.#pending = directory.copy()
+    ports.changeLog.join({
+      onReset: () => {
+        this.#pending = this.#visible.copy()
+      },
+    })
+  }
+
+  /**
+   * Reads the services from the store.
+   *
+   * @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
+   */
+  static async open(ports: AhaLedgerPorts): Promise<AhaLedger> {
+    const directory = new AhaDirectory()
+    for await (const chunk of ports.store.records()) {
+      for (const record of chunk) {
+        const read = readRecord(record, ports.store.place)
+        if (read !== undefined) directory.put([read])
+      }
+    }
+    return new AhaLedger(ports, directory)
+  }
+
+  get visible(): AhaDirectory {
+    return this.#visible
+  }
+
+  /** As it will be when all that is under way has been committed. */
+  get pending(): AhaDirectory {
+    return this.#pending
+  }
+
+  /**
+   * Makes a change durable and then visible. It counts in `pending` when this returns, before the promise resolves: to be called in the same turn
+   * in which it was decided.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`; the change did not happen.
+   */
+  async change(change: AhaChange, actor: string): Promise<void> {
+    const {changeLog, clock} = this.#ports
+    changeLog.assertOpen()
+    const records = this.#pending.recordsOf(change)
+    this.#pending.put(records)
+    const effect = {kind: 'records', records: records.map(encodeAhaRecord)} as const
+    const entry = {timeMs: clock.wallMs(), actor, change: encodeAhaChange(change), effect}
+    await new Promise<void>((resolve, failed) => {
+      const committed = (): void => {
+        this.#visible.put(records)
+        resolve()
+      }
+      changeLog.propose({entry, committed, failed})
+    })
+  }
+}
+
+function readRecord(record: StoredRecord, place: string): AhaRecord | undefined {
+  try {
+    return decodeAhaRecord(record)
+  } catch (error) {
+    throw damaged(record, place, error)
+  }
+}
+
+function damaged({table, key}: StoredRecord, place: string, cause: unknown): RegistryError {
+  const text = `${place}: the record ${table} ${key} cannot be read`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table}, cause})
+}

@@ -1,0 +1,28 @@
+/** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
+import {RegistryError} from '../base/errors.ts'
+import type {AhaServices} from './aha-services.ts'
+import type {Provisioning} from './provisioning.ts'
+
+export interface AhaParts {
+  /** `aha:network` */
+  readonly network: string
+  /** Who is where, and who is online. */
+  readonly services: AhaServices
+  /** One-time URLs for services and users. */
+  readonly provisioning: Provisioning
+  /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
+  readonly urls: (user: string) => readonly string[]
+}
+
+/**
+ * Gives the parts of AHA.
+ *
+ * @throws RegistryError `REG_CONFLICT` (`NeedConfValu`) when AHA is off
+ */
+export function ahaOf({aha}: {readonly aha?: AhaParts | undefined}): AhaParts {
+  if (aha !== undefined) return aha
+  throw new RegistryError('REG_CONFLICT', 'this service is no AHA: aha:network and dns:name are not set', {
+    telepath: 'NeedConfValu',
+    hints: ['registry config explain dns:name'],
+  })
+}

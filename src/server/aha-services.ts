@@ -1,0 +1,214 @@
+import {randomInt} from 'node:crypto'
+import {RegistryError} from '../base/errors.ts'
+import type {Log} from '../base/log.ts'
+import {guidOf} from '../cell/idens.ts'
+import {mirrorsAmong, oneOfEachRun} from '../registry/aha-directory.ts'
+import {type AhaEntry, asOffline, asRegistered, idenOf, onlineOf, readAhaInfo} from '../registry/aha-entry.ts'
+import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
+import type {Peer} from '../wire/telepath/share.ts'
+import type {AhaLedger} from './aha-ledger.ts'
+
+/** Far above real networks; a service that is allowed to register could else fill the disk with names. */
+const MAX_SERVICES = 100_000
+/** Services that are taken offline at a time after a start. */
+const OFFLINE_CHUNK = 1000
+/** Actor of what AHA does by itself. */
+const AHA_ACTOR = 'aha'
+
+export interface AhaServicesPorts {
+  readonly ledger: AhaLedger
+  readonly log: Log
+  /** `aha:network` */
+  readonly network: string
+}
+
+/** The session that a service registers through. */
+export interface AhaSession {
+  readonly id: string
+  readonly peer: Peer
+}
+
+interface Registration {
+  readonly online: string
+  /** Full names. */
+  readonly names: Set<string>
+}
+
+/**
+ * The services of AHA: who is where, and who is online. All changes are durable before their promises resolve.
+ *
+ * The session is the unit of liveness: the names that a service registered through it go offline when it ends. Each session has a token of
+ * its own, and only the entry that still has it is altered. Nobody is shown online whose session is over, even when that cannot be
+ * written: the token of a session that is not open counts as none.
+ *
+ * @see spec/aha.md, sections 2, 3.1 and 3.2
+ */
+export class AhaServices {
+  readonly network: string
+  readonly #ledger: AhaLedger
+  readonly #log: Log
+  readonly #sessions = new Map<string, Registration>()
+  /** Tokens of sessions that are open. */
+  readonly #live = new Set<string>()
+
+  constructor({ledger, log, network}: AhaServicesPorts) {
+    this.#ledger = ledger
+    this.#log = log
+    this.network = network
+  }
+
+  /**
+   * Takes everybody offline whose session is not open: after a start, all. To be called before the listeners are opened. When it cannot be
+   * written, the log says so, and they are shown offline all the same.
+   */
+  async start(): Promise<void> {
+    const stale = this.#ledger.pending.list().flatMap(({full, info}) => {
+      const online = info['online']
+      return typeof online === 'string' && !this.#live.has(online) ? [{full, online}] : []
+    })
+    for (let at = 0; at < stale.length; at += OFFLINE_CHUNK) {
+      await Promise.all(stale.slice(at, at + OFFLINE_CHUNK).map(({full, online}) => this.#takeOffline(full, online)))
+    }
+  }
+
+  /**
+   * Gives the place of a service, which its permission depends on.
+   *
+   * @throws RegistryError `REG_BAD_REQUEST`
+   */
+  place(name: string, network: string | undefined): AhaName {
+    const place = placeName(name, network, this.network)
+    return this.#ledger.pending.get(place.full) ?? place
+  }
+
+  /** Gives the service as it will be when all that is under way is durable. */
+  standing(name: string): AhaEntry | undefined {
+    return this.#ledger.pending.get(expandName(name, this.network))
+  }
+
+  /**
+   * Registers a service until its session ends. What it says of itself is kept as it is, with the token of the session, and with the
+   * address of the peer where it names no host.
+   *
+   * @throws RegistryError `REG_BAD_REQUEST`, `REG_BUSY` (too many services), `REG_READ_ONLY`, `REG_STORE_FAILED`
+   */
+  async add(place: AhaName, value: unknown, session: AhaSession, actor: string): Promise<void> {
+    const {pending} = this.#ledger
+    const given = readAhaInfo(value)
+    const {peer} = session
+    if (peer.family === 'unix' && !Object.hasOwn(given.urlinfo, 'host')) {
+      throw new RegistryError('REG_BAD_REQUEST', 'info.urlinfo needs a host: on the UNIX socket nobody has an address')
+    }
+    if (pending.size >= MAX_SERVICES && pending.get(place.full) === undefined) {
+      throw new RegistryError('REG_BUSY', `no more than ${MAX_SERVICES} services are taken`)
+    }
+    const {full, name, network} = place
+    const {online, names} = this.#registrationOf(session.id)
+    const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
+    const added = this.#ledger.change({kind: 'aha:svc:add', entry: {full, name, network, info}}, actor)
+    // Decided: the end of the session counts from here on. What was refused at once is not remembered.
+    if (this.#isOf(full, online)) names.add(full)
+    await added
+    const {scheme, host, port} = info.urlinfo
+    this.#log.info('aha.service.added', {service: full, scheme, host, port})
+  }
+
+  /**
+   * Notes whether a service takes calls. False when there is none of the name.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`
+   */
+  async setReady(name: string, isReady: boolean, actor: string): Promise<boolean> {
+    const entry = this.standing(name)
+    if (entry === undefined) return false
+    await this.#ledger.change({kind: 'aha:svc:mod', full: entry.full, isReady}, actor)
+    return true
+  }
+
+  /**
+   * Removes a service, online or not. Nothing happens when there is none.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`
+   */
+  async remove(full: string, actor: string): Promise<void> {
+    const {visible, pending} = this.#ledger
+    if (visible.get(full) === undefined && pending.get(full) === undefined) return
+    await this.#ledger.change({kind: 'aha:svc:del', full}, actor)
+    this.#log.info('aha.service.removed', {service: full})
+  }
+
+  /** Gives a service by its full name, or by a name with three dots at its end. */
+  get(name: string): AhaEntry | undefined {
+    const entry = this.#ledger.visible.get(expandName(name, this.network))
+    return entry && this.#seen(entry)
+  }
+
+  /** Gives one of the mirrors of a service, any of them; the service itself when it has none. */
+  mirrorOf(entry: AhaEntry): AhaEntry {
+    const mirrors = this.mirrors(entry)
+    return mirrors[mirrors.length > 1 ? randomInt(mirrors.length) : 0] ?? entry
+  }
+
+  /** Gives the mirrors of a service that take calls. */
+  mirrors(entry: AhaEntry): readonly AhaEntry[] {
+    const iden = idenOf(entry)
+    return iden === undefined ? [] : mirrorsAmong(this.#ofIden(iden))
+  }
+
+  /** In order of network and name. */
+  list(network?: string): readonly AhaEntry[] {
+    return this.#ledger.visible.list(network).map((entry) => this.#seen(entry))
+  }
+
+  /** Gives one entry for each start of a cell. */
+  byIden(iden: string, isOnline: boolean, skipRun: string | undefined): readonly AhaEntry[] {
+    const entries = this.#ofIden(iden)
+    return oneOfEachRun(isOnline ? entries.filter((entry) => onlineOf(entry) !== undefined) : entries, skipRun)
+  }
+
+  /** Takes the services offline that registered through a session which is over now. */
+  sessionClosed(sessionId: string): void {
+    const registration = this.#sessions.get(sessionId)
+    if (registration === undefined) return
+    const {online, names} = registration
+    this.#sessions.delete(sessionId)
+    this.#live.delete(online)
+    for (const full of names) void this.#takeOffline(full, online)
+  }
+
+  async #takeOffline(full: string, online: string): Promise<void> {
+    if (!this.#isOf(full, online)) return
+    try {
+      await this.#ledger.change({kind: 'aha:svc:down', full, online}, AHA_ACTOR)
+      this.#log.info('aha.service.offline', {service: full})
+    } catch (error) {
+      // It is shown offline already, and the next start writes it.
+      this.#log.warning('aha.service.offline-not-saved', {service: full, error})
+    }
+  }
+
+  /** Tells whether the service has the token, as it will be when all that is under way is durable. */
+  #isOf(full: string, online: string): boolean {
+    const entry = this.#ledger.pending.get(full)
+    return entry !== undefined && onlineOf(entry) === online
+  }
+
+  #registrationOf(sessionId: string): Registration {
+    const known = this.#sessions.get(sessionId)
+    if (known !== undefined) return known
+    // Who knows the id of a session may call in it: others get to see what was made of it.
+    const registration = {online: guidOf('aha:session', sessionId), names: new Set<string>()}
+    this.#sessions.set(sessionId, registration)
+    this.#live.add(registration.online)
+    return registration
+  }
+
+  #ofIden(iden: string): readonly AhaEntry[] {
+    return this.#ledger.visible.ofIden(iden).map((entry) => this.#seen(entry))
+  }
+
+  #seen(entry: AhaEntry): AhaEntry {
+    const online = onlineOf(entry)
+    return online === undefined || this.#live.has(online) ? entry : asOffline(entry)
+  }
+}

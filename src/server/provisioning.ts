@@ -1,0 +1,170 @@
+import {decide} from '../auth/allow.ts'
+import type {Clock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import {newGuid} from '../base/ids.ts'
+import type {Log} from '../base/log.ts'
+import type {Users} from '../cell/users.ts'
+import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import {checkEnrolled, type PlannedService, type ProvisionSettings, planService} from './provision-conf.ts'
+import type {TicketLedger} from './ticket-ledger.ts'
+
+export interface ProvisioningPorts {
+  readonly ledger: Pick<TicketLedger, 'pending' | 'change'>
+  readonly users: Pick<Users, 'user' | 'role' | 'gate' | 'userByName' | 'addUser' | 'addUserRule'>
+  readonly clock: Pick<Clock, 'wallMs'>
+  readonly log: Pick<Log, 'info'>
+  /** Gives the one-time URL for an iden; undefined when there is no provisioning listener. */
+  readonly onceUrl: (iden: string) => string | undefined
+}
+
+export interface ProvisioningSettings extends ProvisionSettings {
+  /** `provision:expires`; undefined for never. */
+  readonly expiresMs: number | undefined
+  /** `provision:service:root` */
+  readonly allowsRoot: boolean
+}
+
+/** Open tickets; everything is held in memory. */
+const MAX_OPEN = 10_000
+
+/** Makes and takes back tickets for services and users, with the users and rules that they come with. */
+export class Provisioning {
+  readonly #ports: ProvisioningPorts
+  readonly #settings: ProvisioningSettings
+  /** One after the other: two that want the same new user would both make it. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(ports: ProvisioningPorts, settings: ProvisioningSettings) {
+    this.#ports = ports
+    this.#settings = settings
+  }
+
+  /**
+   * Makes a ticket for a service and gives its one-time URL. The user that it will be is made when there is none, and may look up services and
+   * register under its name and alias.
+   *
+   * @throws RegistryError `REG_BAD_REQUEST` (`BadArg`); `REG_CONFLICT` (`NeedConfValu`) without a provisioning listener; `REG_DENIED` for root when
+   * that is forbidden; those of the change log
+   */
+  addService(name: string, provinfo: Value, actor: string): Promise<string> {
+    return this.#inTurn(() => this.#addService(name, provinfo, actor))
+  }
+
+  /**
+   * Makes a ticket for a user and gives its one-time URL. The user `name@network` is made, who may look up services; `again` when he may be there
+   * already.
+   *
+   * @throws RegistryError as `addService`; `REG_CONFLICT` (`DupUserName`)
+   */
+  addUser(name: string, again: boolean, actor: string): Promise<string> {
+    return this.#inTurn(() => this.#addUser(name, again, actor))
+  }
+
+  /** Takes a ticket back, whatever its state; one that is not there is fine. */
+  async remove(kind: TicketKind, iden: string, actor: string): Promise<void> {
+    const ticket = this.#ports.ledger.pending.get(iden)
+    if (ticket?.kind !== kind) return
+    await this.#ports.ledger.change({kind: 'ticket:del', idens: [iden]}, actor)
+    this.#ports.log.info('provision.removed', {name: ticket.name})
+  }
+
+  /** Takes back all tickets that were not used. */
+  async clear(kind: TicketKind, actor: string): Promise<void> {
+    const tickets = [...this.#ports.ledger.pending.values()]
+    const idens = tickets.filter((ticket) => ticket.kind === kind && ticket.used === null).map(({iden}) => iden)
+    if (idens.length === 0) return
+    await this.#ports.ledger.change({kind: 'ticket:del', idens}, actor)
+    this.#ports.log.info('provision.cleared', {kind, count: idens.length})
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
+
+  async #addService(name: string, provinfo: Value, actor: string): Promise<string> {
+    const {network} = this.#settings
+    const iden = newGuid()
+    if (name !== '') this.#onceUrl(iden) // the peer looks for the listener before it looks at the rest
+    const planned = planService(name, provinfo, this.#settings)
+    this.#checkRights(planned)
+    const names = planned.leader === null ? [planned.name] : [planned.name, planned.leader]
+    const adds = names.map((one) => ['aha', 'service', 'add', network, one])
+    await this.#ensureUser(planned.user, [['aha', 'service', 'get', network], ...adds], actor)
+    const info = JSON.stringify({...planned.info, iden})
+    const wants = [
+      {purpose: 'host', name: `${planned.name}.${network}`},
+      {purpose: 'user', name: `${planned.user}@${network}`},
+    ] as const
+    return await this.#add({iden, kind: 'service', name, wants, info}, actor)
+  }
+
+  async #addUser(name: string, again: boolean, actor: string): Promise<string> {
+    const {network} = this.#settings
+    const iden = newGuid()
+    if (name !== '') this.#onceUrl(iden)
+    checkEnrolled(name, network)
+    const fullName = `${name}@${network}`
+    if (!again && this.#ports.users.userByName(fullName) !== undefined) {
+      const text = `User name (${name}) already exists.  Need --again?`
+      throw new RegistryError('REG_CONFLICT', text, {telepath: 'DupUserName', info: {name}})
+    }
+    await this.#ensureUser(fullName, [['aha', 'service', 'get', network]], actor)
+    return await this.#add({iden, kind: 'user', name, wants: [{purpose: 'user', name: fullName}], info: null}, actor)
+  }
+
+  /** Writes the ticket, with room made for it. */
+  async #add(made: Pick<Ticket, 'iden' | 'kind' | 'name' | 'wants' | 'info'>, actor: string): Promise<string> {
+    const {ledger, clock, log} = this.#ports
+    const url = this.#onceUrl(made.iden)
+    const nowMs = clock.wallMs()
+    const tickets = [...ledger.pending.values()]
+    if (tickets.filter((ticket) => standingOf(ticket, nowMs) === 'open').length >= MAX_OPEN) {
+      const hints = ['revoke those that are not needed']
+      throw new RegistryError('REG_BUSY', `no more than ${MAX_OPEN} one-time URLs can wait to be used`, {hints})
+    }
+    const {expiresMs} = this.#settings
+    const ticket: Ticket = {
+      ...made,
+      createdMs: nowMs,
+      createdBy: actor,
+      expiresMs: expiresMs === undefined ? null : nowMs + expiresMs,
+      certificates: [],
+      used: null,
+    }
+    await ledger.change({kind: 'ticket:add', ticket, dropped: outdated(tickets, nowMs)}, actor)
+    log.info('provision.added', {kind: made.kind, name: made.name, expiresMs: ticket.expiresMs})
+    return url
+  }
+
+  #onceUrl(iden: string): string {
+    const url = this.#ports.onceUrl(iden)
+    if (url !== undefined) return url
+    throw new RegistryError('REG_CONFLICT', 'The AHA server is not configured for provisioning.', {
+      telepath: 'NeedConfValu',
+      hints: ['registry config explain provision:listen'],
+    })
+  }
+
+  #checkRights({user}: PlannedService): void {
+    const isAdmin = user === 'root' || this.#ports.users.userByName(user)?.isAdmin === true
+    if (this.#settings.allowsRoot || !isAdmin) return
+    throw new RegistryError('REG_DENIED', `provision:service:root forbids services that are ${user}, who is admin`, {
+      info: {user},
+      hints: ['registry provision service NAME --user own'],
+    })
+  }
+
+  /** Makes the user when there is none, and allows him what he is not allowed yet. */
+  async #ensureUser(name: string, paths: readonly (readonly string[])[], actor: string): Promise<void> {
+    const {users} = this.#ports
+    const {iden} = users.userByName(name) ?? (await users.addUser({name}, actor))
+    for (const path of paths) {
+      const user = users.user(iden)
+      if (user === undefined || decide(users, user, {path}).isAllowed) continue
+      await users.addUserRule(iden, [true, path], 0, undefined, actor)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import type {Clock} from '../../src/base/clock.ts'
+import type {Log} from '../../src/base/log.ts'
+import type {Users} from '../../src/cell/users.ts'
+import type {ChangeLog} from '../../src/nexus/change-log.ts'
+import {AhaLedger} from '../../src/server/aha-ledger.ts'
+import type {AhaParts} from '../../src/server/aha-parts.ts'
+import {AhaServices} from '../../src/server/aha-services.ts'
+import {Provisioning} from '../../src/server/provisioning.ts'
+import {TicketLedger} from '../../src/server/ticket-ledger.ts'
+import type {Store} from '../../src/store/store.ts'
+
+export const AHA_NETWORK = 'demo.net'
+
+export interface AhaPorts {
+  readonly store: Store
+  readonly changeLog: ChangeLog
+  readonly clock: Clock
+  readonly users: Users
+  readonly log: Log
+}
+
+/** The parts of an AHA without listeners. */
+export async function openAhaParts({store, changeLog, clock, users, log}: AhaPorts): Promise<AhaParts> {
+  const urls = (user: string) => [`ssl://aha.${AHA_NETWORK}:27492?certname=${user}@${AHA_NETWORK}`]
+  const ledger = await AhaLedger.open({store, changeLog, clock})
+  const tickets = await TicketLedger.open({store, changeLog, clock})
+  const onceUrl = (iden: string) => `ssl://aha.${AHA_NETWORK}:27272/${iden}?certhash=00`
+  const provisioning = new Provisioning(
+    {ledger: tickets, users, clock, log, onceUrl},
+    {network: AHA_NETWORK, admin: undefined, urls, expiresMs: undefined, allowsRoot: true},
+  )
+  return {network: AHA_NETWORK, services: new AhaServices({ledger, log, network: AHA_NETWORK}), provisioning, urls}
+}
