@@ -1,3 +1,4 @@
+import {availableParallelism} from 'node:os'
 import {defineConfig} from 'vitest/config'
 
 const project = (name: string, include: string[], exclude: string[] = []) => ({
@@ -18,6 +19,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // One for each core; vitest would leave one free, but most of these tests wait for something.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**']),
       project('e2e', ['test/{e2e,contract-of-cli,docs}/**/*.test.ts']),
