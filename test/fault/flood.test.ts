@@ -19,6 +19,9 @@ function subscribe(server: TestServer, topics: readonly string[], options = {}):
   const subscriber = new Subscriber({linger: 0, receiveHighWaterMark: 0, ...options})
   onTestFinished(() => subscriber.close())
   subscriber.subscribe(...topics)
+  // What happens before it is asked for the first time is never told: a handshake can be over by then.
+  const {events} = subscriber
+  expect(events.closed).toBe(false)
   subscriber.connect(`tcp://127.0.0.1:${server.ports.pub}`)
   return subscriber
 }
