@@ -2,13 +2,13 @@
 import {decideForRole} from '../auth/allow.ts'
 import type {Role} from '../auth/model.ts'
 import type {Need} from '../auth/need.ts'
-import {isSameRule, readPath, readRule, readRules} from '../auth/rule.ts'
+import {readPath, readRule, readRules} from '../auth/rule.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {done, MAX_INDEX, mustHave, ownOrOthers} from './cell-api-users.ts'
 import type {CellCall} from './cell-call.ts'
 import {type CellMethod, method, optional, required} from './cell-method.ts'
-import {missing, packApiKey, packGate, packRole, packUser, reqRole, reqRoleByName, reqUser} from './packed.ts'
+import {missing, packApiKey, packGate, packRole, packUser, reqRoleByName, reqUser} from './packed.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const LOGGED = {isLogged: true} as const
@@ -76,12 +76,9 @@ export const ROLE_METHODS = {
   delRoleRule: method(
     ADMIN,
     [IDEN, required('rule'), GATE],
-    async (call) => {
-      const {users} = call.parts
-      const [iden, rule, gate] = [call.text('iden'), readRule(call.value('rule')), call.optionalText('gateiden')]
-      const before = gate === undefined ? reqRole(users, iden).rules : users.gate(gate)?.roles.get(iden)?.rules
-      await users.delRoleRule(iden, rule, gate, call.actor)
-      return before?.some((other) => isSameRule(other, rule)) ?? false
+    (call) => {
+      const rule = readRule(call.value('rule'))
+      return call.parts.users.delRoleRule(call.text('iden'), rule, call.optionalText('gateiden'), call.actor)
     },
     LOGGED,
   ),

@@ -2,7 +2,7 @@
 import {decide} from '../auth/allow.ts'
 import type {User} from '../auth/model.ts'
 import type {Need} from '../auth/need.ts'
-import {isSameRule, readPath, readRule, readRules} from '../auth/rule.ts'
+import {readPath, readRule, readRules} from '../auth/rule.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {CellCall} from './cell-call.ts'
@@ -155,12 +155,9 @@ export const USER_RULE_METHODS = {
   delUserRule: method(
     ADMIN,
     [IDEN, required('rule'), GATE],
-    async (call) => {
-      const {users} = call.parts
-      const [iden, rule, gate] = [call.text('iden'), readRule(call.value('rule')), call.optionalText('gateiden')]
-      const before = gate === undefined ? reqUser(users, iden).rules : users.gate(gate)?.users.get(iden)?.rules
-      await users.delUserRule(iden, rule, gate, call.actor)
-      return before?.some((other) => isSameRule(other, rule)) ?? false
+    (call) => {
+      const rule = readRule(call.value('rule'))
+      return call.parts.users.delUserRule(call.text('iden'), rule, call.optionalText('gateiden'), call.actor)
     },
     LOGGED,
   ),
