@@ -1,9 +1,9 @@
-import type {Gate, Role, Rule} from '../auth/model.ts'
-import {isSameRule, readRule, readRules} from '../auth/rule.ts'
+import type {Gate, Role} from '../auth/model.ts'
 import {newGuid} from '../base/ids.ts'
 import type {AuthLedger} from './auth-ledger.ts'
 import {ALL_NAME} from './built-in.ts'
-import {badArg, checkIden, checkName, duplicate, hitLimit, noSuchGate, noSuchRole, quoted} from './user-checks.ts'
+import {RuleEdits} from './rule-edits.ts'
+import {badArg, checkIden, checkName, duplicate, hitLimit, noSuchRole, quoted} from './user-checks.ts'
 
 /** Beyond these nothing is added: everything is held in memory. */
 const MAX_ROLES = 10_000
@@ -11,9 +11,11 @@ const MAX_GATES = 10_000
 
 /** Decides changes of roles and gates, as `Users` describes them, and hands them to the ledger in the same turn. */
 export class RoleEdits {
+  readonly rules: RuleEdits
   readonly #ledger: AuthLedger
 
   constructor(ledger: AuthLedger) {
+    this.rules = new RuleEdits(ledger, 'role')
     this.#ledger = ledger
   }
 
@@ -46,30 +48,6 @@ export class RoleEdits {
     await this.#ledger.change({kind: 'role:name', iden, name}, actor)
   }
 
-  async setRules(iden: string, rules: readonly Rule[], gate: string | undefined, actor: string): Promise<void> {
-    this.#required(iden)
-    const change = {kind: 'role:rules', iden, rules: readRules(rules), gate: this.#gate(gate)?.iden ?? null} as const
-    await this.#ledger.change(change, actor)
-  }
-
-  async addRule(
-    iden: string,
-    rule: Rule,
-    index: number | undefined,
-    gate: string | undefined,
-    actor: string,
-  ): Promise<void> {
-    await this.setRules(iden, insertAt(this.#rules(iden, gate), readRule(rule), index), gate, actor)
-  }
-
-  async delRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean> {
-    const rules = this.#rules(iden, gate)
-    const at = rules.findIndex((one) => isSameRule(one, rule))
-    if (at < 0) return false
-    await this.setRules(iden, rules.toSpliced(at, 1), gate, actor)
-    return true
-  }
-
   /** As `UserBook.addGate`. */
   async addGate(iden: string, type: string, actor: string): Promise<Gate> {
     const {pending} = this.#ledger
@@ -87,24 +65,6 @@ export class RoleEdits {
     if (role === undefined) throw noSuchRole(iden)
     return role
   }
-
-  #gate(iden: string | undefined): Gate | undefined {
-    if (iden === undefined) return undefined
-    const gate = this.#ledger.pending.gate(iden)
-    if (gate === undefined) throw noSuchGate(iden)
-    return gate
-  }
-
-  #rules(iden: string, gateIden: string | undefined): readonly Rule[] {
-    const role = this.#required(iden)
-    const gate = this.#gate(gateIden)
-    return gate === undefined ? role.rules : (gate.roles.get(iden)?.rules ?? [])
-  }
-}
-
-/** Puts an item in before `index`, as a list of Python does: from the end when it is negative, and never out of bounds; without one, at the end. */
-export function insertAt<T>(list: readonly T[], item: T, index: number | undefined): readonly T[] {
-  return list.toSpliced(index ?? list.length, 0, item)
 }
 
 function duplicateName(name: string): Error {

@@ -154,15 +154,15 @@ export class UserBook implements Users {
   }
 
   setUserRules(iden: string, rules: readonly Rule[], gate: string | undefined, actor: string): Promise<void> {
-    return this.#userEdits.setRules(iden, rules, gate, actor)
+    return this.#userEdits.rules.set(iden, rules, gate, actor)
   }
 
   addUserRule(...args: Parameters<Users['addUserRule']>): Promise<void> {
-    return this.#userEdits.addRule(...args)
+    return this.#userEdits.rules.add(...args)
   }
 
   delUserRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean> {
-    return this.#userEdits.delRule(iden, rule, gate, actor)
+    return this.#userEdits.rules.delete(iden, rule, gate, actor)
   }
 
   addUserRole(iden: string, role: string, index: number | undefined, actor: string): Promise<void> {
@@ -198,15 +198,15 @@ export class UserBook implements Users {
   }
 
   setRoleRules(iden: string, rules: readonly Rule[], gate: string | undefined, actor: string): Promise<void> {
-    return this.#roleEdits.setRules(iden, rules, gate, actor)
+    return this.#roleEdits.rules.set(iden, rules, gate, actor)
   }
 
   addRoleRule(...args: Parameters<Users['addRoleRule']>): Promise<void> {
-    return this.#roleEdits.addRule(...args)
+    return this.#roleEdits.rules.add(...args)
   }
 
   delRoleRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean> {
-    return this.#roleEdits.delRule(iden, rule, gate, actor)
+    return this.#roleEdits.rules.delete(iden, rule, gate, actor)
   }
 
   /** Makes an object that can have rules of its own. Only parts of the server do: as at the peer, callers cannot. */

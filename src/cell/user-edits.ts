@@ -1,9 +1,8 @@
-import type {Role, Rule, Shadow, User} from '../auth/model.ts'
-import {isSameRule, readRule, readRules} from '../auth/rule.ts'
+import type {Role, Shadow, User} from '../auth/model.ts'
 import {newGuid} from '../base/ids.ts'
 import type {AuthLedger} from './auth-ledger.ts'
 import {ALL_NAME, ROOT_NAME} from './built-in.ts'
-import {insertAt} from './role-edits.ts'
+import {insertAt, RuleEdits} from './rule-edits.ts'
 import {
   badArg,
   checkIden,
@@ -23,11 +22,13 @@ const MAX_USERS = 100_000
 
 /** Decides changes of users, as `Users` describes them, and hands them to the ledger in the same turn. */
 export class UserEdits {
+  readonly rules: RuleEdits
   readonly #ledger: AuthLedger
   /** Users besides root that are not locked; 0 is no limit. */
   readonly #maxUsers: number
 
   constructor(ledger: AuthLedger, maxUsers: number) {
+    this.rules = new RuleEdits(ledger, 'user')
     this.#ledger = ledger
     this.#maxUsers = maxUsers
   }
@@ -108,30 +109,6 @@ export class UserEdits {
     await this.#ledger.change({kind: 'user:archived', iden, isArchived}, actor)
   }
 
-  async setRules(iden: string, rules: readonly Rule[], gate: string | undefined, actor: string): Promise<void> {
-    this.#required(iden)
-    const change = {kind: 'user:rules', iden, rules: readRules(rules), gate: this.#gate(gate)} as const
-    await this.#ledger.change(change, actor)
-  }
-
-  async addRule(
-    iden: string,
-    rule: Rule,
-    index: number | undefined,
-    gate: string | undefined,
-    actor: string,
-  ): Promise<void> {
-    await this.setRules(iden, insertAt(this.#rules(iden, gate), readRule(rule), index), gate, actor)
-  }
-
-  async delRule(iden: string, rule: Rule, gate: string | undefined, actor: string): Promise<boolean> {
-    const rules = this.#rules(iden, gate)
-    const at = rules.findIndex((one) => isSameRule(one, rule))
-    if (at < 0) return false
-    await this.setRules(iden, rules.toSpliced(at, 1), gate, actor)
-    return true
-  }
-
   async addRole(iden: string, role: string, index: number | undefined, actor: string): Promise<void> {
     const {roles} = this.#required(iden)
     this.#requiredRole(role)
@@ -171,12 +148,6 @@ export class UserEdits {
     if (iden === undefined) return null
     if (this.#ledger.pending.gate(iden) === undefined) throw noSuchGate(iden)
     return iden
-  }
-
-  #rules(iden: string, gate: string | undefined): readonly Rule[] {
-    const user = this.#required(iden)
-    if (this.#gate(gate) === null) return user.rules
-    return this.#ledger.pending.gate(gate ?? '')?.users.get(iden)?.rules ?? []
   }
 
   #isRoot(user: User): boolean {
