@@ -15,7 +15,15 @@ const PAUSE_MS = 20
 
 export interface Entry {
   readonly name: string
-  readonly svcinfo: {readonly online?: string; readonly ready: boolean; readonly urlinfo: {readonly port: number}}
+  readonly svcinfo: {
+    readonly online?: string
+    readonly ready: boolean
+    /** Of the start of the service, and of its cell, which mirrors share. */
+    readonly run: string
+    readonly iden: string
+    readonly leader: string | null
+    readonly urlinfo: {readonly port: number; readonly hostname: string}
+  }
 }
 
 export class OurAha implements AsyncDisposable {
@@ -103,10 +111,15 @@ export class OurAha implements AsyncDisposable {
     return this.#stack.use(await SynapseAgent.start({home, network: NETWORK}))
   }
 
-  async #call(method: string, args: readonly Value[]): Promise<Value> {
+  /** Calls once at another service; the items of a stream as a list. */
+  async askAt(url: string, method: string, args: readonly Value[]): Promise<Value> {
     await using env = await withTeleEnv({dir: join(this.server.dir, 'none'), serviceDir: join(this.server.dir, 'none')})
-    await using root = await env.open(this.cellUrl)
+    await using root = await env.open(url)
     return await root.call(method, {args})
+  }
+
+  #call(method: string, args: readonly Value[]): Promise<Value> {
+    return this.askAt(this.cellUrl, method, args)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
