@@ -44,6 +44,8 @@ export interface Listeners {
   readonly zeromq: ZeromqPorts
   /** Path of the UNIX socket, and the address of the listener beside it; null where there is none. */
   readonly telepath: {readonly socket: string | null; readonly url: string | null}
+  /** The listener where one-time URLs are redeemed. */
+  readonly provision: {readonly url: string} | null
   readonly https: {readonly bind: string; readonly port: number} | null
 }
 
@@ -247,6 +249,7 @@ function decodeRunFile(text: string): RunFile | undefined {
     return undefined
   }
   const telepath = asObject(run['telepath'])
+  const provisionUrl = asText(asObject(run['provision'])['url'])
   const https = asObject(run['https'])
   const httpsPort = asPort(https['port']) ?? null
   return {
@@ -255,6 +258,7 @@ function decodeRunFile(text: string): RunFile | undefined {
     version,
     zeromq: {bind, req, pub, hb, rep},
     telepath: {socket: asText(telepath['socket']), url: asText(telepath['url'])},
+    provision: provisionUrl === null ? null : {url: provisionUrl},
     https: httpsPort === null ? null : {bind: asText(https['bind']) ?? bind, port: httpsPort},
   }
 }

@@ -17,6 +17,8 @@ export interface CellFacts {
   readonly https: readonly {readonly host: string; readonly port: number}[]
   /** URLs of the Telepath listeners. */
   readonly telepath: readonly string[]
+  /** URLs of the provisioning listeners. */
+  readonly provision: readonly string[]
 }
 
 /** Gives what a cell says of itself, in the shape that the peers' clients and tools read; `features` is added by who knows them. */
@@ -41,8 +43,8 @@ export function cellInfo(facts: CellFacts) {
       uplink: false,
       mirror: null,
       aha: facts.aha,
-      // `telepath` is ours; the peers tell of HTTPS only.
-      network: {https: facts.https, telepath: facts.telepath},
+      // `telepath` and `provision` are ours; the peers tell of HTTPS only.
+      network: {https: facts.https, telepath: facts.telepath, provision: facts.provision},
       nexus: {
         indx: facts.nextOffset,
         ready: true,

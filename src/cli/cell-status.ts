@@ -77,7 +77,8 @@ function cellFacts(cell: Fields, synapse: Fields): CellFacts {
     ...(typeof readonly === 'boolean' ? {readOnly: readonly} : {}),
     mirror: mirror === undefined ? null : sanitizeUrl(mirror),
     https: listOf(network['https'] ?? [], 'https').map(httpsUrl),
-    telepath: listOf(network['telepath'] ?? [], 'telepath').flatMap((url) => textOf(url) ?? []),
+    telepath: textsOf(network['telepath'], 'telepath'),
+    provision: textsOf(network['provision'], 'provision'),
     aha: {
       name: textOf(aha['name']) ?? null,
       leader: textOf(aha['leader']) ?? null,
@@ -88,6 +89,10 @@ function cellFacts(cell: Fields, synapse: Fields): CellFacts {
 
 function partOf(fields: Fields, name: string): Fields {
   return fieldsOf(fields[name] ?? {}, name)
+}
+
+function textsOf(value: Value, what: string): readonly string[] {
+  return listOf(value ?? [], what).flatMap((one) => textOf(one) ?? [])
 }
 
 function httpsUrl(listener: Value): string {

@@ -97,6 +97,7 @@ function cellPairs(cell: CellFacts | undefined): readonly (readonly [string, str
     ['AHA', aha.name === null ? undefined : `${aha.name}.${aha.network ?? ''}, leader ${aha.leader ?? '-'}`],
     ['log index', String(cell.nexusIndex)],
     ['Telepath', cell.telepath.length === 0 ? undefined : cell.telepath.join(', ')],
+    ['one-time URLs', cell.provision.length === 0 ? undefined : cell.provision.join(', ')],
     ['HTTPS', cell.https.length === 0 ? undefined : cell.https.join(', ')],
   ]
 }

@@ -6,6 +6,7 @@ export interface StartedRegistry {
   readonly ports: Readonly<Record<'req' | 'pub' | 'hb' | 'rep', number | null>>
   readonly listeners: {
     readonly telepath: {readonly socket: string | null; readonly url: string | null}
+    readonly provision: {readonly url: string} | null
     readonly https: {readonly bind: string; readonly port: number} | null
   }
   readonly dir: string
@@ -14,7 +15,13 @@ export interface StartedRegistry {
 }
 
 /** Says where a registry listens, where its data is, and what to type next: commands that work as they stand. */
-export function startText({bind, ports, listeners: {telepath, https}, dir, restored}: StartedRegistry): string {
+export function startText({
+  bind,
+  ports,
+  listeners: {telepath, provision, https},
+  dir,
+  restored,
+}: StartedRegistry): string {
   const registry = launcherName()
   const url = ports.req === null ? '' : ` --url zmq://${host(bind)}:${ports.req}`
   const listeners = [
@@ -24,6 +31,7 @@ export function startText({bind, ports, listeners: {telepath, https}, dir, resto
     ['ZeroMQ requests answered with REP', tcpUrl(bind, ports.rep)],
     ['Telepath on this machine', telepath.socket === null ? null : `cell://${dir}`],
     ['Telepath', telepath.url],
+    ['One-time URLs', provision === null ? null : provision.url],
     ['HTTPS', https === null ? null : `https://${host(https.bind)}:${https.port}`],
   ].flatMap(([name, address]) => (address === null ? [] : [`  ${name}: ${address}`]))
   return [
@@ -34,6 +42,7 @@ export function startText({bind, ports, listeners: {telepath, https}, dir, resto
     `  ${registry} service list${url}`,
     `  ${registry} status${url}`,
     `  ${registry} user list --url cell://${dir}`,
+    ...(provision === null ? [] : [`  ${registry} provision service 00.axon --url cell://${dir}`]),
   ].join('\n')
 }
 

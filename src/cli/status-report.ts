@@ -50,6 +50,8 @@ export interface CellFacts {
   /** Addresses of its HTTPS listeners, and URLs of its Telepath listeners where it tells them. */
   readonly https: readonly string[]
   readonly telepath: readonly string[]
+  /** URLs of the listeners for one-time URLs. */
+  readonly provision: readonly string[]
   readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
 }
 

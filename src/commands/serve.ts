@@ -37,8 +37,8 @@ stronger than the one before; registry config explain tells more of each option.
 
   #announce(registry: StartedRegistry): void {
     const {ports, bind, dir, restored, listeners} = registry
-    const {telepath, https} = listeners
-    const started = {pid: process.pid, dir, bind, ports, telepath, https, restored}
+    const {telepath, provision, https} = listeners
+    const started = {pid: process.pid, dir, bind, ports, telepath, provision, https, restored}
     if (this.jsonEnabled()) process.stdout.write(`${JSON.stringify(started)}\n`)
     else this.show(registry, startText)
   }

@@ -74,6 +74,9 @@ function telepathProblems({conf, origins}: Decided, option: (typeof TELEPATH_LIS
   if (url === null) return []
   const origin = origins[option]
   const problem = (message: string) => [{option, message: `${option}: ${message} (from ${originText(origin)})`, origin}]
+  if (option === 'provision:listen' && /[?&]ca=/.test(url)) {
+    return problem('ca= asks for client certificates, and who comes with a one-time URL has none yet: leave it out')
+  }
   const [, scheme = '', host = '', port = ''] = /^(\w+):\/\/(\[[^\]]+\]|[^:/?]+)(?::(\d+))?/.exec(url) ?? []
   if (Number(port) > 65_535) return problem(`${port} is no port`)
   if (scheme === 'ssl' || conf['telepath:allow:plain'] || isLoopback(host.replace(/[[\]]/g, ''))) return []

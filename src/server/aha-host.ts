@@ -19,6 +19,7 @@ import {LoginLimiter} from './login-limiter.ts'
 import {provisionGreet} from './provision-api.ts'
 import {Provisioning} from './provisioning.ts'
 import {Redemptions} from './redemption.ts'
+import {TicketDesk} from './ticket-desk.ts'
 import {TicketLedger} from './ticket-ledger.ts'
 
 export interface AhaHostPorts {
@@ -59,6 +60,7 @@ export class AhaHost {
   #place: string | undefined
   /** What one-time URLs begin with. */
   #onceUrl: ((iden: string) => string) | undefined
+  #provisionUrl: string | null = null
   #tls: ServerTls | undefined
   #detach: Disposable | undefined
 
@@ -69,13 +71,20 @@ export class AhaHost {
     const {users, log} = ports
     const clock: Clock = systemClock
     const urls = (user: string): readonly string[] => this.#urls(user)
+    const redemptions = new Redemptions({ledger: tickets, authority, clock, log})
     const onceUrl = (iden: string) => this.#onceUrl?.(iden)
     const provisioning = new Provisioning(
       {ledger: tickets, users, clock, log, onceUrl},
       {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot},
     )
-    this.parts = {network, services, provisioning, urls}
-    const redemptions = new Redemptions({ledger: tickets, authority, clock, log})
+    const claimOf = (iden: string) => redemptions.claimOf(iden)
+    this.parts = {
+      network,
+      services,
+      provisioning,
+      tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
+      urls,
+    }
     const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network, urls})
     this.#daemon = new Daemon({greet, log, limits: LIMITS, synapseVersion: SYNAPSE_VERSION})
   }
@@ -110,6 +119,11 @@ export class AhaHost {
     await forOption('provision:listen', [], this.#listenTo(parseUrl(provision.listen)))
   }
 
+  /** Where one-time URLs are redeemed; null when there is no such listener. */
+  get provisionUrl(): string | null {
+    return this.#provisionUrl
+  }
+
   /** Reads the certificates again. Throws as `ServerTls.reload`. */
   async reload(): Promise<void> {
     await this.#tls?.reload()
@@ -127,6 +141,7 @@ export class AhaHost {
     if (scheme === 'tcp') {
       const listener = await this.#daemon.listenTcp({host, port})
       this.#onceUrl = (iden) => `tcp://${dnsName}:${listener.port}/${iden}`
+      this.#provisionUrl = listenerUrl('tcp', host, listener.port)
       log.warning('provision.listening', {host, port: listener.port, tls: false})
       return
     }
@@ -136,6 +151,7 @@ export class AhaHost {
     this.#tls = tls
     this.#detach = tls.attach(listener)
     this.#onceUrl = (iden) => `ssl://${dnsName}:${listener.port}/${iden}?certhash=${tls.fingerprint}`
+    this.#provisionUrl = `${listenerUrl('ssl', host, listener.port)}?hostname=${names}`
     log.info('provision.listening', {host, port: listener.port, tls: true})
   }
 
@@ -144,4 +160,8 @@ export class AhaHost {
     if (urls !== undefined) return urls
     return this.#place === undefined ? [] : [`${this.#place}?certname=${user}@${network}`]
   }
+}
+
+function listenerUrl(scheme: string, host: string, port: number): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -2,6 +2,7 @@
 import {RegistryError} from '../base/errors.ts'
 import type {AhaServices} from './aha-services.ts'
 import type {Provisioning} from './provisioning.ts'
+import type {TicketDesk} from './ticket-desk.ts'
 
 export interface AhaParts {
   /** `aha:network` */
@@ -10,6 +11,8 @@ export interface AhaParts {
   readonly services: AhaServices
   /** One-time URLs for services and users. */
   readonly provisioning: Provisioning
+  /** Those that there are. */
+  readonly tickets: TicketDesk
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
 }

@@ -1,8 +1,10 @@
 /** The methods of AHA that let services and users in: they make one-time URLs, and take them back. */
 import type {Need} from '../auth/need.ts'
+import type {Value} from '../wire/msgpack/value.ts'
 import {ahaOf} from './aha-parts.ts'
 import {done} from './cell-api-users.ts'
-import {type CellMethod, method, optional, required} from './cell-method.ts'
+import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
+import {shortIden, type TicketView} from './ticket-desk.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const LOGGED = {isLogged: true} as const
@@ -33,12 +35,17 @@ export const PROVISION_METHODS = {
     (call) => done(ahaOf(call.parts).provisioning.clear('service', call.actor)),
     LOGGED,
   ),
-  // As at the peer, what is said of the user is not regarded.
+  // As at the peer, what is said of the user is not regarded, but for `expires`, which is ours.
   addAhaUserEnroll: method(
     ADMIN,
     [NAME, {name: 'userinfo', byDefault: null, isSecret: true}, optional('again', false)],
     (call) =>
-      ahaOf(call.parts).provisioning.addUser(call.optionalText('name') ?? '', call.boolean('again'), call.actor),
+      ahaOf(call.parts).provisioning.addUser(
+        call.optionalText('name') ?? '',
+        call.value('userinfo'),
+        call.boolean('again'),
+        call.actor,
+      ),
     LOGGED,
   ),
   delAhaUserEnroll: method(
@@ -53,4 +60,45 @@ export const PROVISION_METHODS = {
     (call) => done(ahaOf(call.parts).provisioning.clear('user', call.actor)),
     LOGGED,
   ),
+  // Ours: the peer can neither list nor name what it has made.
+  getProvisions: generator(
+    ADMIN,
+    [{name: 'id', byDefault: null, isSecret: true}],
+    (call) => each(ahaOf(call.parts).tickets.list(call.optionalText('id'))),
+    {isBrief: true},
+  ),
+  delProvision: method(
+    ADMIN,
+    [{name: 'id', isSecret: true}],
+    async (call) => packTicket(await ahaOf(call.parts).tickets.revoke(call.text('id'), call.actor)),
+    LOGGED,
+  ),
 } as const satisfies Record<string, CellMethod>
+
+async function* each(views: readonly TicketView[]): AsyncGenerator<Value, void> {
+  for (const view of views) yield packTicket(view)
+}
+
+/** Gives what can be told of a ticket: not its whole iden, which is as good as its URL. Times are in milliseconds. */
+function packTicket({ticket, state, claim}: TicketView): Value {
+  const {iden, kind, name, wants, createdMs, createdBy, expiresMs, certificates, used} = ticket
+  return {
+    id: shortIden(iden),
+    kind,
+    name,
+    state,
+    user: wants.find(({purpose}) => purpose === 'user')?.name ?? null,
+    created: createdMs,
+    creator: createdBy,
+    expires: expiresMs,
+    claimed: claim === undefined ? null : {at: claim.sinceMs, from: claim.from},
+    used: used === null ? null : {at: used.atMs, from: used.from},
+    certs: certificates.map((one) => ({
+      purpose: one.purpose,
+      name: one.name,
+      serial: one.serial,
+      issued: one.issuedMs,
+      from: one.from,
+    })),
+  }
+}

@@ -120,7 +120,9 @@ export class CellHost implements AsyncDisposable {
   /** Where it listens. */
   get listeners(): Omit<Listeners, 'zeromq'> {
     const {https} = this.#settings
+    const provisionUrl = this.#ports.aha?.provisionUrl ?? null
     return {
+      provision: provisionUrl === null ? null : {url: provisionUrl},
       telepath: {socket: this.#ports.cellDir.socketPath, url: this.#url},
       https: https === undefined || this.#https === undefined ? null : {bind: https.bind, port: this.#https.port},
     }
@@ -283,7 +285,7 @@ export class CellHost implements AsyncDisposable {
 
   #info(): ReturnType<typeof cellInfo> {
     const {cellDir, changes} = this.#ports
-    const {https, telepath} = this.listeners
+    const {https, telepath, provision} = this.listeners
     return cellInfo({
       cellIden: cellDir.guid,
       runId: this.#runId,
@@ -298,6 +300,7 @@ export class CellHost implements AsyncDisposable {
       aha: {name: this.#settings.ahaName ?? null, leader: null, network: this.#settings.network ?? null},
       https: https === null ? [] : [{host: https.bind, port: https.port}],
       telepath: telepath.url === null ? [] : [telepath.url],
+      provision: provision === null ? [] : [provision.url],
     })
   }
 }

@@ -72,8 +72,8 @@ const USER_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
 ])
 
 const KINDS = {
-  service: {rows: SERVICE_ROWS, title: 'ProvApi', info: infoOf('ProvApi', SERVICE_ROWS)},
-  user: {rows: USER_ROWS, title: 'EnrollApi', info: infoOf('EnrollApi', USER_ROWS)},
+  service: {rows: SERVICE_ROWS, title: 'ProvApi', info: infoOf('ProvApi', SERVICE_ROWS), other: 'user'},
+  user: {rows: USER_ROWS, title: 'EnrollApi', info: infoOf('EnrollApi', USER_ROWS), other: 'service'},
 } as const
 
 /** A ticket in one session. */
@@ -91,11 +91,22 @@ class ProvisionShare implements Share {
   }
 
   async call({method, args, kwargs}: Call): Promise<Answer> {
-    const {rows, title} = this.#kind
+    const {rows, title, other} = this.#kind
     const row = rows.get(method)
-    if (row === undefined) throw noSuchMethod(title, method)
+    if (row === undefined) throw KINDS[other].rows.has(method) ? this.#wrongKind(method) : noSuchMethod(title, method)
     const bound = bind(`${title}.${method}`, row.params, args, kwargs)
     return {kind: 'value', value: await row.run(this.#redemption, bound, this.#ports)}
+  }
+
+  /** A tool that enrolls users came with the URL of a service, or the other way round: the URL stays as it was. */
+  #wrongKind(method: string): RegistryError {
+    const {kind, name} = this.#redemption.ticket
+    const text =
+      kind === 'service'
+        ? `This one-time URL is for the service ${name}, not for a user: give it to the service as aha:provision.`
+        : `This one-time URL is for the user ${name}, not for a service: enroll with it.`
+    const hints = kind === 'service' ? ['registry provision user NAME'] : ['registry provision service NAME']
+    return new RegistryError('REG_NOT_FOUND', text, {telepath: 'NoSuchMeth', info: {name: method}, hints})
   }
 }
 

@@ -27,12 +27,19 @@ export interface PlannedService {
   readonly leader: string | null
   /** The answer to `getProvInfo`, but for its `iden`. */
   readonly info: Readonly<Record<string, unknown>>
+  /** Life of its URL; undefined where nothing is said. */
+  readonly life: Life | undefined
 }
+
+/** How long a URL can be used: milliseconds, or for ever. */
+export type Life = number | 'never'
 
 /** Longest form of it in JSON. */
 const MAX_INFO = 64 * 1024
 const MAX_LEVELS = 32
 const MAX_PORT = 65_535
+const MIN_LIFE_MS = 1000
+const MAX_LIFE_MS = 3650 * 86_400_000
 
 /**
  * Plans a service.
@@ -43,7 +50,7 @@ export function planService(name: string, provinfo: Value, settings: ProvisionSe
   const {network, admin, urls} = settings
   checkFullName('Hostname', 'hostname', name, `${name}.${network}`)
   if (!isServiceName(name)) throw badName('service', name)
-  const given = objectOf('provinfo', provinfo)
+  const {expires, ...given} = objectOf('provinfo', provinfo)
   const conf = objectOf('conf', given['conf'])
   const user = textOf(conf, 'aha:user') ?? 'root'
   const ownName = textOf(conf, 'aha:name') ?? name
@@ -71,7 +78,17 @@ export function planService(name: string, provinfo: Value, settings: ProvisionSe
   if (JSON.stringify(info).length > MAX_INFO) {
     throw badArg(`the values for a service must not take more than ${MAX_INFO} characters`)
   }
-  return {name: ownName, user, leader, info}
+  return {name: ownName, user, leader, info, life: lifeOf(expires)}
+}
+
+/**
+ * Gives the life that the URL for a user is to have: `expires` in what is said of him. Nothing else of it is regarded, as at the peer.
+ *
+ * @throws RegistryError `REG_BAD_REQUEST`
+ */
+export function lifeForUser(userinfo: Value): Life | undefined {
+  const isObject = typeof userinfo === 'object' && userinfo !== null && 'expires' in userinfo
+  return isObject ? lifeOf(userinfo['expires']) : undefined
 }
 
 /**
@@ -110,6 +127,12 @@ function textOf(members: Readonly<Record<string, unknown>>, name: string): strin
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string') return value
   throw badArg(`${name} must be a text`)
+}
+
+function lifeOf(value: unknown): Life | undefined {
+  if (value === undefined || value === null || value === 'never') return value ?? undefined
+  if (typeof value === 'number' && value >= MIN_LIFE_MS && value <= MAX_LIFE_MS) return value
+  throw badArg(`expires must be from ${MIN_LIFE_MS} to ${MAX_LIFE_MS} milliseconds, or never`)
 }
 
 function portOf(members: Readonly<Record<string, unknown>>, name: string): number | undefined {

@@ -6,7 +6,15 @@ import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
 import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
-import {checkEnrolled, type PlannedService, type ProvisionSettings, planService} from './provision-conf.ts'
+import {
+  checkEnrolled,
+  type Life,
+  lifeForUser,
+  type PlannedService,
+  type ProvisionSettings,
+  planService,
+} from './provision-conf.ts'
+import {shortIden} from './ticket-desk.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
 
 export interface ProvisioningPorts {
@@ -27,7 +35,6 @@ export interface ProvisioningSettings extends ProvisionSettings {
 
 /** Open tickets; everything is held in memory. */
 const MAX_OPEN = 10_000
-
 /** Makes and takes back tickets for services and users, with the users and rules that they come with. */
 export class Provisioning {
   readonly #ports: ProvisioningPorts
@@ -57,8 +64,8 @@ export class Provisioning {
    *
    * @throws RegistryError as `addService`; `REG_CONFLICT` (`DupUserName`)
    */
-  addUser(name: string, again: boolean, actor: string): Promise<string> {
-    return this.#inTurn(() => this.#addUser(name, again, actor))
+  addUser(name: string, userinfo: Value, again: boolean, actor: string): Promise<string> {
+    return this.#inTurn(() => this.#addUser(name, userinfo, again, actor))
   }
 
   /** Takes a ticket back, whatever its state; one that is not there is fine. */
@@ -86,7 +93,7 @@ export class Provisioning {
 
   async #addService(name: string, provinfo: Value, actor: string): Promise<string> {
     const {network} = this.#settings
-    const iden = newGuid()
+    const iden = this.#newIden()
     if (name !== '') this.#onceUrl(iden) // the peer looks for the listener before it looks at the rest
     const planned = planService(name, provinfo, this.#settings)
     this.#checkRights(planned)
@@ -98,39 +105,45 @@ export class Provisioning {
       {purpose: 'host', name: `${planned.name}.${network}`},
       {purpose: 'user', name: `${planned.user}@${network}`},
     ] as const
-    return await this.#add({iden, kind: 'service', name, wants, info}, actor)
+    return await this.#add({iden, kind: 'service', name, wants, info}, planned.life, actor)
   }
 
-  async #addUser(name: string, again: boolean, actor: string): Promise<string> {
+  async #addUser(name: string, userinfo: Value, again: boolean, actor: string): Promise<string> {
     const {network} = this.#settings
-    const iden = newGuid()
+    const iden = this.#newIden()
     if (name !== '') this.#onceUrl(iden)
     checkEnrolled(name, network)
+    const life = lifeForUser(userinfo)
     const fullName = `${name}@${network}`
     if (!again && this.#ports.users.userByName(fullName) !== undefined) {
       const text = `User name (${name}) already exists.  Need --again?`
       throw new RegistryError('REG_CONFLICT', text, {telepath: 'DupUserName', info: {name}})
     }
     await this.#ensureUser(fullName, [['aha', 'service', 'get', network]], actor)
-    return await this.#add({iden, kind: 'user', name, wants: [{purpose: 'user', name: fullName}], info: null}, actor)
+    const wants = [{purpose: 'user', name: fullName}] as const
+    return await this.#add({iden, kind: 'user', name, wants, info: null}, life, actor)
   }
 
   /** Writes the ticket, with room made for it. */
-  async #add(made: Pick<Ticket, 'iden' | 'kind' | 'name' | 'wants' | 'info'>, actor: string): Promise<string> {
+  async #add(
+    made: Pick<Ticket, 'iden' | 'kind' | 'name' | 'wants' | 'info'>,
+    life: Life | undefined,
+    actor: string,
+  ): Promise<string> {
     const {ledger, clock, log} = this.#ports
     const url = this.#onceUrl(made.iden)
     const nowMs = clock.wallMs()
     const tickets = [...ledger.pending.values()]
     if (tickets.filter((ticket) => standingOf(ticket, nowMs) === 'open').length >= MAX_OPEN) {
-      const hints = ['revoke those that are not needed']
+      const hints = ['registry provision list', 'registry provision revoke ID']
       throw new RegistryError('REG_BUSY', `no more than ${MAX_OPEN} one-time URLs can wait to be used`, {hints})
     }
-    const {expiresMs} = this.#settings
+    const lifeMs = life ?? this.#settings.expiresMs ?? 'never'
     const ticket: Ticket = {
       ...made,
       createdMs: nowMs,
       createdBy: actor,
-      expiresMs: expiresMs === undefined ? null : nowMs + expiresMs,
+      expiresMs: lifeMs === 'never' ? null : nowMs + lifeMs,
       certificates: [],
       used: null,
     }
@@ -139,8 +152,25 @@ export class Provisioning {
     return url
   }
 
+  /** Makes an iden that no other begins like. */
+  #newIden(): string {
+    for (;;) {
+      const iden = newGuid()
+      const short = shortIden(iden)
+      if (![...this.#ports.ledger.pending.keys()].some((other) => other.startsWith(short))) return iden
+    }
+  }
+
   #onceUrl(iden: string): string {
     const url = this.#ports.onceUrl(iden)
+    if (url !== undefined && this.#settings.urls('root').length === 0) {
+      const text =
+        'who is provisioned would not learn where this AHA is: dmon:listen is no ssl:// URL, and aha:urls is not set'
+      throw new RegistryError('REG_CONFLICT', text, {
+        telepath: 'NeedConfValu',
+        hints: ['registry config explain dmon:listen', 'registry config explain aha:urls'],
+      })
+    }
     if (url !== undefined) return url
     throw new RegistryError('REG_CONFLICT', 'The AHA server is not configured for provisioning.', {
       telepath: 'NeedConfValu',

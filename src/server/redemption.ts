@@ -22,6 +22,13 @@ export interface RedemptionPorts {
   readonly log: Pick<Log, 'info' | 'warning'>
 }
 
+/** A session that redeems a ticket at present. */
+export interface Claim {
+  /** Address. */
+  readonly from: string
+  readonly sinceMs: number
+}
+
 /** Who redeems tickets: at most one session at a time for each, and one that succeeds. */
 export class Redemptions {
   readonly #ports: RedemptionPorts
@@ -34,6 +41,11 @@ export class Redemptions {
   /** Tells whether there is such a ticket, whatever it is still good for. */
   knows(iden: string): boolean {
     return this.#ports.ledger.pending.has(iden)
+  }
+
+  /** Gives the session that has claimed a ticket; undefined when none has. */
+  claimOf(iden: string): Claim | undefined {
+    return this.#claims.get(iden)?.claim
   }
 
   /**
@@ -50,7 +62,7 @@ export class Redemptions {
       log.warning('provision.refused', {peer: from, reason, name: ticket?.name ?? null})
       throw noSuchTicket(iden)
     }
-    const redemption = new Redemption(this.#ports, this.#claims, ticket, from)
+    const redemption = new Redemption(this.#ports, this.#claims, ticket, {from, sinceMs: clock.wallMs()})
     if (reason === 'open') this.#claims.set(iden, redemption)
     return redemption
   }
@@ -61,17 +73,18 @@ export class Redemption {
   readonly #ports: RedemptionPorts
   readonly #claims: Map<string, Redemption>
   readonly #ticket: Ticket
-  readonly #from: string
+  /** Counts while the ticket is claimed by this session. */
+  readonly claim: Claim
   /** Public keys, by what they got a certificate for in this session. */
   readonly #keys = new Map<Want['purpose'], string>()
   /** One after the other: what is the last certificate depends on those before. */
   #signing: Promise<unknown> = Promise.resolve()
 
-  constructor(ports: RedemptionPorts, claims: Map<string, Redemption>, ticket: Ticket, from: string) {
+  constructor(ports: RedemptionPorts, claims: Map<string, Redemption>, ticket: Ticket, claim: Claim) {
     this.#ports = ports
     this.#claims = claims
     this.#ticket = ticket
-    this.#from = from
+    this.claim = claim
   }
 
   get kind(): TicketKind {
@@ -159,7 +172,7 @@ export class Redemption {
       keySha256,
       serial,
       issuedMs: nowMs,
-      from: this.#from,
+      from: this.claim.from,
       pem: encodePem('CERTIFICATE', signed.raw),
     }
   }
@@ -173,10 +186,10 @@ export class Redemption {
     if (!isLast && issued === null) return
     const change: TicketChange =
       isLast || issued === null
-        ? {kind: 'ticket:use', iden, certificate: issued, use: {atMs: clock.wallMs(), from: this.#from}}
+        ? {kind: 'ticket:use', iden, certificate: issued, use: {atMs: clock.wallMs(), from: this.claim.from}}
         : {kind: 'ticket:issue', iden, certificate: issued}
     await ledger.change(change, `provision/${name}`)
-    const facts = {name, peer: this.#from}
+    const facts = {name, peer: this.claim.from}
     log.info('certificate.issued', {...facts, cn: certificate.name, serial: certificate.serial})
     if (isLast) log.info('provision.redeemed', facts)
   }

@@ -134,8 +134,8 @@ class Registry implements RunningRegistry {
   }
 
   get listeners(): Listeners {
-    const {telepath, https} = this.#cell?.listeners ?? {telepath: {socket: null, url: null}, https: null}
-    return {zeromq: {bind: this.bind, ...this.ports}, telepath, https}
+    const ofCell = this.#cell?.listeners ?? {telepath: {socket: null, url: null}, provision: null, https: null}
+    return {zeromq: {bind: this.bind, ...this.ports}, ...ofCell}
   }
 
   get dir(): string {
@@ -159,11 +159,12 @@ class Registry implements RunningRegistry {
       await this.#close()
       throw error
     }
-    const {telepath, https} = this.listeners
+    const {telepath, provision, https} = this.listeners
     this.#log.info('registry.listening', {
       bind: this.bind,
       ...this.ports,
       telepath: telepath.url ?? telepath.socket,
+      provision: provision?.url ?? null,
       https: https?.port ?? null,
       services: this.restored,
     })

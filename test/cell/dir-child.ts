@@ -16,6 +16,7 @@ try {
   await cell.announce({
     zeromq: {bind: '127.0.0.1', req: 1001, pub: 1002, hb: 1003, rep: null},
     telepath: {socket: null, url: null},
+    provision: null,
     https: null,
   })
   console.log('locked')

@@ -13,6 +13,7 @@ const ZEROMQ = {bind: '127.0.0.1', req: 5556, pub: 5557, hb: null, rep: null}
 const LISTENERS = {
   zeromq: ZEROMQ,
   telepath: {socket: '/cell/sock', url: 'ssl://127.0.0.1:27492'},
+  provision: {url: 'ssl://127.0.0.1:27272?hostname=aha.demo.net'},
   https: {bind: '::1', port: 4443},
 }
 const GUID = '20ed1a3500a8122ddbc34c192ba60f0b'
@@ -221,6 +222,7 @@ describe('run.json', () => {
       version: '9',
       zeromq: {bind: '::1', req: 1, pub: 2, hb: 3, rep: null},
       telepath: {socket: null, url: null},
+      provision: null,
       https: null,
     })
     for (const text of ['', 'null', '{"pid": 1}', JSON.stringify({...run, zeromq: {bind: 'x', req: '1'}})]) {

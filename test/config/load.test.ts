@@ -290,6 +290,18 @@ describe('an AHA', () => {
     expect(await listeners()).toEqual([null, 'ssl://127.0.0.1:0', '::1'])
   })
 
+  test('asks nobody for a certificate who comes to get his first', async () => {
+    const names = 'aha:network: n.net\ndns:name: a.n.net\n'
+    for (const query of ['?hostname=a.n.net&ca=n.net', '?ca=n.net']) {
+      await cellYaml(`${names}provision:listen: ssl://127.0.0.1:0${query}\n`)
+      expect(await problemsOf()).toEqual([
+        expect.stringContaining('provision:listen: ca= asks for client certificates'),
+      ])
+    }
+    await cellYaml(`${names}provision:listen: ssl://127.0.0.1:0?hostname=ca.net\n`)
+    expect(await problemsOf()).toEqual([])
+  })
+
   test('has a network whose name leaves room for root in a certificate', async () => {
     await cellYaml(`aha:network: ${'n'.repeat(60)}\ndns:name: a.n.net\n`)
     expect(await problemsOf()).toEqual([expect.stringContaining('aha:network must have at most 59 characters')])

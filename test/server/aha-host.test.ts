@@ -2,6 +2,7 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {describe, expect, onTestFinished, test} from 'vitest'
+import {readRunFile} from '../../src/cell/dirs.ts'
 import {withTeleEnv} from '../../src/client/telepath/tele-env.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {issueInto} from '../../src/pki/issuer.ts'
@@ -80,6 +81,22 @@ describe('the URLs of an AHA', () => {
 })
 
 describe('the provisioning listener', () => {
+  test('is told with the other listeners', async () => {
+    const aha = await start()
+    const port = new URL(await aha.onceUrl()).port
+    const url = `ssl://127.0.0.1:${port}?hostname=${HOST}`
+    expect(aha.registry.listeners.provision).toEqual({url})
+    expect(await readRunFile(aha.registry.dir)).toMatchObject({provision: {url}})
+    expect(await aha.ask('getCellInfo')).toMatchObject({cell: {network: {provision: [url]}}})
+  })
+
+  test('makes no URL for who would not find the AHA again', async () => {
+    const aha = await start({'dmon:listen': 'tcp://127.0.0.1:0'})
+    await expect(aha.onceUrl()).rejects.toMatchObject({telepath: 'NeedConfValu'})
+    const told = await start({'dmon:listen': null, 'aha:urls': ['ssl://a.net']})
+    expect(await told.onceUrl()).toMatch(/^ssl:/)
+  })
+
   test('serves a one-time URL to who knows it, and pins its certificate', async () => {
     const aha = await start()
     const url = await aha.onceUrl()

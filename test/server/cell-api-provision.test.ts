@@ -39,12 +39,54 @@ describe('one-time URLs over Telepath', () => {
     expect(await root.call('addAhaUserEnroll', ['visi'], {again: true})).toMatch(URL_FORM)
   })
 
+  test('are listed without what one could use, the oldest first', async () => {
+    const cell = await TestCell.open()
+    const root = await cell.session('root')
+    const service = idenIn(String(await root.call('addAhaSvcProv', ['00.axon', {expires: 3_600_000}])))
+    const createdMs = cell.parts.clock.wallMs()
+    const user = idenIn(String(await root.call('addAhaUserEnroll', ['visi'])))
+    const common = {
+      created: createdMs,
+      creator: 'unix/root',
+      state: 'pending',
+      claimed: null,
+      used: null,
+      certs: [],
+    }
+    const listed = await root.call('getProvisions')
+    expect(listed).toEqual([
+      {
+        ...common,
+        id: service.slice(0, 8),
+        kind: 'service',
+        name: '00.axon',
+        user: 'root@demo.net',
+        expires: createdMs + 3_600_000,
+      },
+      {...common, id: user.slice(0, 8), kind: 'user', name: 'visi', user: 'visi@demo.net', expires: null},
+    ])
+    expect(JSON.stringify(listed)).not.toContain(service)
+    expect(await root.call('getProvisions', [user.slice(0, 8)])).toMatchObject([{name: 'visi'}])
+    expect(await root.call('getProvisions', ['newp'])).toEqual([])
+  })
+
+  test('are revoked by the id of the list', async () => {
+    const cell = await TestCell.open()
+    const root = await cell.session('root')
+    const iden = idenIn(String(await root.call('addAhaSvcProv', ['00.axon'])))
+    expect(await root.call('delProvision', [iden.slice(0, 8)])).toMatchObject({name: '00.axon', state: 'pending'})
+    expect(await root.call('getProvisions')).toEqual([])
+    const gone = {telepath: 'NoSuchName', message: `there is no one-time URL ${iden.slice(0, 8)}`}
+    await expect(root.call('delProvision', [iden])).rejects.toMatchObject(gone)
+  })
+
   test('need an AHA', async () => {
     const root = await (await TestCell.open({}, {aha: undefined})).session('root')
     for (const [method, ...args] of [
       ['addAhaSvcProv', 'a'],
       ['addAhaUserEnroll', 'a'],
       ['clearAhaSvcProvs'],
+      ['delProvision', '0'.repeat(8)],
     ] as const) {
       await expect(root.call(method, args)).rejects.toMatchObject({telepath: 'NeedConfValu'})
     }
@@ -55,6 +97,7 @@ describe('one-time URLs over Telepath', () => {
     const root = await cell.session('root')
     const url = String(await root.call('addAhaSvcProv', ['00.axon', {conf: {'auth:passwd': 'geheim'}}]))
     await root.call('delAhaSvcProv', [idenIn(url)])
+    await root.call('delProvision', [idenIn(url)]).catch(() => {})
     const text = cell.logged.join('\n')
     expect(text).toContain('CellApi.addAhaSvcProv')
     expect(text).toContain('CellApi.delAhaSvcProv')

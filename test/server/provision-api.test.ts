@@ -98,6 +98,24 @@ describe('a user with a one-time URL', () => {
   })
 })
 
+describe('a one-time URL for something else', () => {
+  test('says what it is for, and stays good for that', async () => {
+    const aha = await fresh()
+    const [service, user] = [await aha.service(), await aha.user()]
+    const enrolling = await aha.session(service)
+    await expect(enrolling.call('getUserInfo')).rejects.toMatchObject({
+      telepath: 'NoSuchMeth',
+      message: 'This one-time URL is for the service 00.axon, not for a user: give it to the service as aha:provision.',
+    })
+    enrolling.close()
+    await redeem(await aha.session(service))
+    await expect((await aha.session(user)).call('getProvInfo')).rejects.toMatchObject({
+      telepath: 'NoSuchMeth',
+      message: 'This one-time URL is for the user visi, not for a service: enroll with it.',
+    })
+  })
+})
+
 describe('a claim', () => {
   test('keeps others out until its session is over', async () => {
     const aha = await fresh()
@@ -160,6 +178,13 @@ describe('a used ticket', () => {
     later.book.clock.nowMs += 1
     await expect(later.session(iden)).rejects.toMatchObject(NO_SUCH)
     await expect(session.sign('signHostCsr', HOST, got.keys[0])).rejects.toMatchObject(NO_SUCH)
+  })
+
+  test('does not tell what it was for to tools that come for something else', async () => {
+    const aha = await fresh()
+    const iden = await aha.service()
+    await redeem(await aha.session(iden))
+    await expect((await aha.session(iden)).call('getUserInfo')).rejects.toMatchObject(NO_SUCH)
   })
 
   test('gives nothing for other keys', async () => {

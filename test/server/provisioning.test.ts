@@ -161,7 +161,7 @@ describe('a user who is enrolled', () => {
     ],
     ['a@b', 'cannot be the name of a user'],
   ])('cannot be %j', async (name, text) => {
-    const error = await refusal((await fresh()).provisioning.addUser(name, false, 'unix/root'))
+    const error = await refusal((await fresh()).provisioning.addUser(name, null, false, 'unix/root'))
     expect(error).toMatchObject(BAD)
     expect(error.message).toContain(text)
   })
@@ -176,6 +176,14 @@ describe('one-time URLs', () => {
     expect(aha.book.book.userByName(`visi@${NETWORK}`)).toBeUndefined()
   })
 
+  test('need an address where the AHA is: nobody is provisioned who would not find it again', async () => {
+    const aha = await fresh({hasUrls: false})
+    const none = {telepath: 'NeedConfValu', message: expect.stringContaining('dmon:listen is no ssl:// URL')}
+    await expect(aha.service()).rejects.toMatchObject(none)
+    await expect(aha.user()).rejects.toMatchObject(none)
+    expect(aha.ledger.pending.size).toBe(0)
+  })
+
   test('live as long as they are to, or for ever', async () => {
     const aha = await fresh({expiresMs: 60_000})
     const iden = await aha.service()
@@ -187,6 +195,26 @@ describe('one-time URLs', () => {
     const other = await eternal.service()
     eternal.book.clock.nowMs *= 2
     await eternal.session(other)
+  })
+
+  test('live as long as the call says, which is told to nobody', async () => {
+    const aha = await fresh({expiresMs: 60_000})
+    const short = await aha.service('00.axon', {expires: 1000})
+    const eternal = await aha.service('01.axon', {conf: {}, expires: 'never'})
+    const user = await aha.user('visi', false, {expires: 2000, other: 1})
+    const plain = await aha.user('bob', false, {})
+    const start = aha.book.clock.nowMs
+    const livesMs = [short, eternal, user, plain].map((iden) => (aha.ledger.pending.get(iden)?.expiresMs ?? 0) - start)
+    expect(livesMs).toEqual([1000, -start, 2000, 60_000])
+    expect(await (await aha.session(eternal)).call('getProvInfo')).not.toHaveProperty('expires')
+  })
+
+  test.each<Value>([999, 3650 * 86_400_000 + 1, '1h', [], {}])('cannot live for %j', async (expires) => {
+    const aha = await fresh()
+    const bad = {...BAD, message: expect.stringContaining('expires must be from 1000 to')}
+    await expect(aha.service('00.axon', {expires})).rejects.toMatchObject(bad)
+    await expect(aha.user('visi', false, {expires})).rejects.toMatchObject(bad)
+    expect(aha.book.book.userByName(`visi@${NETWORK}`)).toBeUndefined()
   })
 
   test('are gone when they are taken back, of their own kind only', async () => {

@@ -164,7 +164,7 @@ describe('what a session is told', () => {
         .filter(([, {isGenerator}]) => isGenerator)
         .map(([name]) => name)
         .sort(),
-    ).toEqual(['getAhaSvcs', 'getAhaSvcsByIden', 'getTasks', 'watch'])
+    ).toEqual(['getAhaSvcs', 'getAhaSvcsByIden', 'getProvisions', 'getTasks', 'watch'])
     for (const later of ['promote', 'getNexsIndx', 'runBackup', 'freeze', 'issue'])
       expect(methods.has(later)).toBe(false)
   })

@@ -6,6 +6,7 @@ import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
 import {Provisioning} from '../../src/server/provisioning.ts'
+import {TicketDesk} from '../../src/server/ticket-desk.ts'
 import {TicketLedger} from '../../src/server/ticket-ledger.ts'
 import type {Store} from '../../src/store/store.ts'
 
@@ -29,5 +30,7 @@ export async function openAhaParts({store, changeLog, clock, users, log}: AhaPor
     {ledger: tickets, users, clock, log, onceUrl},
     {network: AHA_NETWORK, admin: undefined, urls, expiresMs: undefined, allowsRoot: true},
   )
-  return {network: AHA_NETWORK, services: new AhaServices({ledger, log, network: AHA_NETWORK}), provisioning, urls}
+  const desk = new TicketDesk({ledger: tickets, clock, log, claimOf: () => undefined})
+  const services = new AhaServices({ledger, log, network: AHA_NETWORK})
+  return {network: AHA_NETWORK, services, provisioning, tickets: desk, urls}
 }

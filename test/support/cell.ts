@@ -121,6 +121,7 @@ const FACTS: CellFacts = {
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
   telepath: [],
+  provision: [],
 }
 
 const NOTHING_WRONG = {

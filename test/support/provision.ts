@@ -7,6 +7,7 @@ import {LoginLimiter} from '../../src/server/login-limiter.ts'
 import {provisionGreet} from '../../src/server/provision-api.ts'
 import {Provisioning, type ProvisioningSettings} from '../../src/server/provisioning.ts'
 import {Redemptions} from '../../src/server/redemption.ts'
+import {TicketDesk} from '../../src/server/ticket-desk.ts'
 import {TicketLedger} from '../../src/server/ticket-ledger.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Greet, Opened} from '../../src/wire/telepath/share.ts'
@@ -20,6 +21,8 @@ const ADDRESS = '127.0.0.1'
 
 export interface ProvisionOptions extends Partial<Omit<ProvisioningSettings, 'network' | 'urls'>> {
   readonly hasListener?: boolean
+  /** Whether it can tell where it is. */
+  readonly hasUrls?: boolean
 }
 
 export class TestProvision {
@@ -27,6 +30,7 @@ export class TestProvision {
   readonly ca: X509Certificate
   readonly ledger: TicketLedger
   readonly provisioning: Provisioning
+  readonly tickets: TicketDesk
   readonly greet: Greet
   /** What was logged. */
   readonly lines: string[]
@@ -36,13 +40,14 @@ export class TestProvision {
   #sessions = 0
 
   private constructor(
-    parts: Pick<TestProvision, 'book' | 'ca' | 'ledger' | 'provisioning' | 'greet' | 'lines'>,
+    parts: Pick<TestProvision, 'book' | 'ca' | 'ledger' | 'provisioning' | 'tickets' | 'greet' | 'lines'>,
     options: ProvisionOptions,
   ) {
     this.book = parts.book
     this.ca = parts.ca
     this.ledger = parts.ledger
     this.provisioning = parts.provisioning
+    this.tickets = parts.tickets
     this.greet = parts.greet
     this.lines = parts.lines
     this.#options = options
@@ -64,8 +69,8 @@ export class TestProvision {
     const lines: string[] = []
     const log = silentLog(lines)
     const ledger = await TicketLedger.open({store, changeLog, clock})
-    const urls = (user: string) => [`ssl://aha.${NETWORK}:27492?certname=${user}@${NETWORK}`]
-    const {hasListener = true, ...settings} = options
+    const {hasListener = true, hasUrls = true, ...settings} = options
+    const urls = (user: string) => (hasUrls ? [`ssl://aha.${NETWORK}:27492?certname=${user}@${NETWORK}`] : [])
     const provisioning = new Provisioning(
       {
         ledger,
@@ -78,7 +83,9 @@ export class TestProvision {
     )
     const redemptions = new Redemptions({ledger, authority, clock, log})
     const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network: NETWORK, urls})
-    made.provision = new TestProvision({book, ca: signer.certificate, ledger, provisioning, greet, lines}, options)
+    const tickets = new TicketDesk({ledger, clock, log, claimOf: (iden) => redemptions.claimOf(iden)})
+    const ca = signer.certificate
+    made.provision = new TestProvision({book, ca, ledger, provisioning, tickets, greet, lines}, options)
     return made.provision
   }
 
@@ -93,8 +100,8 @@ export class TestProvision {
   }
 
   /** Makes a ticket and gives its iden. */
-  async user(name = 'visi', again = false): Promise<string> {
-    return idenIn(await this.provisioning.addUser(name, again, 'unix/root'))
+  async user(name = 'visi', again = false, userinfo: Value = null): Promise<string> {
+    return idenIn(await this.provisioning.addUser(name, userinfo, again, 'unix/root'))
   }
 
   async session(iden: string, address = ADDRESS): Promise<ProvisionSession> {
