@@ -68,6 +68,8 @@ export class ChangeLog {
   #idle: PromiseWithResolvers<void> | undefined
   #trouble: Trouble | undefined
   #probeTimer: NodeJS.Timeout | undefined
+  /** Who waits for an offset, and gets to know that one was written. */
+  readonly #watchers = new Set<() => void>()
 
   constructor(store: Pick<Store, 'append' | 'probe'>, options: ChangeLogOptions) {
     this.#store = store
@@ -136,6 +138,22 @@ export class ChangeLog {
     }
   }
 
+  /** Waits until the entry at `offset` is durable: true then, false when `signal` aborts before. */
+  written(offset: number, signal: AbortSignal): Promise<boolean> {
+    if (offset < this.#nextOffset) return Promise.resolve(true)
+    if (signal.aborted) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const look = () => {
+        if (offset >= this.#nextOffset && !signal.aborted) return
+        this.#watchers.delete(look)
+        signal.removeEventListener('abort', look)
+        resolve(offset < this.#nextOffset)
+      }
+      this.#watchers.add(look)
+      signal.addEventListener('abort', look)
+    })
+  }
+
   /** Resolves when nothing is under way. */
   settled(): Promise<void> {
     if (this.#queue.length === 0 && this.#writing === undefined) return Promise.resolve()
@@ -171,6 +189,7 @@ export class ChangeLog {
     this.#nextOffset = first + batch.length
     this.#writeNext()
     for (const [index, proposal] of batch.entries()) proposal.committed(first + index)
+    for (const look of this.#watchers) look()
   }
 
   #fail(error: RegistryError): void {

@@ -253,7 +253,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #parts(): CellParts {
-    const {users, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
+    const {users, changes, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
     const certs = async (): Promise<Value> => {
       await this.reloadCerts()
       return true
@@ -261,6 +261,7 @@ export class CellHost implements AsyncDisposable {
     return {
       users,
       registry,
+      changes,
       aha: this.#ports.aha?.parts,
       log,
       logs,

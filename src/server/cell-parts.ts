@@ -3,6 +3,7 @@ import type {Log} from '../base/log.ts'
 import type {HealthReport} from '../cell/health.ts'
 import type {LogTail} from '../cell/log-tail.ts'
 import type {Users} from '../cell/users.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
@@ -14,6 +15,8 @@ export interface CellParts {
   readonly users: Users
   /** The services. */
   readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
+  /** The change log: which offset is next, and when one is written. */
+  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   readonly log: Log

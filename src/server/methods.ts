@@ -6,6 +6,7 @@
  */
 import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
+import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
 import {CELL_METHODS, SESSION_METHODS} from './cell-api-self.ts'
@@ -39,6 +40,7 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
   Object.entries({
     ...CELL_METHODS,
     ...SESSION_METHODS,
+    ...LEADERSHIP_METHODS,
     ...USER_METHODS,
     ...PASSWORD_METHODS,
     ...USER_RULE_METHODS,

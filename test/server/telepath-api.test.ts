@@ -165,13 +165,13 @@ describe('what a session is told', () => {
         .map(([name]) => name)
         .sort(),
     ).toEqual(['getAhaSvcs', 'getAhaSvcsByIden', 'getProvisions', 'getTasks', 'watch'])
-    for (const later of ['promote', 'getNexsIndx', 'runBackup', 'freeze', 'issue'])
+    for (const later of ['handoff', 'getNexusChanges', 'runBackup', 'freeze', 'issue'])
       expect(methods.has(later)).toBe(false)
   })
 
   test('what is not there answers NoSuchMeth', async () => {
     const session = await cell.session(undefined)
-    for (const name of ['promote', 'toString', '__proto__', 'constructor']) {
+    for (const name of ['handoff', 'toString', '__proto__', 'constructor']) {
       expect(await errorOf(session.call(name))).toEqual(['NoSuchMeth', {mesg: `AhaApi has no method: ${name}.`, name}])
     }
   })

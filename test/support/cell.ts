@@ -72,6 +72,7 @@ export class TestCell {
     let stop = () => {}
     const parts: CellParts = {
       users,
+      changes: changeLog,
       aha: await openAhaParts({store, changeLog, clock, users, log}),
       log,
       logs,

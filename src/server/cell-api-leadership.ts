@@ -1,0 +1,35 @@
+/**
+ * The methods of the cell about who leads, and how far the change log is. This cell leads and has no mirrors: who asks it to take over, or to
+ * give away, is told so in the words of the peer, which its tools print.
+ */
+import type {Need} from '../auth/need.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {CellCall} from './cell-call.ts'
+import {type CellMethod, method, optional, required} from './cell-method.ts'
+
+const ADMIN: Need = {kind: 'admin'}
+
+/** Rows of the table of methods: leader, mirrors, offsets. */
+export const LEADERSHIP_METHODS = {
+  getNexsIndx: method(ADMIN, [], ({parts}) => parts.changes.nextOffset),
+  waitNexsOffs: method(ADMIN, [required('offs'), optional('timeout')], waitForOffset),
+  getMirrorUrls: method(ADMIN, [], () => refuse('BadConfValu', NO_MIRROR_URLS)),
+  promote: method(ADMIN, [optional('graceful', false)], () => refuse('BadConfValu', NO_MIRROR), {isLogged: true}),
+  demote: method(ADMIN, [optional('timeout')], () => refuse('NeedConfValu', NO_AHA), {isLogged: true}),
+} as const satisfies Record<string, CellMethod>
+
+const NO_MIRROR = 'promote() called on non-mirror'
+const NO_MIRROR_URLS = 'Enumerating mirror URLs is only supported when AHA is configured'
+const NO_AHA = 'AHA is not configured on this service.'
+
+/** True when the entry is durable; false when it is not in time. Without a time limit the caller waits until he leaves. */
+async function waitForOffset(call: CellCall): Promise<boolean> {
+  const offset = call.integer('offs', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+  const timeoutMs = call.timeoutMs('timeout')
+  const late = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]
+  return await call.parts.changes.written(offset, AbortSignal.any([call.signal, ...late]))
+}
+
+function refuse(telepath: 'BadConfValu' | 'NeedConfValu', text: string): never {
+  throw new RegistryError('REG_CONFLICT', text, {telepath, hints: ['registry status']})
+}
