@@ -12,6 +12,8 @@ import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import {type Authority, bootAha} from './aha-boot.ts'
 import {AhaLedger} from './aha-ledger.ts'
 import type {AhaParts} from './aha-parts.ts'
+import {AhaPools} from './aha-pools.ts'
+import {AhaServerList} from './aha-server-list.ts'
 import {AhaServices} from './aha-services.ts'
 import type {AhaSettings} from './aha-settings.ts'
 import {forOption} from './for-option.ts'
@@ -46,6 +48,8 @@ const LIMITS: Partial<DaemonLimits> = {
 interface Opened {
   readonly authority: Authority
   readonly services: AhaServices
+  readonly pools: AhaPools
+  readonly servers: AhaServerList
   readonly tickets: TicketLedger
 }
 
@@ -56,15 +60,17 @@ export class AhaHost {
   readonly #ports: AhaHostPorts
   readonly #settings: AhaSettings
   readonly #daemon: Daemon
-  /** URL of the listener where services register; undefined until it listens, or when it has no TLS. */
-  #place: string | undefined
   /** What one-time URLs begin with. */
   #onceUrl: ((iden: string) => string) | undefined
   #provisionUrl: string | null = null
   #tls: ServerTls | undefined
   #detach: Disposable | undefined
 
-  private constructor(ports: AhaHostPorts, settings: AhaSettings, {authority, services, tickets}: Opened) {
+  private constructor(
+    ports: AhaHostPorts,
+    settings: AhaSettings,
+    {authority, services, pools, servers, tickets}: Opened,
+  ) {
     this.#ports = ports
     this.#settings = settings
     const {network, admin, provision} = settings
@@ -81,6 +87,8 @@ export class AhaHost {
     this.parts = {
       network,
       services,
+      pools,
+      servers,
       provisioning,
       tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
       urls,
@@ -104,7 +112,9 @@ export class AhaHost {
     const tickets = await TicketLedger.open(ledgerPorts)
     const services = new AhaServices({ledger, log, network: settings.network})
     await services.start()
-    return new AhaHost(ports, settings, {authority, services, tickets})
+    const pools = await AhaPools.open({...ledgerPorts, services, log})
+    const servers = await AhaServerList.open({...ledgerPorts, log})
+    return new AhaHost(ports, settings, {authority, services, pools, servers, tickets})
   }
 
   /**
@@ -114,7 +124,7 @@ export class AhaHost {
    */
   async listen(telepathPort: number | undefined): Promise<void> {
     const {dnsName, provision} = this.#settings
-    if (telepathPort !== undefined) this.#place = `ssl://${dnsName}:${telepathPort}`
+    if (telepathPort !== undefined) await this.parts.servers.announce({host: dnsName, port: telepathPort})
     if (provision.listen === null) return
     await forOption('provision:listen', [], this.#listenTo(parseUrl(provision.listen)))
   }
@@ -157,8 +167,7 @@ export class AhaHost {
 
   #urls(user: string): readonly string[] {
     const {urls, network} = this.#settings
-    if (urls !== undefined) return urls
-    return this.#place === undefined ? [] : [`${this.#place}?certname=${user}@${network}`]
+    return urls ?? this.parts.servers.urls(user, network)
   }
 }
 

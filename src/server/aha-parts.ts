@@ -1,5 +1,7 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 import {RegistryError} from '../base/errors.ts'
+import type {AhaPools} from './aha-pools.ts'
+import type {AhaServerList} from './aha-server-list.ts'
 import type {AhaServices} from './aha-services.ts'
 import type {Provisioning} from './provisioning.ts'
 import type {TicketDesk} from './ticket-desk.ts'
@@ -9,6 +11,10 @@ export interface AhaParts {
   readonly network: string
   /** Who is where, and who is online. */
   readonly services: AhaServices
+  /** Named sets of services. */
+  readonly pools: AhaPools
+  /** Where AHA servers of the network are. */
+  readonly servers: AhaServerList
   /** One-time URLs for services and users. */
   readonly provisioning: Provisioning
   /** Those that there are. */

@@ -50,6 +50,7 @@ export class AhaServices {
   readonly #sessions = new Map<string, Registration>()
   /** Tokens of sessions that are open. */
   readonly #live = new Set<string>()
+  #tellNew: (full: string) => void = () => {}
 
   constructor({ledger, log, network}: AhaServicesPorts) {
     this.#ledger = ledger
@@ -69,6 +70,11 @@ export class AhaServices {
     for (let at = 0; at < stale.length; at += OFFLINE_CHUNK) {
       await Promise.all(stale.slice(at, at + OFFLINE_CHUNK).map(({full, online}) => this.#takeOffline(full, online)))
     }
+  }
+
+  /** Names the one who hears of each service that registers under a name which nobody had. */
+  onNew(listener: (full: string) => void): void {
+    this.#tellNew = listener
   }
 
   /**
@@ -103,12 +109,14 @@ export class AhaServices {
       throw new RegistryError('REG_BUSY', `no more than ${MAX_SERVICES} services are taken`)
     }
     const {full, name, network} = place
+    const isNew = pending.get(place.full) === undefined
     const {online, names} = this.#registrationOf(session.id)
     const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
     const added = this.#ledger.change({kind: 'aha:svc:add', entry: {full, name, network, info}}, actor)
     // Decided: the end of the session counts from here on. What was refused at once is not remembered.
     if (this.#isOf(full, online)) names.add(full)
     await added
+    if (isNew) this.#tellNew(full)
     const {scheme, host, port} = info.urlinfo
     this.#log.info('aha.service.added', {service: full, scheme, host, port})
   }

@@ -3,10 +3,12 @@ import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import {type AhaEntry, forUser} from '../registry/aha-entry.ts'
 import type {AhaName} from '../registry/aha-name.ts'
+import type {AhaPool} from '../registry/aha-pool.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {ahaOf} from './aha-parts.ts'
 import type {CellCall} from './cell-call.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
+import {packEntry, packPool} from './packed-aha.ts'
 
 const LOGIN: Need = {kind: 'login'}
 
@@ -37,15 +39,19 @@ export const AHA_METHODS = {
     },
   ),
   getAhaSvc: method(needToGet, [required('name'), optional('filters')], (call) => {
-    const entry = found(call)
-    if (entry === undefined) return null
-    const user = call.user.name.split('@', 1)[0] ?? ''
-    const wanted = wantsMirror(call.value('filters')) ? ahaOf(call.parts).services.mirrorOf(entry) : entry
-    return packEntry(forUser(wanted, user))
+    const place = found(call)
+    if (place === undefined) return null
+    const {services, pools} = ahaOf(call.parts)
+    if (place.kind === 'service') {
+      const wanted = wantsMirror(call.value('filters')) ? services.mirrorOf(place.entry) : place.entry
+      return packEntry(forUser(wanted, call.userName))
+    }
+    const member = pools.pick(place.members) ?? place.entry
+    return {...packEntry(forUser(member, call.userName)), ...packPool(place.pool)}
   }),
   getAhaSvcMirrors: method(needToGet, [required('name')], (call) => {
-    const entry = found(call)
-    return entry === undefined ? null : ahaOf(call.parts).services.mirrors(entry).map(packEntry)
+    const place = found(call)
+    return place === undefined ? null : ahaOf(call.parts).services.mirrors(place.entry).map(packEntry)
   }),
   getAhaSvcs: generator(
     (call) => {
@@ -81,13 +87,40 @@ function placeOf(call: CellCall): AhaName {
   return ahaOf(call.parts).services.place(call.text('name'), call.optionalText('network'))
 }
 
-function found(call: CellCall): AhaEntry | undefined {
-  return ahaOf(call.parts).services.get(call.text('name'))
+/** What a name stands for; of a pool, `entry` is one of its members. */
+type Found =
+  | {readonly kind: 'service'; readonly entry: AhaEntry}
+  | {
+      readonly kind: 'pool'
+      readonly pool: AhaPool
+      readonly entry: AhaEntry
+      /** In the network of `entry`: the permission is for it alone. */
+      readonly members: readonly AhaEntry[]
+    }
+
+/** A service has its name before a pool does. */
+function found(call: CellCall): Found | undefined {
+  const {services, pools} = ahaOf(call.parts)
+  const name = call.text('name')
+  const entry = services.get(name)
+  if (entry !== undefined) return {kind: 'service', entry}
+  const pool = pools.get(name)
+  if (pool === undefined) return undefined
+  const [first, ...others] = pools.members(pool)
+  if (first === undefined) throw emptyPool(pool)
+  const members = [first, ...others.filter(({network}) => network === first.network)]
+  return {kind: 'pool', pool, entry: first, members}
+}
+
+function emptyPool({name, members}: AhaPool): RegistryError {
+  const text = `No services configured for pool: ${name}`
+  const about = members.length === 0 ? text : `${text} (none of its ${members.length} services is registered)`
+  return new RegistryError('REG_BAD_REQUEST', about, {info: {name}, hints: [`registry pool show ${name}`]})
 }
 
 function needToGet(call: CellCall): Need {
-  const entry = found(call)
-  return entry === undefined ? LOGIN : toGet(entry.network)
+  const place = found(call)
+  return place === undefined ? LOGIN : toGet(place.entry.network)
 }
 
 function toGet(...network: readonly string[]): Need {
@@ -119,10 +152,6 @@ function wantsMirror(filters: Value): boolean {
 
 function isRecord(value: Value): value is {readonly [key: string]: Value} {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
-}
-
-function packEntry({full, name, network, info}: AhaEntry): Value {
-  return {name: full, svcname: name, svcnetw: network, svcinfo: info}
 }
 
 async function* each(entries: readonly AhaEntry[]): AsyncGenerator<Value, void> {

@@ -44,6 +44,11 @@ export class CellCall {
     return actorOf(this.session.peer.family, this.user.name)
   }
 
+  /** The name of who calls without its network: whom he would be at another service. */
+  get userName(): string {
+    return this.user.name.split('@', 1)[0] ?? ''
+  }
+
   /** Aborts when the caller is gone, the server stops, or, for a stream, when its task is killed. */
   get signal(): AbortSignal {
     return this.#call.signal

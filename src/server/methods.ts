@@ -6,6 +6,7 @@
  */
 import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
+import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
@@ -48,6 +49,8 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
     ...KEY_METHODS,
     ...SERVICE_METHODS,
     ...AHA_METHODS,
+    ...POOL_METHODS,
+    ...SERVER_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
     ...PROVISION_METHODS,

@@ -4,6 +4,7 @@ import {readFileSync} from 'node:fs'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {AHA_METHODS} from '../../src/server/cell-api-aha.ts'
+import {POOL_METHODS, SERVER_METHODS} from '../../src/server/cell-api-aha-pools.ts'
 import {PROVISION_METHODS} from '../../src/server/cell-api-provision.ts'
 import {decode} from '../../src/wire/msgpack/decode.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
@@ -124,6 +125,8 @@ const OWN_METHODS: ReadonlySet<string> = new Set([
   'setServiceMaintenance',
   // Of AHA, which the cell of the recording is not.
   ...Object.keys(AHA_METHODS),
+  ...Object.keys(POOL_METHODS),
+  ...Object.keys(SERVER_METHODS),
   ...Object.keys(PROVISION_METHODS),
 ])
 

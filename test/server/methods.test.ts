@@ -148,6 +148,11 @@ const ARGUMENTS: Readonly<Record<string, Value>> = {
   network: AHA_NETWORK,
   info: {urlinfo: {host: 'axon.example'}},
   svcinfo: {ready: true},
+  poolname: 'pool00...',
+  svcname: 'axon...',
+  server: {host: 'aha.example'},
+  host: 'aha.example',
+  port: 27_492,
 }
 
 function argumentsOf(name: string, about: string, iden: string): readonly Value[] {

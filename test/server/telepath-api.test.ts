@@ -164,7 +164,7 @@ describe('what a session is told', () => {
         .filter(([, {isGenerator}]) => isGenerator)
         .map(([name]) => name)
         .sort(),
-    ).toEqual(['getAhaSvcs', 'getAhaSvcsByIden', 'getProvisions', 'getTasks', 'watch'])
+    ).toEqual(['getAhaPools', 'getAhaSvcs', 'getAhaSvcsByIden', 'getProvisions', 'getTasks', 'iterPoolTopo', 'watch'])
     for (const later of ['handoff', 'getNexusChanges', 'runBackup', 'freeze', 'issue'])
       expect(methods.has(later)).toBe(false)
   })

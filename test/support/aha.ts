@@ -4,6 +4,8 @@ import type {Users} from '../../src/cell/users.ts'
 import type {ChangeLog} from '../../src/nexus/change-log.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
+import {AhaPools} from '../../src/server/aha-pools.ts'
+import {AhaServerList} from '../../src/server/aha-server-list.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
 import {Provisioning} from '../../src/server/provisioning.ts'
 import {TicketDesk} from '../../src/server/ticket-desk.ts'
@@ -22,8 +24,11 @@ export interface AhaPorts {
 
 /** The parts of an AHA without listeners. */
 export async function openAhaParts({store, changeLog, clock, users, log}: AhaPorts): Promise<AhaParts> {
-  const urls = (user: string) => [`ssl://aha.${AHA_NETWORK}:27492?certname=${user}@${AHA_NETWORK}`]
   const ledger = await AhaLedger.open({store, changeLog, clock})
+  const services = new AhaServices({ledger, log, network: AHA_NETWORK})
+  const pools = await AhaPools.open({store, changeLog, clock, services, log})
+  const servers = await AhaServerList.open({store, changeLog, clock, log})
+  const urls = (user: string) => servers.urls(user, AHA_NETWORK)
   const tickets = await TicketLedger.open({store, changeLog, clock})
   const onceUrl = (iden: string) => `ssl://aha.${AHA_NETWORK}:27272/${iden}?certhash=00`
   const provisioning = new Provisioning(
@@ -31,6 +36,6 @@ export async function openAhaParts({store, changeLog, clock, users, log}: AhaPor
     {network: AHA_NETWORK, admin: undefined, urls, expiresMs: undefined, allowsRoot: true},
   )
   const desk = new TicketDesk({ledger: tickets, clock, log, claimOf: () => undefined})
-  const services = new AhaServices({ledger, log, network: AHA_NETWORK})
-  return {network: AHA_NETWORK, services, provisioning, tickets: desk, urls}
+  await servers.announce({host: `aha.${AHA_NETWORK}`, port: 27_492})
+  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, urls}
 }

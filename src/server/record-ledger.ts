@@ -1,0 +1,114 @@
+import type {Clock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {ChangeLog} from '../nexus/change-log.ts'
+import type {Store, StoredRecord} from '../store/store.ts'
+
+export interface RecordLedgerPorts {
+  readonly store: Pick<Store, 'records' | 'place'>
+  readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
+  readonly clock: Pick<Clock, 'wallMs'>
+}
+
+/** What a ledger has to know of changes `C` that alter one value `V` each. */
+export interface RecordFormat<C, V> {
+  /** Of the store. */
+  readonly table: string
+  readonly keyOf: (change: C) => string
+  /** What a change leaves of a value; undefined when it is gone. */
+  readonly after: (change: C, old: V | undefined) => V | undefined
+  readonly encodeChange: (change: C) => string
+  readonly encode: (value: V) => string
+  /** Throws when the text is not what `encode` gave. */
+  readonly decode: (text: string) => V
+}
+
+/**
+ * Values by key: what is durable and seen by all, and what has been decided on top of it (`pending`). When a commit fails, what was decided is
+ * thrown away.
+ */
+export class RecordLedger<C, V> {
+  readonly #ports: RecordLedgerPorts
+  readonly #format: RecordFormat<C, V>
+  readonly #visible: Map<string, V>
+  #pending: Map<string, V>
+
+  private constructor(ports: RecordLedgerPorts, format: RecordFormat<C, V>, values: Map<string, V>) {
+    this.#ports = ports
+    this.#format = format
+    this.#visible = values
+    this.#pending = new Map(values)
+    ports.changeLog.join({
+      onReset: () => {
+        this.#pending = new Map(this.#visible)
+      },
+    })
+  }
+
+  /**
+   * Reads the values from the store.
+   *
+   * @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
+   */
+  static async open<C, V>(ports: RecordLedgerPorts, format: RecordFormat<C, V>): Promise<RecordLedger<C, V>> {
+    const values = new Map<string, V>()
+    for await (const chunk of ports.store.records()) {
+      for (const record of chunk) {
+        if (record.table === format.table) values.set(record.key, read(record, format, ports.store.place))
+      }
+    }
+    return new RecordLedger(ports, format, values)
+  }
+
+  get visible(): ReadonlyMap<string, V> {
+    return this.#visible
+  }
+
+  /** As it will be when all that is under way has been committed. */
+  get pending(): ReadonlyMap<string, V> {
+    return this.#pending
+  }
+
+  /**
+   * Makes a change durable and then visible, and calls `whenVisible` in the same turn, in the order of the log. It counts in `pending` when this
+   * returns, before the promise resolves: to be called in the same turn in which it was decided.
+   *
+   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`; the change did not happen.
+   */
+  async change(change: C, actor: string, whenVisible?: () => void): Promise<void> {
+    const {changeLog, clock} = this.#ports
+    const {table, keyOf, after, encodeChange, encode} = this.#format
+    changeLog.assertOpen()
+    const key = keyOf(change)
+    const value = after(change, this.#pending.get(key))
+    put(this.#pending, key, value)
+    const records = [{table, key, value: value === undefined ? null : encode(value)}]
+    const effect = {kind: 'records', records} as const
+    const entry = {timeMs: clock.wallMs(), actor, change: encodeChange(change), effect}
+    await new Promise<void>((resolve, failed) => {
+      const committed = (): void => {
+        put(this.#visible, key, value)
+        whenVisible?.()
+        resolve()
+      }
+      changeLog.propose({entry, committed, failed})
+    })
+  }
+}
+
+function put<V>(values: Map<string, V>, key: string, value: V | undefined): void {
+  if (value === undefined) values.delete(key)
+  else values.set(key, value)
+}
+
+function read<C, V>(record: StoredRecord, format: RecordFormat<C, V>, place: string): V {
+  try {
+    return format.decode(record.value)
+  } catch (error) {
+    throw damaged(record, place, error)
+  }
+}
+
+function damaged({table, key}: StoredRecord, place: string, cause: unknown): RegistryError {
+  const text = `${place}: the record ${table} ${key} cannot be read`
+  return new RegistryError('REG_STORE_DAMAGED', text, {info: {place, table}, cause})
+}
