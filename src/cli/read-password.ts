@@ -51,11 +51,16 @@ export async function readSecret(
 ): Promise<Secret> {
   const {noun, flag} = words
   if (file !== undefined) return secretOf(await readStart(file, noun), noun, file)
-  if (isStdin) return secretOf(await readStdin(), noun, 'the standard input')
+  if (isStdin) return await readStdinSecret(noun)
   if (isAskable) return await askTwice(noun, signal)
   throw new RegistryError('REG_USAGE', `nobody can be asked for the ${noun}: nothing was done`, {
     hints: [`give --${flag}-file FILE`, `give --${flag}-stdin`],
   })
+}
+
+/** Reads a secret that a command line names `-`. @throws RegistryError `REG_USAGE` when it is none */
+export async function readStdinSecret(noun: string): Promise<Secret> {
+  return secretOf(await readStdin(), noun, 'the standard input')
 }
 
 function secretOf(bytes: Buffer, noun: string, source: string): Secret {

@@ -11,6 +11,8 @@ export interface Environment {
   readonly dataHome: string
   /** Where a user's certificates are; absolute. The peers' tools use the same. */
   readonly certDir: string
+  /** Where an enrollment puts certificates; absolute. That of the other files of the same user unless `SYN_CERT_DIR` says another. */
+  readonly enrollDir: string
   /** Where a user's `telepath.yaml` and `aliases.yaml` are; absolute. The peers' tools use the same. */
   readonly synDir: string
   /** Show the stack of unexpected errors. */
@@ -24,13 +26,16 @@ export function readEnvironment(variables: Variables = process.env): Environment
   const value = (name: string) => variables[name] || undefined
   const home = value('HOME') ?? homedir()
   const given = value('XDG_DATA_HOME')
+  const synDir = resolve(belowHome(value('SYN_DIR') ?? '~/.syn', home))
+  const certDir = value('SYN_CERT_DIR')
   return {
     registryUrl: value('REGISTRY_URL'),
     registryDir: value('REGISTRY_DIR'),
     // The XDG specification: a relative path is invalid and to be ignored.
     dataHome: given?.startsWith('/') ? given : join(home, '.local', 'share'),
-    synDir: resolve(belowHome(value('SYN_DIR') ?? '~/.syn', home)),
-    certDir: resolve(belowHome(value('SYN_CERT_DIR') ?? '~/.syn/certs', home)),
+    synDir,
+    certDir: resolve(belowHome(certDir ?? '~/.syn/certs', home)),
+    enrollDir: certDir === undefined ? join(synDir, 'certs') : resolve(belowHome(certDir, home)),
     isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
   }
 }

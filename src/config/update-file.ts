@@ -1,7 +1,7 @@
 import {stat} from 'node:fs/promises'
 import {PRIVATE_FILE_MODE, writeFileAtomic} from '../base/files.ts'
 import {readConfigFile} from './read-file.ts'
-import {removeYamlKey, setYamlKey, type YamlValue} from './yaml-rewrite.ts'
+import {addYamlItems, plainMapping, removeYamlKey, setYamlKey, type YamlValue} from './yaml-rewrite.ts'
 
 /**
  * Sets keys of a configuration file, or removes them (undefined); comments and order stay. The file is replaced as a whole and keeps its
@@ -14,10 +14,44 @@ export async function updateConfigFile(
   changes: Readonly<Record<string, YamlValue | undefined>>,
 ): Promise<void> {
   const before = await readConfigFile(file)
-  let text = before ?? ''
+  await replaceText(file, before, editConfigText(before ?? '', changes, file))
+}
+
+/** Does to a text what `updateConfigFile` does to a file; `file` names it in errors. Throws as that. */
+export function editConfigText(
+  text: string,
+  changes: Readonly<Record<string, YamlValue | undefined>>,
+  file: string,
+): string {
+  let edited = text
   for (const [key, value] of Object.entries(changes)) {
-    text = value === undefined ? removeYamlKey(text, key, file) : setYamlKey(text, key, value, file)
+    edited = value === undefined ? removeYamlKey(edited, key, file) : setYamlKey(edited, key, value, file)
   }
+  return edited
+}
+
+/**
+ * Adds texts to the list of a key, those that are not in it; keys of `missing` are set where they are not there. Gives the texts that were added.
+ * All else as `updateConfigFile`.
+ */
+export async function addConfigItems(
+  file: string,
+  key: string,
+  items: readonly string[],
+  missing: Readonly<Record<string, YamlValue>>,
+): Promise<readonly string[]> {
+  const before = await readConfigFile(file)
+  const conf = plainMapping(before ?? '', file)
+  const list = conf[key] ?? []
+  const known: readonly unknown[] = Array.isArray(list) ? list : [list]
+  const added = items.filter((item) => !known.includes(item))
+  const absent = Object.fromEntries(Object.entries(missing).filter(([name]) => !Object.hasOwn(conf, name)))
+  const text = editConfigText(before ?? '', absent, file)
+  await replaceText(file, before, added.length === 0 ? text : addYamlItems(text, key, added, file))
+  return added
+}
+
+async function replaceText(file: string, before: string | undefined, text: string): Promise<void> {
   if (text === (before ?? '')) return
   const mode = before === undefined ? PRIVATE_FILE_MODE : (await stat(file)).mode & 0o777
   await writeFileAtomic(file, text, mode)

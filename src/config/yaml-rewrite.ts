@@ -4,7 +4,17 @@
  * it anew, which keeps comments and order. Either way the result is read again before it is given out.
  */
 import assert from 'node:assert/strict'
-import {type Document, isMap, isScalar, type Pair, type ParsedNode, parseDocument, type YAMLMap} from 'yaml'
+import {
+  type Document,
+  isMap,
+  isScalar,
+  isSeq,
+  type Pair,
+  type ParsedNode,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
 import {RegistryError} from '../base/errors.ts'
 import {plainValue, readYaml} from './yaml.ts'
 import {readPlainScalar, YAML_LIMITS} from './yaml-scalars.ts'
@@ -25,7 +35,7 @@ export type YamlValue =
  * @throws RegistryError `REG_CONFIG_INVALID` when the text is no mapping, or cannot be read before or after the change.
  */
 export function setYamlKey(text: string, key: string, value: YamlValue, source: string): string {
-  const before = readMapping(text, source)
+  const before = plainMapping(text, source)
   const wanted = {...before, [key]: value}
   const {document, map} = parse(text)
   const pair = map === undefined ? undefined : findPair(map, key)
@@ -37,9 +47,30 @@ export function setYamlKey(text: string, key: string, value: YamlValue, source: 
   return checked(written(document), wanted, source)
 }
 
+/**
+ * Adds texts at the end of the list of a key, which is made if it is not there; a single text there becomes a list.
+ *
+ * @throws RegistryError `REG_CONFIG_INVALID` as `setYamlKey`, and when there is something else at the key
+ */
+export function addYamlItems(text: string, key: string, items: readonly string[], source: string): string {
+  const before = plainMapping(text, source)
+  const value = before[key] ?? []
+  if (typeof value === 'string') return setYamlKey(text, key, [value, ...items], source)
+  if (!Array.isArray(value)) throw new RegistryError('REG_CONFIG_INVALID', `${source}: ${key} is not a list`)
+  const wanted = {...before, [key]: [...value, ...items]}
+  const {document, map} = parse(text)
+  const list = map === undefined ? undefined : findPair(map, key)?.value
+  const hasList = isSeq(list)
+  const cut = hasList ? extended(text, list, items) : appendedList(text, map, key, items)
+  if (cut !== undefined && reads(cut, wanted, source)) return cut
+  if (!hasList) return setYamlKey(text, key, [...items], source)
+  for (const item of items) list.add(parseDocument(encodeText(item, true), {schema: 'failsafe'}).contents as never)
+  return checked(written(document), wanted, source)
+}
+
 /** Removes a key of a mapping with the comment on its own line; those above it stay. Without the key, the text stays as it is. */
 export function removeYamlKey(text: string, key: string, source: string): string {
-  const {[key]: _, ...wanted} = readMapping(text, source)
+  const {[key]: _, ...wanted} = plainMapping(text, source)
   const {document, map} = parse(text)
   const pair = map === undefined ? undefined : findPair(map, key)
   if (pair === undefined) return text
@@ -89,7 +120,8 @@ function encodeNumber(value: number): string {
   return /^-?\d+e/.test(text) ? text.replace('e', '.0e') : text
 }
 
-function readMapping(text: string, source: string): Record<string, unknown> {
+/** Reads a mapping; an empty text is an empty one. Throws `REG_CONFIG_INVALID` for anything else. */
+export function plainMapping(text: string, source: string): Record<string, unknown> {
   const node = readYaml(text, {source, maxBytes: YAML_LIMITS.fileBytes})
   if (node.type === 'null') return {}
   if (node.type === 'map') return plainValue(node) as Record<string, unknown>
@@ -111,6 +143,24 @@ type ParsedPair = Pair<ParsedNode, ParsedNode | null>
 
 function findPair(map: YAMLMap.Parsed, key: string): ParsedPair | undefined {
   return map.items.find((pair) => isScalar(pair.key) && pair.key.value === key)
+}
+
+/** Adds items below the last one of a list that has each on a line of its own. */
+function extended(text: string, list: YAMLSeq.Parsed, items: readonly string[]): string | undefined {
+  const last = list.items.at(-1)
+  if (last === undefined || list.flow === true) return undefined
+  const lineEnd = text.includes('\r\n') ? '\r\n' : '\n'
+  const indent = ' '.repeat(columnOf(text, list.range[0]))
+  const newline = text.indexOf('\n', Math.max(last.range[1] - 1, 0))
+  const [head, tail] = newline < 0 ? [`${text}${lineEnd}`, ''] : [text.slice(0, newline + 1), text.slice(newline + 1)]
+  return `${head}${items.map((item) => `${indent}- ${encodeText(item, false)}${lineEnd}`).join('')}${tail}`
+}
+
+/** Adds a key with a list, one item on each line; undefined where there is such a key. */
+function appendedList(text: string, map: YAMLMap.Parsed | undefined, key: string, items: readonly string[]) {
+  if (map !== undefined && findPair(map, key) !== undefined) return undefined
+  const lines = items.map((item) => `- ${encodeText(item, false)}`)
+  return appended(text, map, key, 'x').replace(/: x(\r?\n)$/, (_, lineEnd) => [':', ...lines, ''].join(lineEnd))
 }
 
 function replaced(text: string, {key, value}: ParsedPair, next: YamlValue): string | undefined {
@@ -151,7 +201,7 @@ function written(document: Document.Parsed): string {
 
 function reads(text: string, wanted: Record<string, unknown>, source: string): boolean {
   try {
-    return isSame(readMapping(text, source), wanted)
+    return isSame(plainMapping(text, source), wanted)
   } catch (error) {
     if (error instanceof RegistryError) return false
     throw error
@@ -159,7 +209,7 @@ function reads(text: string, wanted: Record<string, unknown>, source: string): b
 }
 
 function checked(text: string, wanted: Record<string, unknown>, source: string): string {
-  assert(isSame(readMapping(text, source), wanted), 'a rewritten file must hold what was to be written')
+  assert(isSame(plainMapping(text, source), wanted), 'a rewritten file must hold what was to be written')
   return text
 }
 
