@@ -177,7 +177,7 @@ const REFUSALS: readonly (readonly [text: RegExp, code: ErrorCode])[] = [
   [/^not confirmed, ask again$/, 'REG_NOT_CONFIRMED'],
   [/^too many requests/, 'REG_BUSY'],
   [/^Failed to (?:de)?register service/, 'REG_STORE_FAILED'],
-  [/^terminate is not allowed/, 'REG_DENIED'],
+  [/^terminate is not allowed|^services of AHA are read-only here/, 'REG_DENIED'],
 ]
 
 function refusalOf(value: Readonly<Record<string, unknown>>, question: Question): RegistryError {

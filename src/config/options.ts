@@ -101,7 +101,6 @@ const PARTS = {
   provision: 'provisioning',
   mirror: 'mirroring',
   backup: 'backup',
-  bridge: 'the bridge between ZeroMQ and AHA',
 } as const
 type Part = keyof typeof PARTS
 
@@ -297,8 +296,8 @@ export const OPTIONS = {
     'Fixed registration instead of the one found out.',
     '{urlinfo: {host: aha, port: 27492}}',
   ),
-  'bridge:zmq:to:aha': later('bridge', 'boolean', 'Show ZeroMQ instances on the AHA side.', 'true', SWITCH_OFF),
-  'bridge:aha:to:zmq': later('bridge', 'boolean', 'Show AHA services on the ZeroMQ side.', 'true', SWITCH_OFF),
+  'bridge:zmq:to:aha': live(boolean, 'false', 'Show ZeroMQ instances in AHA, as NAME.zmq.NETWORK.', 'true'),
+  'bridge:aha:to:zmq': live(boolean, 'false', 'Show services of AHA that are online to ZeroMQ clients.', 'true'),
   'dmon:listen': live(
     text('listen url'),
     'null',

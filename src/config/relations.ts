@@ -88,7 +88,12 @@ function telepathProblems({conf, origins}: Decided, option: (typeof TELEPATH_LIS
 /** What is left of the 64 bytes of a name in a certificate after `root@`. */
 const MAX_NETWORK = 59
 /** Options that mean something to an AHA only, and would be forgotten without a word by any other service. */
-const AHA_ONLY = ['provision:listen', 'aha:urls'] as const satisfies LiveName[]
+const AHA_ONLY = [
+  'provision:listen',
+  'aha:urls',
+  'bridge:zmq:to:aha',
+  'bridge:aha:to:zmq',
+] as const satisfies LiveName[]
 
 function ahaProblems({conf, origins}: Decided): ConfigProblem[] {
   const aha = ahaNames(conf)
@@ -98,7 +103,7 @@ function ahaProblems({conf, origins}: Decided): ConfigProblem[] {
     return [{option: 'aha:network', message, origin}]
   }
   if (aha !== undefined) return []
-  return AHA_ONLY.filter((option) => conf[option] !== null).map((option) => {
+  return AHA_ONLY.filter((option) => conf[option] !== null && conf[option] !== false).map((option) => {
     const origin = origins[option]
     const message = `${option} needs aha:network and dns:name, which make this service an AHA (from ${originText(origin)})`
     return {option, message, origin}

@@ -102,8 +102,8 @@ function firstOfEachRun(entries: readonly AhaEntry[]): Map<string | undefined, A
   return first
 }
 
-/** By code units: the same order on every machine. */
-function byPlace(one: AhaEntry, other: AhaEntry): number {
+/** Orders by network and name, by code units: the same on every machine. */
+export function byPlace(one: AhaEntry, other: AhaEntry): number {
   return compare(one.network, other.network) || compare(one.name, other.name)
 }
 

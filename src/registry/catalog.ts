@@ -10,6 +10,7 @@ import type {Maintenance} from './maintenance.ts'
 export class Catalog {
   /** How `pick` chooses; may be changed at any time. */
   strategy: Strategy
+  readonly #extraLabel: ((name: string) => string | undefined) | undefined
   readonly #byId = new Map<string, Instance>()
   readonly #byLabel = new Map<string, Group>()
   /** Most names belong to one instance: a set only where they do not. */
@@ -20,8 +21,10 @@ export class Catalog {
   #critical = 0
   #maintained = 0
 
-  constructor(strategy: Strategy = 'random') {
+  /** `extraLabel` gives a label that instances of a name have besides their own. */
+  constructor(strategy: Strategy = 'random', extraLabel?: (name: string) => string | undefined) {
     this.strategy = strategy
+    this.#extraLabel = extraLabel
   }
 
   get size(): number {
@@ -57,6 +60,11 @@ export class Catalog {
     return this.#byLabel.get(label)
   }
 
+  /** Gives the labels in use that begin with this. Takes as long as there are labels. */
+  labelsFrom(start: string): string[] {
+    return [...this.#byLabel.keys()].filter((label) => label.startsWith(start))
+  }
+
   /** Gives the instances of this name, in no particular order. */
   named(name: string): readonly Instance[] {
     const found = this.#byName.get(name)
@@ -71,7 +79,7 @@ export class Catalog {
     this.#byId.set(instance.id, instance)
     if (instance.isMaintained) this.#maintained += 1
     this.#addName(instance)
-    const groups = this.#groupsOf(labels)
+    const groups = this.#groupsOf(this.#withExtra(instance, labels))
     instance.groups = groups
     for (const group of groups) group.add(instance, old?.groups.includes(group) === true ? old : undefined)
     if (old !== undefined) this.#leaveGroups(old, groups)
@@ -137,6 +145,11 @@ export class Catalog {
   #touch(instance: Instance): void {
     this.#version += 1
     for (const group of instance.groups) group.version += 1
+  }
+
+  #withExtra(instance: Instance, labels: readonly string[]): readonly string[] {
+    const extra = instance.isLeased ? this.#extraLabel?.(instance.name) : undefined
+    return extra === undefined ? labels : [...labels, extra]
   }
 
   #groupsOf(labels: readonly string[]): readonly Group[] {

@@ -81,6 +81,12 @@ export class Group implements Membership {
     this.#unused?.delete(instance)
   }
 
+  /** Gives the first member that may be discovered; where none may be, the first of all. */
+  first(): Instance | undefined {
+    const members = this.members()
+    return (this.#discoverable === 0 ? undefined : members.find((instance) => instance.isDiscoverable)) ?? members[0]
+  }
+
   /** Picks a discoverable member; `random` gives numbers from 0 to below 1. */
   pick(strategy: Strategy, random: () => number): Instance | undefined {
     if (this.#discoverable === 0) return undefined

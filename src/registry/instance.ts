@@ -53,7 +53,7 @@ export class Instance {
   #condition: Condition
   /** Epoch seconds of the last registration or renewal, for people and peers. */
   lastHeartbeatS: number
-  /** Milliseconds of lease time of the last registration or renewal. */
+  /** Milliseconds of lease time of the last registration or renewal; `Infinity` without a lease. */
   renewedMs: number
   /** Lease time in ms since which it is critical; meaningless while passing. */
   criticalSinceMs = 0
@@ -88,6 +88,11 @@ export class Instance {
   /** True while it is in maintenance. */
   get isMaintained(): boolean {
     return this.#condition.isMaintained
+  }
+
+  /** False for one whose life another part of the server decides: it was made with a renewal that never ends. */
+  get isLeased(): boolean {
+    return this.renewedMs !== Number.POSITIVE_INFINITY
   }
 
   /** True when it may be discovered. */

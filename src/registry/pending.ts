@@ -55,10 +55,10 @@ export class Pending {
     this.#slots.clear()
   }
 
-  /** Gives the ids of entries other than `exceptId` that will carry the label: in the catalog order, then those under way. */
+  /** Gives the ids of leased entries other than `exceptId` that will carry the label: in the catalog order, then those under way. */
   *holders(label: string, exceptId: string): Iterable<string> {
     for (const instance of this.#catalog.labelled(label)?.members() ?? []) {
-      if (instance.id !== exceptId && !this.#slots.has(instance.id)) yield instance.id
+      if (instance.isLeased && instance.id !== exceptId && !this.#slots.has(instance.id)) yield instance.id
     }
     for (const [id, slot] of this.#slots) {
       if (id !== exceptId && slot.service?.labels.includes(label)) yield id

@@ -57,6 +57,8 @@ interface Opened {
 export class AhaHost {
   /** For the methods of the cell. */
   readonly parts: AhaParts
+  /** Full names that one-time URLs have been made for, aliases included, when the server started. */
+  readonly provisioned: ReadonlySet<string>
   readonly #ports: AhaHostPorts
   readonly #settings: AhaSettings
   readonly #daemon: Daemon
@@ -78,10 +80,11 @@ export class AhaHost {
     const clock: Clock = systemClock
     const urls = (user: string): readonly string[] => this.#urls(user)
     const redemptions = new Redemptions({ledger: tickets, authority, clock, log})
+    const assertFree = (full: string) => services.assertNotKept(full)
     const onceUrl = (iden: string) => this.#onceUrl?.(iden)
     const provisioning = new Provisioning(
       {ledger: tickets, users, clock, log, onceUrl},
-      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot},
+      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, assertFree},
     )
     const claimOf = (iden: string) => redemptions.claimOf(iden)
     this.parts = {
@@ -93,6 +96,7 @@ export class AhaHost {
       tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
       urls,
     }
+    this.provisioned = provisioning.fullNames()
     const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network, urls})
     this.#daemon = new Daemon({greet, log, limits: LIMITS, synapseVersion: SYNAPSE_VERSION})
   }

@@ -25,6 +25,7 @@ export class AhaLedger {
   readonly #ports: AhaLedgerPorts
   readonly #visible: AhaDirectory
   #pending: AhaDirectory
+  readonly #watchers: ((full: string) => void)[] = []
 
   private constructor(ports: AhaLedgerPorts, directory: AhaDirectory) {
     this.#ports = ports
@@ -57,6 +58,11 @@ export class AhaLedger {
     return this.#visible
   }
 
+  /** Has itself told the full name of each service that has changed, when it is visible. */
+  onChanged(watcher: (full: string) => void): void {
+    this.#watchers.push(watcher)
+  }
+
   /** As it will be when all that is under way has been committed. */
   get pending(): AhaDirectory {
     return this.#pending
@@ -78,6 +84,7 @@ export class AhaLedger {
     await new Promise<void>((resolve, failed) => {
       const committed = (): void => {
         this.#visible.put(records)
+        for (const {key} of records) for (const watcher of this.#watchers) watcher(key)
         resolve()
       }
       changeLog.propose({entry, committed, failed})

@@ -96,6 +96,7 @@ export class AhaPools {
     const full = this.#full(name)
     checkPoolName(full)
     const {pending} = this.#ledger
+    this.#services.assertNotKept(full)
     if (this.#services.standing(full) !== undefined || pending.has(full)) {
       const text = `An AHA service or pool is already using the name "${full}".`
       const hints = ['registry pool list', 'registry pool show NAME']

@@ -2,7 +2,7 @@ import {randomInt} from 'node:crypto'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import {guidOf} from '../cell/idens.ts'
-import {mirrorsAmong, oneOfEachRun} from '../registry/aha-directory.ts'
+import {byPlace, mirrorsAmong, oneOfEachRun} from '../registry/aha-directory.ts'
 import {type AhaEntry, asOffline, asRegistered, idenOf, onlineOf, readAhaInfo} from '../registry/aha-entry.ts'
 import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
 import type {Peer} from '../wire/telepath/share.ts'
@@ -28,6 +28,15 @@ export interface AhaSession {
   readonly peer: Peer
 }
 
+/** Services that AHA shows although nobody registered them here. */
+export interface AhaGuests {
+  /** Tells whether a full name is kept for them. */
+  owns(full: string): boolean
+  get(full: string): AhaEntry | undefined
+  /** In no particular order; all in the network of AHA. */
+  list(): readonly AhaEntry[]
+}
+
 interface Registration {
   readonly online: string
   /** Full names. */
@@ -51,11 +60,24 @@ export class AhaServices {
   /** Tokens of sessions that are open. */
   readonly #live = new Set<string>()
   #tellNew: (full: string) => void = () => {}
+  readonly #watchers: ((full: string) => void)[] = []
+  #guests: AhaGuests | undefined
 
   constructor({ledger, log, network}: AhaServicesPorts) {
     this.#ledger = ledger
     this.#log = log
     this.network = network
+    ledger.onChanged((full) => this.#tell(full))
+  }
+
+  /** Shows services of another world, under the names that are kept for them. A service that was registered under such a name before goes first. */
+  showAlso(guests: AhaGuests): void {
+    this.#guests = guests
+  }
+
+  /** Has itself told the full name of each service that looks different now, or is gone. */
+  onChanged(watcher: (full: string) => void): void {
+    this.#watchers.push(watcher)
   }
 
   /**
@@ -87,6 +109,18 @@ export class AhaServices {
     return this.#ledger.pending.get(place.full) ?? place
   }
 
+  /**
+   * Refuses a name that is kept for services of another world.
+   *
+   * @throws RegistryError `REG_CONFLICT`
+   */
+  assertNotKept(full: string): void {
+    if (this.#guests?.owns(full) !== true || this.#ledger.pending.get(full) !== undefined) return
+    const text = `the name ${full} is kept for services of ZeroMQ: choose another, or set bridge:zmq:to:aha to false`
+    const hints = ['registry config explain bridge:zmq:to:aha']
+    throw new RegistryError('REG_CONFLICT', text, {telepath: 'BadArg', info: {name: full}, hints})
+  }
+
   /** Gives the service as it will be when all that is under way is durable. */
   standing(name: string): AhaEntry | undefined {
     return this.#ledger.pending.get(expandName(name, this.network))
@@ -96,10 +130,11 @@ export class AhaServices {
    * Registers a service until its session ends. What it says of itself is kept as it is, with the token of the session, and with the
    * address of the peer where it names no host.
    *
-   * @throws RegistryError `REG_BAD_REQUEST`, `REG_BUSY` (too many services), `REG_READ_ONLY`, `REG_STORE_FAILED`
+   * @throws RegistryError `REG_BAD_REQUEST`, `REG_CONFLICT` (the name is kept), `REG_BUSY` (too many services), `REG_READ_ONLY`, `REG_STORE_FAILED`
    */
   async add(place: AhaName, value: unknown, session: AhaSession, actor: string): Promise<void> {
     const {pending} = this.#ledger
+    this.assertNotKept(place.full)
     const given = readAhaInfo(value)
     const {peer} = session
     if (peer.family === 'unix' && !Object.hasOwn(given.urlinfo, 'host')) {
@@ -136,10 +171,11 @@ export class AhaServices {
   /**
    * Removes a service, online or not. Nothing happens when there is none.
    *
-   * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`
+   * @throws RegistryError `REG_CONFLICT` (it is one of another world), `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`
    */
   async remove(full: string, actor: string): Promise<void> {
     const {visible, pending} = this.#ledger
+    if (this.#guests?.get(full) !== undefined) this.assertNotKept(full)
     if (visible.get(full) === undefined && pending.get(full) === undefined) return
     await this.#ledger.change({kind: 'aha:svc:del', full}, actor)
     this.#log.info('aha.service.removed', {service: full})
@@ -147,8 +183,9 @@ export class AhaServices {
 
   /** Gives a service by its full name, or by a name with three dots at its end. */
   get(name: string): AhaEntry | undefined {
-    const entry = this.#ledger.visible.get(expandName(name, this.network))
-    return entry && this.#seen(entry)
+    const full = expandName(name, this.network)
+    const entry = this.#ledger.visible.get(full)
+    return entry === undefined ? this.#guests?.get(full) : this.#seen(entry)
   }
 
   /** Gives one of the mirrors of a service, any of them; the service itself when it has none. */
@@ -165,7 +202,10 @@ export class AhaServices {
 
   /** In order of network and name. */
   list(network?: string): readonly AhaEntry[] {
-    return this.#ledger.visible.list(network).map((entry) => this.#seen(entry))
+    const own = this.#ledger.visible.list(network).map((entry) => this.#seen(entry))
+    if (this.#guests === undefined || (network !== undefined && network !== this.network)) return own
+    const guests = this.#guests.list().filter(({full}) => this.#ledger.visible.get(full) === undefined)
+    return guests.length === 0 ? own : [...own, ...guests].sort(byPlace)
   }
 
   /** Gives one entry for each start of a cell. */
@@ -181,7 +221,14 @@ export class AhaServices {
     const {online, names} = registration
     this.#sessions.delete(sessionId)
     this.#live.delete(online)
-    for (const full of names) void this.#takeOffline(full, online)
+    for (const full of names) {
+      this.#tell(full)
+      void this.#takeOffline(full, online)
+    }
+  }
+
+  #tell(full: string): void {
+    for (const watcher of this.#watchers) watcher(full)
   }
 
   async #takeOffline(full: string, online: string): Promise<void> {

@@ -2,8 +2,10 @@ import {decide} from '../auth/allow.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
+import {parseJson} from '../base/json-parse.ts'
 import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
+import {isObject} from '../registry/service.ts'
 import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {
@@ -31,6 +33,12 @@ export interface ProvisioningSettings extends ProvisionSettings {
   readonly expiresMs: number | undefined
   /** `provision:service:root` */
   readonly allowsRoot: boolean
+  /** Refuses a full name that no service of AHA may have. */
+  readonly assertFree?: (full: string) => void
+}
+
+function hostsOf({wants}: Ticket): readonly string[] {
+  return wants.flatMap(({purpose, name}) => (purpose === 'host' ? [name] : []))
 }
 
 /** Open tickets; everything is held in memory. */
@@ -68,6 +76,18 @@ export class Provisioning {
     return this.#inTurn(() => this.#addUser(name, userinfo, again, actor))
   }
 
+  /** Gives the full names that services have been provisioned with, those of their leaders included. */
+  fullNames(): ReadonlySet<string> {
+    const services = [...this.#ports.ledger.pending.values()].filter(({kind}) => kind === 'service')
+    return new Set(services.flatMap((ticket) => [...hostsOf(ticket), ...this.#leaderOf(ticket)]))
+  }
+
+  #leaderOf({info}: Ticket): readonly string[] {
+    const told: unknown = parseJson(info ?? '{}')
+    const conf = isObject(told) && isObject(told['conf']) ? told['conf'] : {}
+    return typeof conf['aha:leader'] === 'string' ? [`${conf['aha:leader']}.${this.#settings.network}`] : []
+  }
+
   /** Takes a ticket back, whatever its state; one that is not there is fine. */
   async remove(kind: TicketKind, iden: string, actor: string): Promise<void> {
     const ticket = this.#ports.ledger.pending.get(iden)
@@ -98,6 +118,7 @@ export class Provisioning {
     const planned = planService(name, provinfo, this.#settings)
     this.#checkRights(planned)
     const names = planned.leader === null ? [planned.name] : [planned.name, planned.leader]
+    for (const one of names) this.#settings.assertFree?.(`${one}.${network}`)
     const adds = names.map((one) => ['aha', 'service', 'add', network, one])
     await this.#ensureUser(planned.user, [['aha', 'service', 'get', network], ...adds], actor)
     const info = JSON.stringify({...planned.info, iden})

@@ -3,6 +3,7 @@ import type {RegistryError} from '../base/errors.ts'
 import {newServiceId} from '../base/ids.ts'
 import {encodeString} from '../base/json-text.ts'
 import {type ChangeLog, type Proposal, reasonFor} from '../nexus/change-log.ts'
+import {isAhaId} from '../registry/bridge.ts'
 import type {Catalog} from '../registry/catalog.ts'
 import {type Change, encodeChange} from '../registry/change.ts'
 import {Instance} from '../registry/instance.ts'
@@ -22,6 +23,7 @@ export type Refusal =
   | {readonly kind: 'policy'}
   | {readonly kind: 'duplicate-type'; readonly type: string; readonly holder: string}
   | {readonly kind: 'not-found'}
+  | {readonly kind: 'read-only'}
   | {readonly kind: 'store'; readonly reason: string}
 
 /** Called once with how a change ended: undefined when it is durable and visible. Never called before the call that began it returns. */
@@ -36,6 +38,13 @@ export interface RegistrarPorts {
   readonly leaseClock: LeaseClock
   readonly clock?: Clock
   readonly publish: (topic: string, body: string) => void
+}
+
+export interface RegistrarOptions {
+  readonly nextSeq: number
+  readonly uniqueTypes: boolean
+  /** Services of AHA stand in the catalog too: their ids are theirs alone. */
+  readonly hasGuests: boolean
 }
 
 /** A change of a service on its way to the disk. */
@@ -77,14 +86,16 @@ export class Registrar {
   readonly #ports: RegistrarPorts
   readonly #clock: Clock
   readonly #isUnique: boolean
+  readonly #hasGuests: boolean
   readonly #pending: Pending
   readonly #log: ChangeLog
   readonly #applyProposal = (proposal: ServiceProposal) => this.#apply(proposal)
   #nextSeq: number
   #unsaved: Instance[] = []
 
-  constructor(ports: RegistrarPorts, options: {readonly nextSeq: number; readonly uniqueTypes: boolean}) {
+  constructor(ports: RegistrarPorts, options: RegistrarOptions) {
     this.#ports = ports
+    this.#hasGuests = options.hasGuests
     this.#clock = ports.clock ?? systemClock
     this.#isUnique = options.uniqueTypes
     this.#nextSeq = options.nextSeq
@@ -112,6 +123,7 @@ export class Registrar {
     if (singleton && duplicates) return {kind: 'policy'}
     const service = readService(info, newServiceId)
     if ('error' in service) return {kind: 'invalid', error: service.error}
+    if (this.isGuest(service.id)) return {kind: 'read-only'}
     if ((this.#isUnique || singleton) && !duplicates && service.type !== undefined) {
       const holder = this.#claimType(service.type, service.id, actor)
       if (holder !== undefined) return {kind: 'duplicate-type', type: service.type, holder}
@@ -128,6 +140,7 @@ export class Registrar {
   deregister(id: string, actor: string, done: Done): Refusal | undefined {
     const closed = this.#refusal()
     if (closed !== undefined) return closed
+    if (this.isGuest(id)) return {kind: 'read-only'}
     const standing = this.#pending.get(id)
     if (standing === undefined) return {kind: 'not-found'}
     this.#propose({kind: 'deregister', seq: standing.seq, id}, actor, done)
@@ -148,6 +161,7 @@ export class Registrar {
     if (closed !== undefined) return closed
     const fault = wish && faultOfReason(wish.reason)
     if (fault !== undefined) return {kind: 'invalid', error: fault}
+    if (this.isGuest(id)) return {kind: 'read-only'}
     const standing = this.#pending.get(id)
     if (standing === undefined) return {kind: 'not-found'}
     const sinceS = this.#maintenanceOf(standing, id)?.sinceS ?? Math.floor(this.#clock.wallMs() / 1000)
@@ -156,11 +170,21 @@ export class Registrar {
     return undefined
   }
 
-  /** Renews a lease. False when there is no such entry, or when its removal is under way. */
+  /** Tells whether an id belongs to a service of AHA, which is there or is not, and cannot be changed here. */
+  isGuest(id: string): boolean {
+    return this.#hasGuests && isAhaId(id)
+  }
+
+  /** Gives the place in the order of registration for an instance that is not stored. */
+  takeSeq(): number {
+    return this.#nextSeq++
+  }
+
+  /** Renews a lease. False when there is no such entry, when its removal is under way, and for what has no lease. */
   renew(id: string): boolean {
     const {catalog, wheel, leaseClock} = this.#ports
     const instance = catalog.get(id)
-    if (instance === undefined || instance.isExpiring) return false
+    if (instance === undefined || instance.isExpiring || !instance.isLeased) return false
     const wasCritical = catalog.renew(instance, Math.floor(this.#clock.wallMs() / 1000), leaseClock.nowMs())
     if (wasCritical) wheel.add(instance)
     if (!instance.isUnsaved) {

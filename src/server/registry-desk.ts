@@ -82,6 +82,8 @@ function refused(refusal: Refusal, id: string): RegistryError {
       return new RegistryError('REG_BAD_REQUEST', refusal.error)
     case 'not-found':
       return unknown(id)
+    case 'read-only':
+      return new RegistryError('REG_CONFLICT', `${id} is a service of AHA, which has no maintenance here`)
     case 'store':
       return new RegistryError('REG_READ_ONLY', refusal.reason)
     case 'policy':

@@ -22,6 +22,7 @@ import {SqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
 import {ahaSettings} from './aha-settings.ts'
+import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost, type CellHostSettings} from './cell-host.ts'
 import {type Ports, type Reloadable, Server} from './server.ts'
 
@@ -197,6 +198,7 @@ class Registry implements RunningRegistry {
     const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
+    if (aha !== undefined) this.#bridge(aha, server)
     this.#cell = await CellHost.start(
       {
         cellDir: this.#cellDir,
@@ -227,6 +229,12 @@ class Registry implements RunningRegistry {
     if (settings === undefined) return undefined
     const host = await import('./aha-host.ts')
     return await host.AhaHost.open(ports, settings)
+  }
+
+  /** Before the listeners of AHA open: nobody is online yet. */
+  #bridge({parts: {services}, provisioned}: AhaHost, {catalog, guests}: Server): void {
+    if (this.#conf['bridge:zmq:to:aha']) showInAha(catalog, services, provisioned)
+    if (this.#conf['bridge:aha:to:zmq']) showInZeromq(services, guests)
   }
 
   async reload(): Promise<ConfChange> {
@@ -306,6 +314,7 @@ class Registry implements RunningRegistry {
       limits: {messageBytes: MESSAGE_BYTES, hwm: conf['zmq:hwm'], handshakeMs: HANDSHAKE_MS, connections: CONNECTIONS},
       pubHwm: conf['zmq:pub:hwm'],
       uniqueTypes: conf['zmq:types:unique'],
+      bridge: {toAha: conf['bridge:zmq:to:aha'], toZeromq: conf['bridge:aha:to:zmq']},
       onTerminate: () => {
         this.#log.warning('registry.terminated-by-client', {})
         // The answer leaves first.

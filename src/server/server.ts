@@ -5,6 +5,7 @@ import {encodeString} from '../base/json-text.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import {placeLabel} from '../registry/bridge.ts'
 import {Catalog} from '../registry/catalog.ts'
 import type {Strategy} from '../registry/group.ts'
 import {Instance} from '../registry/instance.ts'
@@ -16,6 +17,7 @@ import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
 import {forOption} from './for-option.ts'
+import {Guests} from './guests.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
@@ -34,6 +36,12 @@ export interface ServerSettings extends Reloadable {
   readonly limits: Omit<ListenLimits, 'messagesPerS'>
   readonly pubHwm: number
   readonly uniqueTypes: boolean
+  readonly bridge: {
+    /** `bridge:zmq:to:aha` */
+    readonly toAha: boolean
+    /** `bridge:aha:to:zmq` */
+    readonly toZeromq: boolean
+  }
   /** Called when a client that may do so asks the server to stop. */
   readonly onTerminate: () => void
   /** Called when a part fails for good and the server cannot go on. */
@@ -81,12 +89,16 @@ export class Server implements AsyncDisposable {
   readonly #registrar: Registrar
   readonly #lines: ReplyLines
   readonly #api: ZeromqApi
+  readonly #guests: Guests
+  readonly #publish = (topic: string, body: string) => this.#publisher?.publish(topic, body)
   readonly #desk: RegistryDesk
   readonly #sweeper: Sweeper
   readonly #store: Store
   readonly #changes: ChangeLog
   readonly #version = packageVersion()
   readonly #startedS = Math.floor(systemClock.wallMs() / 1000)
+  /** Stored services with ids of AHA. */
+  #hidden = 0
   #saveTimer: NodeJS.Timeout | undefined
   #listeners: Listener[] = []
   #publisher: Publisher | undefined
@@ -101,7 +113,7 @@ export class Server implements AsyncDisposable {
     this.#log = log
     this.#store = ports.store
     this.#changes = ports.changes
-    this.#catalog = new Catalog(settings.strategy)
+    this.#catalog = new Catalog(settings.strategy, settings.bridge.toAha ? placeLabel : undefined)
     this.#registrar = new Registrar(
       {
         store: ports.store,
@@ -109,10 +121,20 @@ export class Server implements AsyncDisposable {
         catalog: this.#catalog,
         wheel: this.#wheel,
         leaseClock: this.#leaseClock,
-        publish: (topic, body) => this.#publisher?.publish(topic, body),
+        publish: this.#publish,
       },
-      {nextSeq: ports.head.nextSeq, uniqueTypes: settings.uniqueTypes},
+      {
+        nextSeq: ports.head.nextSeq,
+        uniqueTypes: settings.uniqueTypes,
+        hasGuests: settings.bridge.toZeromq,
+      },
     )
+    this.#guests = new Guests({
+      catalog: this.#catalog,
+      clock: systemClock,
+      publish: this.#publish,
+      takeSeq: () => this.#registrar.takeSeq(),
+    })
     this.#desk = new RegistryDesk({
       catalog: this.#catalog,
       registrar: this.#registrar,
@@ -163,6 +185,16 @@ export class Server implements AsyncDisposable {
     return this.#desk
   }
 
+  /** All services that are visible; for reading. */
+  get catalog(): Catalog {
+    return this.#catalog
+  }
+
+  /** Where services of AHA are shown. */
+  get guests(): Guests {
+    return this.#guests
+  }
+
   get ports(): Ports {
     return this.#ports
   }
@@ -201,11 +233,17 @@ export class Server implements AsyncDisposable {
     for await (const chunk of this.#store.instances()) {
       for (const stored of chunk) this.#loadOne(stored.seq, stored.service, stored.lastHeartbeatS, nowMs)
     }
+    if (this.#hidden > 0) this.#log.warning('bridge.hidden', {services: this.#hidden})
   }
 
   #loadOne(seq: number, text: string, lastHeartbeatS: number, nowMs: number): void {
     try {
       const service = readStoredService(text)
+      if (this.#registrar.isGuest(service.id)) {
+        // From a time without the bridge: it would pass for a service of AHA. It stays in the store.
+        this.#hidden += 1
+        return
+      }
       const instance = new Instance(service, seq, lastHeartbeatS, nowMs)
       this.#catalog.put(instance, service.labels)
       this.#wheel.add(instance)

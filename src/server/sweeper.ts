@@ -149,6 +149,6 @@ function isStill(instance: Instance): boolean {
 }
 
 function isForgotten(instance: Instance, beforeMs: number): boolean {
-  if (instance.health !== 'critical' || instance.isExpiring || instance.isMaintained) return false
+  if (instance.health !== 'critical' || instance.isExpiring || instance.isMaintained || !instance.isLeased) return false
   return instance.criticalSinceMs < beforeMs
 }

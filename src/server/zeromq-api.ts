@@ -38,6 +38,7 @@ export interface ZeromqApiPorts {
 }
 
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
+const READ_ONLY = failure('services of AHA are read-only here: they come and go with their sessions on AHA')
 const NOT_RENEWED = failure('Service not found or could not be renewed')
 const MAX_MESSAGE_BYTES = 1024 * 1024
 const NO_SERVICE_ID = failure('Missing required field: service_id')
@@ -193,7 +194,8 @@ export class ZeromqApi {
   #renew(request: Request): Frame {
     const id = serviceId(request)
     if (typeof id !== 'string') return id.answer
-    return this.#ports.registrar.renew(id) ? RENEWED : NOT_RENEWED
+    const {registrar} = this.#ports
+    return registrar.renew(id) ? RENEWED : registrar.isGuest(id) ? READ_ONLY : NOT_RENEWED
   }
 
   #get(request: Request): Frame {
@@ -273,6 +275,8 @@ function refusalAnswer(refusal: Refusal, action: 'register' | 'deregister'): str
         `"service_type":${encodeString(refusal.type)},"existing_service_id":${encodeString(refusal.holder)}}`
       )
     }
+    case 'read-only':
+      return READ_ONLY
     case 'not-found':
       return failure(`Service not found or could not be ${action}ed`)
     case 'store':

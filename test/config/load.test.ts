@@ -66,6 +66,8 @@ describe('without any source', () => {
       'provision:listen': null,
       'provision:expires': 86_400_000,
       'provision:service:root': true,
+      'bridge:zmq:to:aha': false,
+      'bridge:aha:to:zmq': false,
       'https:bind': '127.0.0.1',
       'https:port': 4443,
       'https:headers': null,
@@ -184,6 +186,8 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'provision:listen': ['ssl://127.0.0.1:0', 'ssl://127.0.0.1:0', 'https://127.0.0.1'],
   'provision:expires': ['never', null, 'tomorrow'],
   'provision:service:root': ['no', false, '1'],
+  'bridge:zmq:to:aha': ['yes', true, 'both'],
+  'bridge:aha:to:zmq': ['true', true, '2'],
   'https:bind': ['::1', '::1', 'example.net'],
   'https:port': ['0', 0, '70000'],
   'https:headers': ['{X-A: b}', {'X-A': 'b'}, '{Content-Length: "3"}'],
@@ -202,7 +206,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
 const NO_FLAG: readonly LiveName[] = ['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid']
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
-const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls']
+const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls', 'bridge:zmq:to:aha', 'bridge:aha:to:zmq']
 const AHA = {SYN_REGISTRY_AHA_NETWORK: 'prod.example.net', SYN_REGISTRY_DNS_NAME: 'aha.prod.example.net'}
 
 describe.each(LIVE_NAMES)('%s', (name) => {

@@ -58,6 +58,7 @@ async function startOn(store: StallingStore): Promise<Server> {
       limits: {messageBytes: 1024 * 1024, hwm: 10_000, handshakeMs: 10_000, connections: 1000},
       pubHwm: 10_000,
       uniqueTypes: false,
+      bridge: {toAha: false, toZeromq: false},
       strategy: 'random',
       graceMs: 10_000,
       cleanupMs: 10_000,

@@ -1,8 +1,10 @@
 import type {Clock} from '../../src/base/clock.ts'
 import {LeaseClock} from '../../src/base/clock.ts'
 import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../../src/nexus/change-log.ts'
+import {placeLabel} from '../../src/registry/bridge.ts'
 import {Catalog} from '../../src/registry/catalog.ts'
 import {LeaseWheel} from '../../src/registry/lease.ts'
+import {Guests} from '../../src/server/guests.ts'
 import {Registrar} from '../../src/server/registrar.ts'
 import {type LineConnection, type ReplyLine, ReplyLines} from '../../src/server/reply-line.ts'
 import {ZeromqApi, type ZeromqApiPorts} from '../../src/server/zeromq-api.ts'
@@ -51,6 +53,8 @@ export interface ApiOptions {
   readonly store?: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
   readonly uniqueTypes?: boolean
   readonly clock?: FakeClock
+  /** Directions of the bridge that the catalog is made for. */
+  readonly bridge?: {readonly toAha: boolean; readonly toZeromq: boolean}
   readonly terminate?: () => boolean
   /** What actions ask of their callers, where it is not what the table says. */
   readonly methods?: ZeromqApiPorts['methods']
@@ -62,7 +66,8 @@ export interface ApiOptions {
 /** The server's inside without sockets and timers: messages in, answers and events out. */
 export class TestApi {
   readonly clock: FakeClock
-  readonly catalog = new Catalog()
+  readonly catalog: Catalog
+  readonly guests: Guests
   readonly events: TestEvent[] = []
   readonly troubles: (Trouble | undefined)[] = []
   readonly changes: ChangeLog
@@ -81,6 +86,7 @@ export class TestApi {
 
   private constructor(options: ApiOptions & {readonly store: NonNullable<ApiOptions['store']>}) {
     this.clock = options.clock ?? new FakeClock()
+    this.catalog = new Catalog('random', options.bridge?.toAha ? placeLabel : undefined)
     this.leaseClock = new LeaseClock(this.clock, options.maxGapMs ?? 1e12)
     this.wheel = new LeaseWheel(this.leaseClock.nowMs())
     this.changes = new ChangeLog(options.store, {
@@ -98,8 +104,14 @@ export class TestApi {
         clock: this.clock,
         publish: (topic, body) => this.events.push({topic, body}),
       },
-      {nextSeq: 1, uniqueTypes: options.uniqueTypes ?? false},
+      {nextSeq: 1, uniqueTypes: options.uniqueTypes ?? false, hasGuests: options.bridge?.toZeromq ?? false},
     )
+    this.guests = new Guests({
+      catalog: this.catalog,
+      clock: this.clock,
+      publish: (topic, body) => this.events.push({topic, body}),
+      takeSeq: () => this.registrar.takeSeq(),
+    })
     this.lines = new ReplyLines({wallMs: Date.now, monotonicMs: () => performance.now()}, options.replyWithinMs ?? 400)
     this.api = new ZeromqApi({
       catalog: this.catalog,
