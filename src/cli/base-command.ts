@@ -82,18 +82,24 @@ export abstract class BaseCommand extends Command {
    * Gives the URL of the registry or cell that the command talks to; `argument` is the URL given without a flag, where a command takes one. A
    * choice that the user did not make is said on stderr.
    */
-  protected async chooseUrl(
+  protected async chooseUrl(...wish: Parameters<BaseCommand['chooseUrls']>): Promise<string> {
+    const [url] = await this.chooseUrls(...wish)
+    return url
+  }
+
+  /** As `chooseUrl`; behind the URL stand those to go to when nobody answers there. */
+  protected async chooseUrls(
     kind: 'registry' | 'cell' | 'any',
     {url, dir}: {url?: string | undefined; dir?: string | undefined},
     argument?: string,
-  ): Promise<string> {
+  ): Promise<readonly [string, ...string[]]> {
     const {readRunFile} = await import('../cell/dirs.ts')
     const wish = {url, dir, argument, environment: readEnvironment(), readRunFile}
     const choice = await (kind === 'registry' ? chooseRegistry(wish) : this.#chooseCell(kind, wish))
     const isTheUsers = choice.url === url || choice.url === argument
     const what = choice.url.startsWith('zmq:') ? 'registry' : 'cell'
     if (!isTheUsers) this.say(`${what}: ${sanitizeUrl(choice.url)} (${choice.because})`)
-    return choice.url
+    return [choice.url, ...(choice.more ?? [])]
   }
 
   async #chooseCell(kind: 'cell' | 'any', wish: RegistryWish): Promise<RegistryChoice> {

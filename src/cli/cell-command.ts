@@ -1,9 +1,11 @@
 import {Flags} from '@oclif/core'
 import type {CellAdmin} from '../client/admin.ts'
+import type {TeleEnv} from '../client/telepath/tele-env.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
 import {BaseCommand} from './base-command.ts'
 import {type Confirmation, confirm} from './confirm.ts'
 import {durationFlag} from './flags.ts'
+import type {OpenedCell} from './open-cell.ts'
 
 /** Flags of a command that talks to a cell, ours or a real Synapse one. */
 export const cellFlags = {
@@ -45,20 +47,26 @@ export interface CellWish {
 export abstract class CellCommand extends BaseCommand {
   /** Opens the cell that the flags, or an argument, name; its calls end when the command is cancelled. */
   protected async openCell(flags: CellWish, argument?: string): Promise<TelepathProxy> {
-    return await this.openUrl(await this.chooseUrl('cell', flags, argument), flags)
+    return (await this.openFirst(await this.chooseUrls('cell', flags, argument), flags)).cell
   }
 
-  /** Opens the cell at this URL; its calls end when the command is cancelled. */
-  protected async openUrl(url: string, flags: CellWish): Promise<TelepathProxy> {
+  /** Opens the first of these URLs at which a cell answers; its calls end when the command is cancelled. */
+  protected async openFirst(urls: readonly [string, ...string[]], flags: CellWish): Promise<OpenedCell> {
     const {openCell} = await import('./open-cell.ts')
     const onWarning = (text: string) => this.say(text)
-    return await openCell(url, {timeoutMs: flags.timeout, signal: this.signal, onWarning})
+    return await openCell(urls, {timeoutMs: flags.timeout, signal: this.signal, onWarning})
   }
 
   /** Opens the cell that the flags name, for the calls about users, roles and keys. */
   protected async openAdmin(flags: CellWish): Promise<CellAdmin> {
     const {CellAdmin} = await import('../client/admin.ts')
     return new CellAdmin(await this.openCell(flags), this.signal)
+  }
+
+  /** Loads what is needed to reach the other services of the cell at this URL. */
+  protected async openEnv(url: string): Promise<TeleEnv> {
+    const {envFor} = await import('./open-cell.ts')
+    return await envFor(url, (text) => this.say(text))
   }
 
   /** True when somebody sits there who can be asked. */

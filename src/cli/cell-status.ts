@@ -5,6 +5,7 @@ import {readRegistryInfo} from '../client/answers.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
+import type {GroupReport} from './group-report.ts'
 import {jsonOf} from './query-values.ts'
 import {factsOf, startedFacts} from './registry-status.ts'
 import type {CellFacts, CellHealth, RegistryStatus} from './status-report.ts'
@@ -12,23 +13,33 @@ import type {CellFacts, CellHealth, RegistryStatus} from './status-report.ts'
 type Fields = Readonly<Record<string, Value>>
 
 /** Asks a cell, ours or a Synapse one, how it is. What the caller may not ask is left out. */
-export async function readCellStatus(cell: Callable, url: string, signal: AbortSignal): Promise<RegistryStatus> {
+export async function readCellStatus(
+  cell: Callable,
+  url: string,
+  signal: AbortSignal,
+  readGroup?: ReadGroup,
+): Promise<RegistryStatus> {
   const ask = (method: string) => cell.call(method, {signal})
   const info = fieldsOf(await ask('getCellInfo'), 'getCellInfo')
   const about = fieldsOf(info['cell'], 'cell')
   const health = await ifAllowed(async () => healthOf(await ask('getHealthCheck')))
   const users = await ifAllowed(async () => listOf(await ask('getUserDefs'), 'getUserDefs').length)
   const ours = cell.info.methods.has('getRegistryInfo') ? fieldsOf(await ask('getRegistryInfo'), 'info') : undefined
-  const facts = cellFacts(about, fieldsOf(info['synapse'], 'synapse'))
+  const facts = cellFacts(about, fieldsOf(info['synapse'], 'synapse'), partOf(info, 'features'))
+  const group = facts.aha.name === null ? undefined : await readGroup?.(cell)
   return {
     url: sanitizeUrl(url),
-    status: statusOf(health),
+    status: statusOf(health, group),
     ...(ours === undefined ? foreignFacts(facts, about) : ownFacts(ours)),
     cell: facts,
     ...(health === undefined ? {} : {health}),
     ...(users === undefined ? {} : {users}),
+    ...(group === undefined ? {} : {group}),
   }
 }
+
+/** Asks who else belongs to the cell. */
+export type ReadGroup = (cell: Callable) => Promise<GroupReport>
 
 async function ifAllowed<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -39,8 +50,9 @@ async function ifAllowed<T>(ask: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-function statusOf(health: CellHealth | undefined): RegistryStatus['status'] {
-  if (health === undefined || health.status === 'nominal') return 'ok'
+function statusOf(health: CellHealth | undefined, group: GroupReport | undefined): RegistryStatus['status'] {
+  const isWhole = group === undefined || group.problems.length === 0
+  if (health === undefined || health.status === 'nominal') return isWhole ? 'ok' : 'degraded'
   return health.status === 'failed' ? 'failed' : 'degraded'
 }
 
@@ -58,7 +70,7 @@ function foreignFacts({version}: CellFacts, {started}: Fields): Partial<Registry
   }
 }
 
-function cellFacts(cell: Fields, synapse: Fields): CellFacts {
+function cellFacts(cell: Fields, synapse: Fields, features: Fields): CellFacts {
   const aha = partOf(cell, 'aha')
   const nexus = partOf(cell, 'nexus')
   const network = partOf(cell, 'network')
@@ -76,6 +88,7 @@ function cellFacts(cell: Fields, synapse: Fields): CellFacts {
     nexusIndex: Number(cell['nexsindx'] ?? 0),
     ...(typeof readonly === 'boolean' ? {readOnly: readonly} : {}),
     mirror: mirror === undefined ? null : sanitizeUrl(mirror),
+    features: Object.fromEntries(Object.entries(features).map(([name, version]) => [name, Number(version)])),
     https: listOf(network['https'] ?? [], 'https').map(httpsUrl),
     telepath: textsOf(network['telepath'], 'telepath'),
     provision: textsOf(network['provision'], 'provision'),

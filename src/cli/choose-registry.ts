@@ -22,12 +22,14 @@ export interface RegistryWish {
 export interface CellWish extends RegistryWish {
   /** Tells whether a cell, ours or a Synapse one, has its socket in the directory. */
   readonly hasSocket: (dir: string) => Promise<boolean>
-  /** Gives the first AHA server of telepath.yaml. */
-  readonly firstAha: () => Promise<string | undefined>
+  /** Gives the first AHA of telepath.yaml: its URL, or those of it and of its mirrors. */
+  readonly firstAha: () => Promise<string | readonly string[] | undefined>
 }
 
 export interface RegistryChoice {
   readonly url: string
+  /** Where to go when nobody answers there, in order. */
+  readonly more?: readonly string[]
   /** Why this one, for people: `--url`, `REGISTRY_URL`, the data directory, or the default. */
   readonly because: string
 }
@@ -54,8 +56,8 @@ export async function chooseCell(wish: CellWish, command: string): Promise<Regis
   const found = await runningCell(wish, directory)
   if (found !== undefined) return found
   if (wish.dir !== undefined) throw nothingRuns(wish.dir, directory, 'cell')
-  const aha = await wish.firstAha()
-  if (aha !== undefined) return {url: aha, because: 'the first AHA server of telepath.yaml'}
+  const aha = await chosenAha(wish)
+  if (aha !== undefined) return aha
   throw new RegistryError(
     'REG_UNREACHABLE',
     `no cell is named, none runs on ${directory}, and telepath.yaml names no AHA`,
@@ -71,8 +73,8 @@ export async function chooseAny(wish: CellWish): Promise<RegistryChoice> {
   const found = (await runningCell(wish, directory)) ?? (await runningRegistry(wish, directory))
   if (found !== undefined) return found
   if (wish.dir !== undefined) throw nothingRuns(wish.dir, directory, 'registry')
-  const aha = await wish.firstAha()
-  if (aha !== undefined) return {url: aha, because: 'the first AHA server of telepath.yaml'}
+  const aha = await chosenAha(wish)
+  if (aha !== undefined) return aha
   return {url: DEFAULT_URL, because: `the default; nothing runs on ${directory}`}
 }
 
@@ -87,6 +89,13 @@ function namedUrl({url, argument, dir, environment}: RegistryWish): RegistryChoi
   // A directory that was named on the command line is nearer than a variable.
   if (dir !== undefined || environment.registryUrl === undefined) return undefined
   return {url: environment.registryUrl, because: 'from REGISTRY_URL'}
+}
+
+async function chosenAha({firstAha}: CellWish): Promise<RegistryChoice | undefined> {
+  const urls = await firstAha()
+  const [url, ...more] = typeof urls === 'string' ? [urls] : (urls ?? [])
+  if (url === undefined) return undefined
+  return {url, ...(more.length === 0 ? {} : {more}), because: 'the first AHA server of telepath.yaml'}
 }
 
 async function runningRegistry(wish: RegistryWish, directory: string): Promise<RegistryChoice | undefined> {

@@ -1,6 +1,7 @@
 import {connect} from 'node:net'
 import {join} from 'node:path'
 import {readTelepathYaml} from '../client/telepath/syn-files.ts'
+import type {Urls} from '../client/telepath/telepath-client.ts'
 import type {Environment} from '../config/environment.ts'
 
 /** Tells whether a cell, ours or a Synapse one, listens on the socket of the directory; a dead one may have left it there. */
@@ -12,8 +13,7 @@ export function hasSocket(dir: string): Promise<boolean> {
   })
 }
 
-/** Gives the first AHA server of telepath.yaml, undefined when there is none. `say` hears why the file is ignored. */
-export async function firstAha({synDir}: Environment, say: (text: string) => void): Promise<string | undefined> {
-  const [first] = (await readTelepathYaml(join(synDir, 'telepath.yaml'), say)).ahaServers
-  return typeof first === 'string' ? first : first?.[0]
+/** Gives the first AHA of telepath.yaml: its URL, or those of it and of its mirrors; undefined when there is none. `say` hears why the file is ignored. */
+export async function firstAha({synDir}: Environment, say: (text: string) => void): Promise<Urls | undefined> {
+  return (await readTelepathYaml(join(synDir, 'telepath.yaml'), say)).ahaServers[0]
 }

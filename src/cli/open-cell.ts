@@ -1,6 +1,8 @@
+import {dirname} from 'node:path'
 import {RegistryError} from '../base/errors.ts'
-import {withTeleEnv} from '../client/telepath/tele-env.ts'
+import {type TeleEnv, withTeleEnv} from '../client/telepath/tele-env.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
+import {parseUrl, placeOf, sanitizeUrl} from '../wire/telepath/url.ts'
 
 export interface OpenCellOptions {
   /** Longest wait for the session, and for each answer. */
@@ -10,13 +12,54 @@ export interface OpenCellOptions {
   readonly onWarning: (text: string) => void
 }
 
-/** Opens a session with the certificates and AHA servers of the user; throws as `TeleEnv.open`. A command makes one call at a time. */
-export async function openCell(url: string, {timeoutMs, signal, onWarning}: OpenCellOptions): Promise<TelepathProxy> {
+/** A cell, and the one of several URLs that led to it. */
+export interface OpenedCell {
+  readonly url: string
+  readonly cell: TelepathProxy
+}
+
+/**
+ * Opens a session with the certificates and AHA servers of the user, at the first of these URLs where somebody answers. Throws as `TeleEnv.open`, why
+ * the last one failed. A command makes one call at a time.
+ */
+export async function openCell(
+  urls: readonly [string, ...string[]],
+  {timeoutMs, signal, onWarning}: OpenCellOptions,
+): Promise<OpenedCell> {
   await using env = await withTeleEnv({onWarning})
-  const opening = env.open(url, {connectMs: timeoutMs, timeoutMs, signal, spareLinks: 0})
-  return await opening.catch((error: unknown) => {
-    throw error instanceof RegistryError ? withHints(error) : error
-  })
+  let failure: unknown
+  for (const url of urls) {
+    try {
+      const cell = await env.open(url, {connectMs: timeoutMs, timeoutMs, signal, spareLinks: 0})
+      if (url !== urls[0]) onWarning(`cell: ${sanitizeUrl(url)} answers`)
+      return {url, cell}
+    } catch (error) {
+      signal.throwIfAborted()
+      failure = error
+    }
+  }
+  throw failure instanceof RegistryError ? withHints(failure) : failure
+}
+
+/**
+ * Loads the certificates and AHA servers to reach the other services of the cell at a URL: those of the user, and of a cell on this machine its own.
+ * What is wrong is said once.
+ */
+export async function envFor(url: string, onWarning: (text: string) => void): Promise<TeleEnv> {
+  const said = new Set<string>()
+  const once = (text: string) => {
+    if (!said.has(text)) onWarning(text)
+    said.add(text)
+  }
+  const dir = directoryOf(url)
+  return await withTeleEnv({onWarning: once, ...(dir === undefined ? {} : {serviceDir: dir})})
+}
+
+/** Where the cell of a local URL lives; undefined for others, and for the name of one. */
+function directoryOf(url: string): string | undefined {
+  if (!/^(cell|unix):/i.test(url)) return undefined
+  const place = placeOf(parseUrl(url))
+  return place.kind === 'unix' ? dirname(place.path) : undefined
 }
 
 /** What to do when nothing could be opened, by the name of the error; the hints of the codes are about services. */

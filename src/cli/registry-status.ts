@@ -6,6 +6,7 @@ import type {ServerFacts} from '../client/answers.ts'
 import type {RegistryClient} from '../client/registry-client.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {reportOf} from './error-report.ts'
+import {groupText} from './group-report.ts'
 import {keyValues, localTime} from './render.ts'
 import type {CellFacts, RegistryStatus} from './status-report.ts'
 
@@ -49,13 +50,14 @@ export async function* watchStatus(
 
 /** Tells a person how a registry is. */
 export function statusText(status: RegistryStatus): string {
-  const {ports, store, counts, startedAt, uptimeS, cell} = status
-  return keyValues([
+  const {ports, store, counts, startedAt, uptimeS, cell, group} = status
+  const pairs = keyValues([
     [status.software === 'synapse' ? 'cell' : 'registry', status.url],
     ['status', status.error === undefined ? status.status : `${status.status}: ${status.error.message}`],
     ['problem', store?.problem],
     ['since', store?.problemSince === undefined ? undefined : localTime(Date.parse(store.problemSince))],
     ...healthPairs(status),
+    ...(status.group?.problems ?? []).map((problem) => ['  mirrors', problem] as const),
     ['version', versionText(status)],
     ...cellPairs(cell),
     ['users', numberText(status.users)],
@@ -73,6 +75,7 @@ export function statusText(status: RegistryStatus): string {
     ['events dropped', numberText(counts?.eventsDropped)],
     ['unanswerable', numberText(counts?.unanswerable)],
   ])
+  return group === undefined ? pairs : `${pairs}\n\n${groupText(group)}`
 }
 
 /** Gives what is not as it should be. */
@@ -93,11 +96,13 @@ function cellPairs(cell: CellFacts | undefined): readonly (readonly [string, str
   const states = [role, cell.ready === false && 'not ready', cell.readOnly === true && 'read-only']
   return [
     ['iden', cell.iden],
+    ['run', cell.runId],
     ['role', states.filter((state) => state !== false).join(', ')],
     ['AHA', aha.name === null ? undefined : `${aha.name}.${aha.network ?? ''}, leader ${aha.leader ?? '-'}`],
     ['log index', String(cell.nexusIndex)],
     ['Telepath', cell.telepath.length === 0 ? undefined : cell.telepath.join(', ')],
     ['one-time URLs', cell.provision.length === 0 ? undefined : cell.provision.join(', ')],
+    ['features', Object.keys(cell.features).join(', ') || undefined],
     ['HTTPS', cell.https.length === 0 ? undefined : cell.https.join(', ')],
   ]
 }

@@ -1,5 +1,6 @@
 import type {RegistryClient} from '../client/registry-client.ts'
-import type {TelepathProxy} from '../wire/telepath/caller.ts'
+import type {ReadGroup} from './cell-status.ts'
+import type {OpenedCell} from './open-cell.ts'
 import type {RegistryStatus} from './status-report.ts'
 
 /** Somebody whose status can be asked for, again and again. */
@@ -14,21 +15,28 @@ export async function lookAtRegistry(client: RegistryClient): Promise<Look> {
 }
 
 /** Looks at a cell; the session is opened when it is first needed, and again when it is gone. */
-export async function lookAtCell(url: string, open: () => Promise<TelepathProxy>, signal: AbortSignal): Promise<Look> {
+export async function lookAtCell(
+  open: () => Promise<OpenedCell>,
+  signal: AbortSignal,
+  group?: {readonly read: ReadGroup} & AsyncDisposable,
+): Promise<Look> {
   const {readCellStatus} = await import('./cell-status.ts')
-  let cell: TelepathProxy | undefined
+  let at: OpenedCell | undefined
   const close = async () => {
-    await cell?.close()
-    cell = undefined
+    await at?.cell.close()
+    at = undefined
   }
   return {
     look: async () => {
-      cell ??= await open()
-      return await readCellStatus(cell, url, signal).catch(async (error: unknown) => {
+      at ??= await open()
+      return await readCellStatus(at.cell, at.url, signal, group?.read).catch(async (error: unknown) => {
         await close()
         throw error
       })
     },
-    [Symbol.asyncDispose]: close,
+    [Symbol.asyncDispose]: async () => {
+      await close()
+      await group?.[Symbol.asyncDispose]()
+    },
   }
 }

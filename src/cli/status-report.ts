@@ -1,5 +1,6 @@
 import type {RegistryInfo} from '../client/answers.ts'
 import type {ErrorReport} from './error-report.ts'
+import type {GroupReport} from './group-report.ts'
 
 /** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
 export interface RegistryStatus {
@@ -28,6 +29,8 @@ export interface RegistryStatus {
   /** What was asked is a cell: by Telepath. */
   readonly cell?: CellFacts
   readonly health?: CellHealth
+  /** The leader and the mirrors of its cell, of a service that is in AHA. */
+  readonly group?: GroupReport
   /** How many there are; missing when who asks may not know. */
   readonly users?: number
 }
@@ -47,6 +50,8 @@ export interface CellFacts {
   readonly readOnly?: boolean
   /** URL that it mirrors; null for a leader. */
   readonly mirror: string | null
+  /** What clients may use beyond the plain protocol, with versions. */
+  readonly features: Readonly<Record<string, number>>
   /** Addresses of its HTTPS listeners, and URLs of its Telepath listeners where it tells them. */
   readonly https: readonly string[]
   readonly telepath: readonly string[]

@@ -36,10 +36,10 @@ that does not let you ask for its health or its users is shown without them. Wit
 
   async run(): Promise<RegistryStatus | undefined> {
     const {args, flags} = await this.parse(Status)
-    const url = await this.chooseUrl('any', flags, args.url)
-    await using at = await this.#at(url, flags)
+    const urls = await this.chooseUrls('any', flags, args.url)
+    await using at = await this.#at(urls, flags)
     if (flags.watch) {
-      const looks = watchStatus(url, at.look, flags.interval ?? INTERVAL_MS, this.signal)
+      const looks = watchStatus(urls[0], at.look, flags.interval ?? INTERVAL_MS, this.signal)
       // On a terminal each look takes the place of the one before.
       const clear = process.stdout.isTTY ? '\x1b[H\x1b[2J' : ''
       await this.stream(looks, (status) => `${clear}${statusText(status)}\n`)
@@ -50,8 +50,13 @@ that does not let you ask for its health or its users is shown without them. Wit
     return this.show(status, statusText)
   }
 
-  async #at(url: string, flags: {readonly timeout?: number | undefined}): Promise<Look> {
-    if (!url.toLowerCase().startsWith('zmq:')) return lookAtCell(url, () => this.openUrl(url, flags), this.signal)
+  async #at(urls: readonly [string, ...string[]], flags: {readonly timeout?: number | undefined}): Promise<Look> {
+    const [url] = urls
+    if (!url.toLowerCase().startsWith('zmq:')) {
+      const {groupReader} = await import('../cli/group-reader.ts')
+      const group = groupReader(url, () => this.openEnv(url), {timeoutMs: flags.timeout, signal: this.signal})
+      return lookAtCell(() => this.openFirst(urls, flags), this.signal, group)
+    }
     const {RegistryClient} = await import('../client/registry-client.ts')
     const options = {timeoutMs: flags.timeout, signal: this.signal, name: 'registry-cli'}
     return lookAtRegistry(new RegistryClient(url, options))

@@ -103,9 +103,9 @@ test('a look opens a session when it needs one, and another when that is gone', 
   let opened = 0
   const open = async () => {
     opened += 1
-    return foreign as unknown as TelepathProxy
+    return {url: 'cell://d', cell: foreign as unknown as TelepathProxy}
   }
-  const at = await lookAtCell('cell://d', open, signal)
+  const at = await lookAtCell(open, signal)
   await at.look()
   await at.look()
   expect([opened, foreign.closes]).toEqual([1, 0])

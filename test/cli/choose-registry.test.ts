@@ -77,7 +77,7 @@ interface World {
   readonly env?: Record<string, string>
   readonly servers?: Record<string, RunningServer>
   readonly sockets?: readonly string[]
-  readonly aha?: string
+  readonly aha?: string | readonly string[]
 }
 
 type Wish = {readonly url?: string; readonly argument?: string; readonly dir?: string}
@@ -126,6 +126,13 @@ describe('the cell that is talked to', () => {
   test('must be there', async () => {
     await expect(cell({dir: '/data'}, {aha: 'ssl://aha'})).rejects.toMatchObject({code: 'REG_UNREACHABLE'})
     await expect(cell({})).rejects.toMatchObject({code: 'REG_UNREACHABLE', info: {dir: HOME_DIR}})
+  })
+
+  test('may be one of several AHA servers that stand for each other', async () => {
+    const [url, ...more] = ['ssl://aha', 'ssl://01.aha'] as const
+    const because = 'the first AHA server of telepath.yaml'
+    expect(await cell({}, {aha: [url, ...more]})).toEqual({url, more, because})
+    expect(await cell({}, {aha: [url]})).toEqual({url, because})
   })
 
   test('must be one, and no password is repeated', async () => {

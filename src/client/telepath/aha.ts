@@ -21,8 +21,23 @@ export interface AhaService {
   readonly aha: TelepathProxy
 }
 
+/** A service of a cell, as AHA lists it. */
+export interface AhaMember {
+  /** Full name, and the one without the network. */
+  readonly name: string
+  readonly shortName: string
+  /** Which start of the cell it is. */
+  readonly runId: string | undefined
+  /** Where it listens, `host:port`. */
+  readonly address: string | undefined
+  readonly isOnline: boolean
+  readonly isPromotable: boolean
+}
+
 /** Each step of a lookup may take so long. */
 const STEP_MS = 5000
+/** A cell with more mirrors than that is none. */
+const MAX_MEMBERS = 100
 /** From this version on AHA chooses mirrors. */
 const FILTERS_SINCE = [2, 95, 0] as const
 
@@ -60,6 +75,28 @@ export class AhaServers implements AsyncDisposable {
     throw failure ?? notFound(url.host)
   }
 
+  /**
+   * Gives the services of a cell, its leader and its mirrors, offline ones too, from the first server that knows some; none when no server does.
+   * Whoever may log in to AHA may ask for them. Throws as `find`.
+   */
+  async ofCell(iden: string, signal?: AbortSignal): Promise<readonly AhaMember[]> {
+    if (this.#servers.length === 0) throw noServers(`the services of the cell ${iden}`)
+    const limits = {timeoutMs: STEP_MS, ...(signal === undefined ? {} : {signal})}
+    let failure: unknown
+    for (const server of this.#servers) {
+      try {
+        const aha = await this.#client(server).proxy(limits)
+        const entries = await Array.fromAsync(aha.stream('getAhaSvcsByIden', {...limits, args: [iden, false]}))
+        if (entries.length > 0) return ownEntries(entries.slice(0, MAX_MEMBERS).map(fieldsOf))
+      } catch (error) {
+        signal?.throwIfAborted()
+        failure = error
+      }
+    }
+    if (failure !== undefined) throw failure
+    return []
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
   }
@@ -84,6 +121,35 @@ export class AhaServers implements AsyncDisposable {
     this.#clients.set(server, client)
     return client
   }
+}
+
+/** The entry under the name of the leader may be left of a start that is over, and then counts only where there is no other. */
+function ownEntries(entries: readonly Fields[]): readonly AhaMember[] {
+  const own = entries.filter(({svcname, svcinfo}) => {
+    const {leader, online} = fieldsOf(svcinfo)
+    return leader !== svcname || textOf(online) !== undefined
+  })
+  return (own.length > 0 ? own : entries).flatMap(memberOf)
+}
+
+function memberOf({name, svcname, svcinfo}: Fields): readonly AhaMember[] {
+  const {run, urlinfo, online, promotable} = fieldsOf(svcinfo)
+  const {host, port} = fieldsOf(urlinfo)
+  if (typeof name !== 'string') return []
+  return [
+    {
+      name,
+      shortName: textOf(svcname) ?? name,
+      runId: textOf(run),
+      address: typeof host === 'string' ? `${host.includes(':') ? `[${host}]` : host}:${Number(port)}` : undefined,
+      isOnline: textOf(online) !== undefined,
+      isPromotable: promotable !== false,
+    },
+  ]
+}
+
+function textOf(value: Value): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
 }
 
 function isSince(version: Value): boolean {

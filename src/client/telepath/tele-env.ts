@@ -15,7 +15,7 @@ import {CertDir} from '../../pki/cert-dir.ts'
 import {ClientTlsCache} from '../../pki/client-tls.ts'
 import type {TelepathProxy} from '../../wire/telepath/caller.ts'
 import {parseUrl, sanitizeUrl, type TelepathUrl} from '../../wire/telepath/url.ts'
-import {AhaServers, type AhaService} from './aha.ts'
+import {type AhaMember, AhaServers, type AhaService} from './aha.ts'
 import {type OpenOptions, openUrl} from './open-url.ts'
 import {readAliases, readServiceDir, readTelepathYaml} from './syn-files.ts'
 import {type OnLink, TelepathClient, type Urls} from './telepath-client.ts'
@@ -135,6 +135,11 @@ export class TeleEnv implements AsyncDisposable {
   /** Finds the service that an `aha://` URL names. Throws as `AhaServers.find`. */
   find(url: TelepathUrl, signal?: AbortSignal): Promise<AhaService> {
     return this.#aha.find(url, signal)
+  }
+
+  /** Finds the services of a cell, its leader and its mirrors. Throws as `AhaServers.ofCell`. */
+  ofCell(iden: string, signal?: AbortSignal): Promise<readonly AhaMember[]> {
+    return this.#aha.ofCell(iden, signal)
   }
 
   /** Reads a URL, or the name of one. @throws RegistryError `REG_USAGE` (`BadUrl`) */

@@ -1,0 +1,167 @@
+import {RegistryError} from '../base/errors.ts'
+import type {Member, MemberState, Situation} from '../registry/leadership.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import type {Callable, TelepathProxy} from '../wire/telepath/caller.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {fieldsOf} from './admin-values.ts'
+import type {AhaMember} from './telepath/aha.ts'
+import type {TeleEnv} from './telepath/tele-env.ts'
+
+/** The services of a cell, with the one that was asked among them. */
+export interface ServiceGroup extends Situation {
+  readonly iden: string
+  /** Name that whoever leads has in AHA, without the network; null when there is none. */
+  readonly leaderAlias: string | null
+  /** Why AHA could not be asked for the others. */
+  readonly error?: RegistryError
+}
+
+export interface GroupOptions {
+  readonly signal: AbortSignal
+  /** Longest wait for each of the other services; 5 000 when absent. */
+  readonly timeoutMs?: number | undefined
+  /** User to come to the other services as; the one that AHA names when absent. */
+  readonly user?: string | undefined
+}
+
+const STEP_MS = 5000
+
+/**
+ * Asks a service what it is, AHA which others belong to its cell, and these, all at once, how far they are. One that cannot be asked is a member
+ * with an error. Throws what the service itself answers.
+ */
+export async function readGroup(
+  cell: Callable,
+  env: Pick<TeleEnv, 'ofCell' | 'open'>,
+  options: GroupOptions,
+): Promise<ServiceGroup> {
+  const own = await ask(cell, options)
+  const {iden, runId, isNamed, leaderAlias} = own
+  const {listed, error} = isNamed ? await listOf(env, iden, options.signal) : {listed: []}
+  const others = listed.filter((entry) => entry.runId !== runId)
+  const mine = listed.find((entry) => entry.runId === runId)
+  const me: Member = {...placeOf(own, mine), runId, state: own.state}
+  const members = await Promise.all(others.map((entry) => askMember(entry, iden, env, options)))
+  return {
+    iden,
+    leaderAlias,
+    me,
+    members: [me, ...members].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    isListed: mine !== undefined,
+    isNamed,
+    ...(error === undefined ? {} : {error}),
+  }
+}
+
+interface Own {
+  readonly iden: string
+  readonly runId: string
+  readonly name: string
+  readonly shortName: string
+  readonly isNamed: boolean
+  readonly leaderAlias: string | null
+  readonly state: MemberState
+}
+
+async function listOf(
+  env: Pick<TeleEnv, 'ofCell'>,
+  iden: string,
+  signal: AbortSignal,
+): Promise<{readonly listed: readonly AhaMember[]; readonly error?: RegistryError}> {
+  try {
+    const listed = await env.ofCell(iden, signal)
+    if (listed.length > 0) return {listed}
+    return {listed, error: new RegistryError('REG_NOT_FOUND', `no AHA knows the cell ${iden}`, {hints: NO_LIST})}
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code === 'REG_CANCELLED') throw error
+    return {listed: [], error}
+  }
+}
+
+const NO_LIST = ['registry enroll URL', 'name the AHA servers in ~/.syn/telepath.yaml']
+
+function placeOf({name, shortName}: Own, mine: AhaMember | undefined) {
+  return {
+    name: mine?.name ?? name,
+    shortName: mine?.shortName ?? shortName,
+    address: mine?.address ?? null,
+    isOnline: mine?.isOnline ?? true,
+    isPromotable: mine?.isPromotable ?? true,
+  }
+}
+
+async function askMember(
+  entry: AhaMember,
+  iden: string,
+  env: Pick<TeleEnv, 'open'>,
+  options: GroupOptions,
+): Promise<Member> {
+  const {name, shortName, runId = null, address = null, isOnline, isPromotable} = entry
+  const member = {name, shortName, runId, address, isOnline, isPromotable}
+  if (!isOnline) return {...member, state: undefined}
+  try {
+    const {timeoutMs = STEP_MS, signal, user} = options
+    const url = `aha://${user === undefined ? '' : `${encodeURIComponent(user)}@`}${name}`
+    await using proxy: TelepathProxy = await env.open(url, {connectMs: timeoutMs, timeoutMs, signal, spareLinks: 0})
+    const told = await ask(proxy, options)
+    if (told.iden !== iden) throw otherCell(name, told.iden, iden)
+    return {...member, runId: told.runId, state: told.state}
+  } catch (error) {
+    if (!(error instanceof RegistryError) || error.code === 'REG_CANCELLED') throw error
+    return {...member, state: undefined, error}
+  }
+}
+
+async function ask(cell: Callable, {signal, timeoutMs}: GroupOptions): Promise<Own> {
+  const limit = timeoutMs === undefined ? {} : {timeoutMs}
+  return ownOf(await cell.call('getCellInfo', {signal, ...limit}))
+}
+
+function ownOf(value: Value): Own {
+  const info = fieldsOf(value, 'getCellInfo')
+  const about = fieldsOf(info['cell'], 'cell')
+  const aha = fieldsOf(about['aha'] ?? {}, 'aha')
+  const [name, network, leader] = [aha['name'], aha['network'], aha['leader']].map(textOf)
+  const type = textOf(about['type']) ?? 'cell'
+  return {
+    iden: textOf(about['iden']) ?? '',
+    runId: textOf(about['run']) ?? '',
+    name: name === undefined || network === undefined ? type : withNetwork(name, network),
+    shortName: name ?? type,
+    isNamed: name !== undefined && network !== undefined,
+    leaderAlias: leader ?? null,
+    state: stateOf(about, fieldsOf(info['synapse'] ?? {}, 'synapse')),
+  }
+}
+
+function stateOf(about: Readonly<Record<string, Value>>, synapse: Readonly<Record<string, Value>>): MemberState {
+  const {active, ready, uplink, nexsindx, mirror, started, verstring} = about
+  const nexus = fieldsOf(about['nexus'] ?? {}, 'nexus')
+  const url = textOf(mirror)
+  return {
+    isActive: active === true,
+    isReady: ready !== false,
+    hasUplink: uplink !== false,
+    isReadOnly: nexus['readonly'] === true,
+    nexusIndex: Number(nexsindx ?? 0),
+    mirror: url === undefined ? null : sanitizeUrl(url),
+    version: textOf(verstring) ?? '',
+    synapseVersion: textOf(synapse['verstring']) ?? '',
+    startedMs: typeof started === 'number' ? started : null,
+  }
+}
+
+function withNetwork(name: string, network: string): string {
+  return name.endsWith(`.${network}`) ? name : `${name}.${network}`
+}
+
+function textOf(value: Value): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function otherCell(name: string, told: string, iden: string): RegistryError {
+  return new RegistryError('REG_CONFLICT', `${name} is of another cell: ${told}, not ${iden}`, {
+    info: {name, iden: told},
+    hints: [`registry status aha://${name}`],
+  })
+}

@@ -1,0 +1,236 @@
+/**
+ * Who leads and who mirrors. The services of one cell share its iden: one takes the changes, the others follow its log. A graceful promotion moves
+ * the lead while both are there; a forced one makes a leader of a mirror whose leader is gone, with what it has.
+ *
+ * @see spec/aha.md, section 5
+ */
+import {type ErrorCode, RegistryError} from '../base/errors.ts'
+
+/** What a service says of itself. */
+export interface MemberState {
+  /** It takes changes. */
+  readonly isActive: boolean
+  /** It has caught up once since it started. */
+  readonly isReady: boolean
+  /** A mirror has a connection to its leader. */
+  readonly hasUplink: boolean
+  readonly isReadOnly: boolean
+  /** Index of the next change in its log. */
+  readonly nexusIndex: number
+  /** URL that it mirrors, without a password; null for a leader. */
+  readonly mirror: string | null
+  readonly version: string
+  readonly synapseVersion: string
+  readonly startedMs: number | null
+}
+
+/** One service of a cell. */
+export interface Member {
+  /** Full name in AHA; the type of the cell where it has none. */
+  readonly name: string
+  /** Its name without the network. */
+  readonly shortName: string
+  /** Which start of it; null where it does not tell. */
+  readonly runId: string | null
+  /** Where AHA sends callers. */
+  readonly address: string | null
+  /** AHA has its session. */
+  readonly isOnline: boolean
+  /** It may be chosen to lead when the leader gives the lead away. */
+  readonly isPromotable: boolean
+  /** What it said; undefined when it could not be asked. */
+  readonly state: MemberState | undefined
+  /** Why it could not be asked, when AHA says that it is online. */
+  readonly error?: RegistryError
+}
+
+export type MemberRole = 'leader' | 'mirror' | 'unknown'
+
+/** Tells what a service is, by what it says itself. */
+export function roleOf({state}: Member): MemberRole {
+  if (state === undefined) return 'unknown'
+  return state.isActive ? 'leader' : 'mirror'
+}
+
+/** All that take changes: one, when all is well. */
+export function leadersOf(members: readonly Member[]): readonly Member[] {
+  return members.filter((member) => roleOf(member) === 'leader')
+}
+
+/** How many changes a mirror has still to get; undefined for a leader, and where that cannot be known. */
+export function behindOf(member: Member, members: readonly Member[]): number | undefined {
+  const [leader] = leadersOf(members)
+  if (leader?.state === undefined || member.state === undefined || roleOf(member) !== 'mirror') return undefined
+  // Both are asked at the same time, and the mirror may be asked a little later.
+  return Math.max(0, leader.state.nexusIndex - member.state.nexusIndex)
+}
+
+/** What is not as it should be with the services of a cell, for people. */
+export function problemsOf(members: readonly Member[]): readonly string[] {
+  const leaders = leadersOf(members)
+  const isKnown = members.every(({state}) => state !== undefined)
+  return [
+    ...(leaders.length === 0 && isKnown ? ['nobody leads'] : []),
+    ...(leaders.length > 1 ? [`${names(leaders)} lead at the same time: each has changes that the other lacks`] : []),
+    ...members.flatMap((member) => problemOf(member) ?? []),
+  ]
+}
+
+const AWAY: ReadonlySet<ErrorCode> = new Set(['REG_UNREACHABLE', 'REG_TIMED_OUT', 'REG_LINK_CLOSED', 'REG_BAD_ANSWER'])
+
+function problemOf({name, isOnline, state, error}: Member): string | undefined {
+  if (!isOnline) return `${name} is offline`
+  // Who may not ask it knows nothing of it, which is no fault of the service.
+  if (error !== undefined) return AWAY.has(error.code) ? `${name} does not answer: ${error.message}` : undefined
+  if (state === undefined || state.isActive) return undefined
+  if (!state.hasUplink) return `${name} has no connection to its leader`
+  return state.isReady ? undefined : `${name} has not caught up yet`
+}
+
+/** A service that is to change its role, and all of its cell; `isListed` is false when no AHA could be asked for them. */
+export interface Situation {
+  readonly me: Member
+  readonly members: readonly Member[]
+  readonly isListed: boolean
+  /** It has a name in AHA, which handing over needs. */
+  readonly isNamed: boolean
+}
+
+/**
+ * Refuses a promotion that cannot do well.
+ *
+ * @throws RegistryError `REG_CONFLICT` when it is no mirror, has no name, or has not caught up; `REG_UNREACHABLE` when a graceful one has no leader
+ */
+export function assertPromotable(situation: Situation, isForced: boolean): void {
+  const {me, members, isNamed} = situation
+  const {state} = me
+  if (state !== undefined && (state.isActive || state.mirror === null)) {
+    const mirrors = members.filter((member) => roleOf(member) === 'mirror')
+    throw new RegistryError(
+      'REG_CONFLICT',
+      `${me.name} is no mirror: it leads${mirrors.length > 0 ? '' : ' and has none'}`,
+      {
+        telepath: 'BadConfValu',
+        info: {name: me.name},
+        hints: [...mirrors.map(({name}) => `registry promote aha://${name}`), 'registry status URL'],
+      },
+    )
+  }
+  if (isForced) return
+  if (!isNamed) {
+    throw new RegistryError(
+      'REG_CONFLICT',
+      `${me.name} has no name in AHA, by which its leader would hand over to it`,
+      {
+        telepath: 'NeedConfValu',
+        hints: [
+          'set aha:name and aha:network of the mirror',
+          'when its leader is gone for good: registry promote URL --failure',
+        ],
+      },
+    )
+  }
+  assertLeader(situation)
+  if (state?.isReady === false) {
+    const {nexusIndex} = state
+    throw new RegistryError(
+      'REG_CONFLICT',
+      `${me.name} has not caught up with its leader yet: it is at index ${nexusIndex}`,
+      {
+        info: {name: me.name, nexusIndex},
+        hints: [`registry status aha://${me.name} --watch`],
+      },
+    )
+  }
+}
+
+function assertLeader({me, members, isListed}: Situation): void {
+  if (isListed && leadersOf(members).length === 0) {
+    const others = members.filter((member) => member !== me)
+    throw noLeader(me, [`no service of its cell leads`, ...others.map(absence)].join('; '))
+  }
+  if (me.state?.hasUplink === false) throw noLeader(me, `it has no connection to ${me.state.mirror}`)
+}
+
+function absence({name, isOnline, error}: Member): string {
+  if (!isOnline) return `${name} is offline`
+  return error === undefined ? `${name} is a mirror too` : `${name} cannot be asked: ${error.message}`
+}
+
+function noLeader({name}: Member, why: string): RegistryError {
+  return new RegistryError('REG_UNREACHABLE', `the leader of ${name} cannot be reached: ${why}`, {
+    info: {name},
+    hints: [
+      'start the leader, and promote again',
+      `when it is gone for good: registry promote aha://${name} --failure`,
+    ],
+  })
+}
+
+/** What a forced promotion may do harm to, for people; with the offsets that are known. */
+export function forcedWarnings({me, members}: Situation): readonly string[] {
+  const others = members.filter((member) => member !== me)
+  const index = me.state?.nexusIndex ?? 0
+  const ahead = others.filter(({state}) => state !== undefined && !state.isActive && state.nexusIndex > index)
+  return [
+    ...leadersOf(others).map(
+      ({name, state}) =>
+        `${name} leads and answers, at index ${state?.nexusIndex}: without --failure nothing is lost; with it two lead at the same time`,
+    ),
+    `${me.name} has the changes below index ${index}: what the leader wrote from there on is lost`,
+    ...ahead.map(
+      ({name, state}) =>
+        `${name} is ahead, at index ${state?.nexusIndex}: promote it instead, or it goes apart from the new leader`,
+    ),
+  ]
+}
+
+/** What to do after a forced promotion, as commands where there are some. */
+export function forcedNext({me, members}: Situation, leaderAlias: string | null): readonly string[] {
+  const old = members.filter((member) => member !== me && (roleOf(member) !== 'mirror' || !member.isOnline))
+  return old.flatMap(({name, shortName}) => [
+    `${name} must not start again as it is: it would lead beside ${me.name}. Empty its directory, then:`,
+    `registry provision service ${shortName}${leaderAlias === null ? '' : ` --mirror ${leaderAlias}`}`,
+  ])
+}
+
+/**
+ * Refuses a demotion that cannot do well; gives who can take over, the one that is furthest first.
+ *
+ * @throws RegistryError `REG_CONFLICT` when it does not lead, or nobody can take over
+ */
+export function assertDemotable(situation: Situation): readonly Member[] {
+  const {me, members, isNamed, isListed} = situation
+  const {state} = me
+  if (state?.isActive === false) {
+    throw new RegistryError('REG_CONFLICT', `${me.name} does not lead: it mirrors ${state.mirror}`, {
+      telepath: 'BadState',
+      info: {name: me.name},
+      hints: leadersOf(members).map(({name}) => `registry demote aha://${name}`),
+    })
+  }
+  const heirs = members.filter((member) => member !== me && whyNoHeir(member) === undefined)
+  if (isNamed && (heirs.length > 0 || !isListed)) return heirs.toSorted((a, b) => indexOf(b) - indexOf(a))
+  const reasons = members.flatMap((member) => (member === me ? [] : `; ${member.name} ${whyNoHeir(member)}`))
+  throw new RegistryError('REG_CONFLICT', `${me.name} has no mirror that could lead${reasons.join('')}`, {
+    telepath: 'BadState',
+    info: {name: me.name},
+    hints: ['registry status URL', 'registry provision service NAME --mirror LEADER'],
+  })
+}
+
+function whyNoHeir({isOnline, isPromotable, state, error}: Member): string | undefined {
+  if (!isOnline) return 'is offline'
+  if (!isPromotable) return 'is not promotable'
+  if (error !== undefined) return AWAY.has(error.code) ? 'does not answer' : undefined
+  if (state?.isActive === true) return 'leads too'
+  return state?.isReady === false ? 'has not caught up' : undefined
+}
+
+function indexOf({state}: Member): number {
+  return state?.nexusIndex ?? -1
+}
+
+function names(members: readonly Member[]): string {
+  return members.map(({name}) => name).join(' and ')
+}
