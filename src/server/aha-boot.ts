@@ -49,7 +49,10 @@ export async function bootAha(ports: AhaBootPorts, names: AhaNames): Promise<Aut
     hasAuthority ? undefined : newPrivateKey('rsa4096'),
     ...missing.map(() => newPrivateKey('rsa2048')),
   ])
-  if (authorityKey !== undefined) await makeAuthority(ports, network, authorityKey)
+  if (authorityKey !== undefined) {
+    const certificate = await selfSigned(network, authorityKey, ports.nowMs)
+    await saveMade(ports, 'ca', network, authorityKey, certificate)
+  }
   const {loadSigner} = await import('../pki/issuer.ts')
   const authority = await loadSigner(certs, network)
   for (const [index, one] of missing.entries()) await make(ports, one, keys[index] as KeyObject, authority)
@@ -61,23 +64,24 @@ function wantedBy({network, dnsName, admin}: AhaNames): readonly Wanted[] {
   return [{purpose: 'host', name: dnsName}, ...Array.from(users, (name) => ({purpose: 'user', name}) as const)]
 }
 
-async function makeAuthority(ports: AhaBootPorts, network: string, key: KeyObject): Promise<void> {
+/** Makes the certificate of an authority, signed by itself. Writes nothing. */
+export async function selfSigned(network: string, key: KeyObject, nowMs: number): Promise<X509Certificate> {
   const {commonName} = await import('../pki/certificate.ts')
   const {DEFAULT_TTL_MS, signFor} = await import('../pki/issuer.ts')
-  const wish = {purpose: 'ca', name: network, nowMs: ports.nowMs, ttlMs: DEFAULT_TTL_MS} as const
-  const certificate = await signFor(wish, key, {subject: commonName(network), key})
-  await save(ports, 'ca', network, key, certificate)
+  const wish = {purpose: 'ca', name: network, nowMs, ttlMs: DEFAULT_TTL_MS} as const
+  return await signFor(wish, key, {subject: commonName(network), key})
 }
 
 async function make(ports: AhaBootPorts, wanted: Wanted, key: KeyObject, authority: Authority): Promise<void> {
   const {purpose, name} = wanted
   const {DEFAULT_TTL_MS, signFor} = await import('../pki/issuer.ts')
   const certificate = await signFor({purpose, name, nowMs: ports.nowMs, ttlMs: DEFAULT_TTL_MS}, key, authority)
-  await save(ports, purpose, name, key, certificate)
+  await saveMade(ports, purpose, name, key, certificate)
 }
 
-async function save(
-  {certs, log}: AhaBootPorts,
+/** Writes a key and its certificate, in that order. Throws as `CertDir.create`. */
+export async function saveMade(
+  {certs, log}: Pick<AhaBootPorts, 'certs' | 'log'>,
   kind: 'ca' | 'host' | 'user',
   name: string,
   key: KeyObject,

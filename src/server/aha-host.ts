@@ -16,6 +16,7 @@ import {AhaPools} from './aha-pools.ts'
 import {AhaServerList} from './aha-server-list.ts'
 import {AhaServices} from './aha-services.ts'
 import type {AhaSettings} from './aha-settings.ts'
+import {Authorities} from './authorities.ts'
 import {forOption} from './for-option.ts'
 import {LoginLimiter} from './login-limiter.ts'
 import {provisionGreet} from './provision-api.ts'
@@ -94,6 +95,7 @@ export class AhaHost {
       servers,
       provisioning,
       tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
+      authorities: new Authorities({...ports, clock}, network),
       urls,
     }
     this.provisioned = provisioning.fullNames()

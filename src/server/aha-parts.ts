@@ -3,6 +3,7 @@ import {RegistryError} from '../base/errors.ts'
 import type {AhaPools} from './aha-pools.ts'
 import type {AhaServerList} from './aha-server-list.ts'
 import type {AhaServices} from './aha-services.ts'
+import type {Authorities} from './authorities.ts'
 import type {Provisioning} from './provisioning.ts'
 import type {TicketDesk} from './ticket-desk.ts'
 
@@ -19,6 +20,8 @@ export interface AhaParts {
   readonly provisioning: Provisioning
   /** Those that there are. */
   readonly tickets: TicketDesk
+  /** Certificates for those who may ask for them. */
+  readonly authorities: Authorities
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
 }

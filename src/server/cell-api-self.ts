@@ -87,6 +87,10 @@ const PERMISSIONS = [
     default: false,
   },
   {perm: ['aha', 'service', 'del'], desc: 'Remove services; followed by a network and a name, those.', default: false},
+  {perm: ['aha', 'ca', 'get'], desc: 'Get the certificates of authorities.', default: false},
+  {perm: ['aha', 'ca', 'gen'], desc: 'Make authorities.', default: false},
+  {perm: ['aha', 'csr', 'host'], desc: 'Get certificates for hosts signed.', default: false},
+  {perm: ['aha', 'csr', 'user'], desc: 'Get certificates for users signed, but admins.', default: false},
   {perm: ['task', 'get'], desc: 'See the tasks of other users.', default: false},
   {perm: ['task', 'del'], desc: 'Kill the tasks of other users.', default: false},
 ] as const

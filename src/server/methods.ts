@@ -7,6 +7,7 @@
 import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
+import {CA_METHODS} from './cell-api-ca.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
@@ -54,6 +55,7 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
     ...TASK_METHODS,
     ...OLD_METHODS,
     ...PROVISION_METHODS,
+    ...CA_METHODS,
   }),
 )
 

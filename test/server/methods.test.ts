@@ -156,6 +156,7 @@ const ARGUMENTS: Readonly<Record<string, Value>> = {
 }
 
 function argumentsOf(name: string, about: string, iden: string): readonly Value[] {
+  if (name === 'genCaCert') return ['no network'] // the key of a new authority takes seconds
   const params = TELEPATH_METHODS.get(name)?.params ?? []
   return params.flatMap((param) => {
     if (['iden', 'useriden'].includes(param.name)) return [iden]

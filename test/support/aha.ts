@@ -2,11 +2,13 @@ import type {Clock} from '../../src/base/clock.ts'
 import type {Log} from '../../src/base/log.ts'
 import type {Users} from '../../src/cell/users.ts'
 import type {ChangeLog} from '../../src/nexus/change-log.ts'
+import {CertDir} from '../../src/pki/cert-dir.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
 import {AhaPools} from '../../src/server/aha-pools.ts'
 import {AhaServerList} from '../../src/server/aha-server-list.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
+import {Authorities} from '../../src/server/authorities.ts'
 import {Provisioning} from '../../src/server/provisioning.ts'
 import {TicketDesk} from '../../src/server/ticket-desk.ts'
 import {TicketLedger} from '../../src/server/ticket-ledger.ts'
@@ -20,10 +22,13 @@ export interface AhaPorts {
   readonly clock: Clock
   readonly users: Users
   readonly log: Log
+  /** None can be kept unless given. */
+  readonly certs?: CertDir | undefined
 }
 
 /** The parts of an AHA without listeners. */
-export async function openAhaParts({store, changeLog, clock, users, log}: AhaPorts): Promise<AhaParts> {
+export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
+  const {store, changeLog, clock, users, log, certs = new CertDir('/dev/null/certs')} = ports
   const ledger = await AhaLedger.open({store, changeLog, clock})
   const services = new AhaServices({ledger, log, network: AHA_NETWORK})
   const pools = await AhaPools.open({store, changeLog, clock, services, log})
@@ -37,5 +42,6 @@ export async function openAhaParts({store, changeLog, clock, users, log}: AhaPor
   )
   const desk = new TicketDesk({ledger: tickets, clock, log, claimOf: () => undefined})
   await servers.announce({host: `aha.${AHA_NETWORK}`, port: 27_492})
-  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, urls}
+  const authorities = new Authorities({certs, users, changeLog, clock, log}, AHA_NETWORK)
+  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, authorities, urls}
 }

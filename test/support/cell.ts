@@ -7,6 +7,7 @@ import {Passwords} from '../../src/cell/passwords.ts'
 import {systemInfo} from '../../src/cell/system-info.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
+import type {CertDir} from '../../src/pki/cert-dir.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {Tasks} from '../../src/server/tasks.ts'
 import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
@@ -52,7 +53,11 @@ export class TestCell {
     })
   }
 
-  static async open(settings: Partial<CellSettings> = {}, given: Partial<CellParts> = {}): Promise<TestCell> {
+  static async open(
+    settings: Partial<CellSettings> = {},
+    given: Partial<CellParts> = {},
+    {certs}: {readonly certs?: CertDir} = {},
+  ): Promise<TestCell> {
     const store = new MemoryStore()
     await store.open()
     const clock = new FakeClock()
@@ -73,7 +78,7 @@ export class TestCell {
     const parts: CellParts = {
       users,
       changes: changeLog,
-      aha: await openAhaParts({store, changeLog, clock, users, log}),
+      aha: await openAhaParts({store, changeLog, clock, users, log, certs}),
       log,
       logs,
       clock,
