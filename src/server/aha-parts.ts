@@ -1,5 +1,6 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
-import {RegistryError} from '../base/errors.ts'
+
+import assert from 'node:assert/strict'
 import type {AhaPools} from './aha-pools.ts'
 import type {AhaServerList} from './aha-server-list.ts'
 import type {AhaServices} from './aha-services.ts'
@@ -26,15 +27,8 @@ export interface AhaParts {
   readonly urls: (user: string) => readonly string[]
 }
 
-/**
- * Gives the parts of AHA.
- *
- * @throws RegistryError `REG_CONFLICT` (`NeedConfValu`) when AHA is off
- */
+/** Gives the parts of AHA to a method that only an AHA has. */
 export function ahaOf({aha}: {readonly aha?: AhaParts | undefined}): AhaParts {
-  if (aha !== undefined) return aha
-  throw new RegistryError('REG_CONFLICT', 'this service is no AHA: aha:network and dns:name are not set', {
-    telepath: 'NeedConfValu',
-    hints: ['registry config explain dns:name'],
-  })
+  assert(aha !== undefined, 'a cell that is no AHA has no methods of one')
+  return aha
 }

@@ -14,10 +14,14 @@ const ADMIN: Need = {kind: 'admin'}
 const LOGIN: Need = {kind: 'login'}
 /** Most lines of the log that can be asked for; no more are kept. */
 const MAX_LINES = 1000
-/** What this cell is for the peers' tools. */
-export const CELL_TYPE = 'ahacell'
-/** The class of the answers, in error texts and lists of sessions. */
-export const API_CLASS = 'synapse.lib.aha.AhaApi'
+const AHA = {type: 'ahacell', classes: ['synapse.lib.aha.AhaApi', 'synapse.lib.cell.CellApi']} as const
+const PLAIN = {type: 'cell', classes: ['synapse.lib.cell.CellApi']} as const
+
+/** Says what a cell is for the peers' tools: its type, and the classes of what it answers with, the most specific first. */
+export function kindOf({aha}: {readonly aha?: unknown}): typeof AHA | typeof PLAIN {
+  return aha === undefined ? PLAIN : AHA
+}
+
 /** What the peers' clients may use beyond the plain protocol: only what is there. */
 export function featuresOf({aha}: Pick<CellParts, 'aha'>): Readonly<Record<string, number>> {
   return {tasks: 1, shutdowndrain: 1, ...(aha === undefined ? {} : {getAhaSvcsByIden: 1})}
@@ -27,7 +31,7 @@ export function featuresOf({aha}: Pick<CellParts, 'aha'>): Readonly<Record<strin
 export const CELL_METHODS = {
   getCellInfo: method(LOGIN, [], ({parts}) => ({...parts.info(), features: featuresOf(parts)})),
   getCellIden: method(LOGIN, [], ({parts}) => parts.cellIden),
-  getCellType: method(LOGIN, [], () => CELL_TYPE),
+  getCellType: method(LOGIN, [], ({parts}) => kindOf(parts).type),
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),
   isCellActive: method(LOGIN, [], () => true),
   getSystemInfo: method(ADMIN, [], ({parts}) => parts.systemInfo()),
@@ -145,11 +149,12 @@ function setCellUser(call: CellCall): Value {
   return true
 }
 
-function packSession({users}: CellParts, {peer, userIden}: Session): Value {
+function packSession(parts: CellParts, {peer, userIden}: Session): Value {
+  const {users} = parts
   const user = users.user(userIden)
   const version = peer.address.includes(':') ? 'ipv6' : 'ipv4'
   return {
-    items: new Map([[null, API_CLASS]]),
+    items: new Map([[null, kindOf(parts).classes[0]]]),
     conninfo: {
       family: peer.family,
       ...(peer.family === 'unix' ? {addr: peer.address} : {addr: [peer.address, peer.port], ipver: version}),

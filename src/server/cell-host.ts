@@ -18,7 +18,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import type {AhaHost} from './aha-host.ts'
-import {CELL_TYPE} from './cell-api-self.ts'
+import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
@@ -290,7 +290,7 @@ export class CellHost implements AsyncDisposable {
     return cellInfo({
       cellIden: cellDir.guid,
       runId: this.#runId,
-      type: CELL_TYPE,
+      type: kindOf(this.#ports).type,
       startedMs: this.#startedMs,
       version: packageVersion(),
       nextOffset: changes.nextOffset,

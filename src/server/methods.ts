@@ -37,8 +37,8 @@ export const ZEROMQ_METHODS = {
 
 export type ZeromqMethod = keyof typeof ZEROMQ_METHODS
 
-/** Methods of the cell over Telepath. */
-export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
+/** Methods that every cell has over Telepath. */
+const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
   Object.entries({
     ...CELL_METHODS,
     ...SESSION_METHODS,
@@ -49,15 +49,29 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map<string,
     ...ROLE_METHODS,
     ...KEY_METHODS,
     ...SERVICE_METHODS,
+    ...TASK_METHODS,
+    ...OLD_METHODS,
+  }),
+)
+
+/** Methods that an AHA has besides. A cell that is none does not show them, so that the peers' tools know what it is. */
+const AHA_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
+  Object.entries({
     ...AHA_METHODS,
     ...POOL_METHODS,
     ...SERVER_METHODS,
-    ...TASK_METHODS,
-    ...OLD_METHODS,
     ...PROVISION_METHODS,
     ...CA_METHODS,
   }),
 )
+
+/** All methods of Telepath. */
+export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map([...CELL_TABLE, ...AHA_TABLE])
+
+/** Gives the methods of a cell. */
+export function methodsOf({aha}: {readonly aha?: unknown}): ReadonlyMap<string, CellMethod> {
+  return aha === undefined ? CELL_TABLE : TELEPATH_METHODS
+}
 
 /** A row as the table shows it. */
 export interface MethodRow {

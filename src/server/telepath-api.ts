@@ -4,11 +4,11 @@ import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Answer, Call, Greeting, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
-import {API_CLASS, featuresOf} from './cell-api-self.ts'
+import {featuresOf, kindOf} from './cell-api-self.ts'
 import {actorOf, type CallContext, CellCall} from './cell-call.ts'
 import {bind, type CellMethod, loggable} from './cell-method.ts'
 import type {CellParts, Session} from './cell-parts.ts'
-import {TELEPATH_METHODS} from './methods.ts'
+import {methodsOf, TELEPATH_METHODS} from './methods.ts'
 import type {TaskOwner} from './tasks.ts'
 
 export interface CellSettings {
@@ -22,10 +22,10 @@ export interface CellSettings {
   readonly shareNames: readonly string[]
 }
 
-/** What clients see of the cell: always the class of AHA, which the peers' tools ask for. */
-const SHARE_INFO: ShareInfo = {
-  classes: [API_CLASS, 'synapse.lib.cell.CellApi', 'synapse.lib.base.Base'],
-  methods: new Map([...TELEPATH_METHODS].map(([name, row]) => [name, {isGenerator: row.isGenerator === true}])),
+/** Gives what clients see of the cell. */
+function shareInfo(parts: CellParts): ShareInfo {
+  const methods = [...methodsOf(parts)].map(([name, row]) => [name, {isGenerator: row.isGenerator === true}] as const)
+  return {classes: [...kindOf(parts).classes, 'synapse.lib.base.Base'], methods: new Map(methods)}
 }
 
 /** The cell for the Telepath listeners: who may open a session, and the calls in it. */
@@ -33,9 +33,11 @@ export class CellFrame {
   readonly #parts: CellParts
   readonly #settings: CellSettings
   readonly #sessions = new Map<string, Session>()
+  readonly #shareInfo: ShareInfo
 
   constructor(parts: CellParts, settings: CellSettings) {
     this.#parts = parts
+    this.#shareInfo = shareInfo(parts)
     this.#settings = settings
   }
 
@@ -57,7 +59,7 @@ export class CellFrame {
     const session: Session = {id: sessionId, peer, openedBy: user.iden, userIden: user.iden}
     this.#sessions.set(sessionId, session)
     return {
-      share: new CellShare(this.#parts, session, this.#sessions),
+      share: new CellShare(this.#parts, this.#shareInfo, session, this.#sessions),
       features: featuresOf(this.#parts),
       ahaInfo: {name: this.#settings.ahaName ?? null},
       user: {iden: user.iden, name: user.name},
@@ -141,20 +143,21 @@ function reqUnlocked(user: User, name: string): User {
 
 /** The cell in one session: every call passes the door, with the row of its method and the user as he is now. */
 class CellShare implements Share {
-  readonly info = SHARE_INFO
+  readonly info: ShareInfo
   readonly #parts: CellParts
   readonly #session: Session
   readonly #sessions: ReadonlyMap<string, Session>
 
-  constructor(parts: CellParts, session: Session, sessions: ReadonlyMap<string, Session>) {
+  constructor(parts: CellParts, info: ShareInfo, session: Session, sessions: ReadonlyMap<string, Session>) {
     this.#parts = parts
+    this.info = info
     this.#session = session
     this.#sessions = sessions
   }
 
   call(call: Call): Answer | Promise<Answer> {
-    const row = TELEPATH_METHODS.get(call.method)
-    if (row === undefined) throw noSuchMethod(call.method)
+    const row = methodsOf(this.#parts).get(call.method)
+    if (row === undefined) throw noSuchMethod(this.info, call.method)
     const user = this.#admit(row)
     // The peer looks at the caller before it looks at the arguments; where what is needed depends on these, it cannot.
     const title = `CellApi.${call.method}`
@@ -241,8 +244,13 @@ function reworded(error: unknown, text: string): unknown {
   return new RegistryError(error.code, text, {info: error.info, hints: error.hints, cause: error})
 }
 
-function noSuchMethod(name: string): RegistryError {
+function noSuchMethod({classes}: ShareInfo, name: string): RegistryError {
   const shown = name.slice(0, 100)
-  const info = {name: shown}
-  return new RegistryError('REG_NOT_FOUND', `AhaApi has no method: ${shown}.`, {telepath: 'NoSuchMeth', info})
+  // What an AHA would have: somebody may have forgotten to make this cell one.
+  const forAha = TELEPATH_METHODS.has(name) ? {hints: ['registry config explain dns:name']} : {}
+  return new RegistryError('REG_NOT_FOUND', `${classes[0]?.split('.').at(-1)} has no method: ${shown}.`, {
+    telepath: 'NoSuchMeth',
+    info: {name: shown},
+    ...forAha,
+  })
 }

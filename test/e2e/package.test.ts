@@ -95,7 +95,7 @@ describe('the packed package', () => {
       expect.stringMatching(/^Synapse 2\.256\.0, \d+ methods$/),
       'there is a user root',
       expect.stringMatching(/^\d+ tasks run$/),
-      'REG_NOT_FOUND (NoSuchMeth): AhaApi has no method: getFullyLost.',
+      'REG_NOT_FOUND (NoSuchMeth): CellApi has no method: getFullyLost.',
     ])
   })
 

@@ -125,7 +125,7 @@ describe.each(WAYS)('%s', (way) => {
     expect(await status({}, keys)).toBe(isByCertificateStill ? 200 : 401)
     const again = cell.byCertificate(name).then(async (opened) => opened.close().then(() => 'opened'), String)
     expect(await again).toMatch(isByCertificateStill ? /^opened$/ : /Error/)
-    expect(await other.call('getCellType')).toBe('ahacell')
+    expect(await other.call('getCellType')).toBe('cell')
     for (const link of [control, pool, silent]) link[Symbol.dispose]()
     for (const {socket} of [socketOfCookie, socketOfCertificate]) socket.destroy()
   })

@@ -56,7 +56,7 @@ class Honest implements AsyncDisposable {
   async #byTelepath(served: ServedCell): Promise<void> {
     while (!this.#isOver) {
       await using root = await served.local()
-      expect(await root.call('getCellType', {timeoutMs: 5000})).toBe('ahacell')
+      expect(await root.call('getCellType', {timeoutMs: 5000})).toBe('cell')
       this.#answers += 1
     }
   }

@@ -96,7 +96,7 @@ test('SIGHUP takes over certificates for new connections, keeps old sessions, an
   const wanted = [certificate.serialNumber, certificate.serialNumber]
   await expect.poll(both).toEqual(wanted)
   expect(before).not.toEqual(wanted)
-  expect(await old.call('getCellType')).toBe('ahacell')
+  expect(await old.call('getCellType')).toBe('cell')
 
   const others: readonly X509Certificate[] = [(await issueInto(cell.certs, order)).certificate]
   await writeFile(await cell.certs.locate('host', HOST, 'key'), key) // not the key of the new certificate
@@ -106,19 +106,19 @@ test('SIGHUP takes over certificates for new connections, keeps old sessions, an
   const answer = (await cell.asRoot('reload')) as Record<string, readonly [boolean, unknown]>
   expect(answer).toMatchObject({'https:certs': [false, [expect.any(String), expect.anything()]], config: [true, {}]})
   expect(await both()).toEqual(wanted)
-  expect(await old.call('getCellType')).toBe('ahacell')
+  expect(await old.call('getCellType')).toBe('cell')
   await writeFile(join(cell.dir, 'sslkey.pem'), 'no key\n')
   await reloaded(3, /\[ERROR\] (certificates\.not-reloaded|reload\.failed)/)
   expect(await both()).toEqual(wanted)
   await using fresh = await cell.byCertificate('root')
-  expect(await fresh.call('getCellType')).toBe('ahacell')
+  expect(await fresh.call('getCellType')).toBe('cell')
 })
 
 test('a second start on its directory is refused and takes nothing from the first', async () => {
   await using cell = await ServedCell.start({isPlain: true})
   const {status, error} = await serveInVain(cell.dir)
   expect([status, error.code]).toEqual([5, 'REG_DIR_LOCKED'])
-  expect(await cell.asRoot('getCellType')).toBe('ahacell')
+  expect(await cell.asRoot('getCellType')).toBe('cell')
   expect((await cell.listeners()).telepath).toBeGreaterThan(0)
 })
 

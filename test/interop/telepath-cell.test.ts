@@ -97,7 +97,7 @@ describe('a registry is a cell', () => {
     expect(sharinfo.classes).toContain('synapse.lib.cell.CellApi')
     expect(features).toEqual({tasks: 1, shutdowndrain: 1})
     expect(ahaname).toBeNull()
-    expect(await proxy.call('getCellInfo')).toMatchObject({cell: {type: 'ahacell'}, synapse: {version: [2, 256, 0]}})
+    expect(await proxy.call('getCellInfo')).toMatchObject({cell: {type: 'cell'}, synapse: {version: [2, 256, 0]}})
     expect(await proxy.call('getHealthCheck')).toMatchObject({status: 'nominal', iden: await proxy.call('getCellIden')})
     expect((await proxy.call('getDmonSessions')) as unknown[]).not.toHaveLength(0)
     await proxy.close()

@@ -177,11 +177,11 @@ describe('an AHA', () => {
     })
   })
 
-  test('is off without a public name: its methods say what to set', async () => {
+  test('is off without a public name: it has no methods of one', async () => {
     const aha = await start({'dns:name': null, 'provision:listen': null})
     await expect(aha.ask('getAhaSvc', 'axon...')).rejects.toMatchObject({
-      telepath: 'NeedConfValu',
-      message: expect.stringContaining('aha:network and dns:name are not set'),
+      telepath: 'NoSuchMeth',
+      message: expect.stringContaining('CellApi has no method: getAhaSvc.'),
     })
     await using root = await aha.open(`cell://${aha.registry.dir}`)
     expect(root.features).not.toHaveProperty('getAhaSvcsByIden')

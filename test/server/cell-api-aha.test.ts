@@ -205,7 +205,7 @@ describe('what is not understood', () => {
   })
 })
 
-test('a cell that is no AHA says so', async () => {
+test('a cell that is no AHA has no methods of one, and shows none', async () => {
   const cell = await TestCell.open({}, {aha: undefined})
   const root = await cell.session('root')
   for (const [method, args] of [
@@ -214,10 +214,15 @@ test('a cell that is no AHA says so', async () => {
     ['getAhaSvcs', []],
     ['getAhaUrls', []],
   ] as const) {
-    expect(await refusal(root.call(method, args as readonly Value[]))).toEqual([
-      'NeedConfValu',
-      'this service is no AHA: aha:network and dns:name are not set',
-    ])
+    await expect(root.call(method, args as readonly Value[])).rejects.toMatchObject({
+      telepath: 'NoSuchMeth',
+      message: `CellApi has no method: ${method}.`,
+      hints: ['registry config explain dns:name'],
+    })
   }
+  const {classes, methods} = root.opened.share.info
+  expect(classes).toEqual(['synapse.lib.cell.CellApi', 'synapse.lib.base.Base'])
+  expect([...methods.keys()].filter((name) => /Aha|Ca[A-Z]|Csr/.test(name))).toEqual([])
+  expect(await root.call('getCellType')).toBe('cell')
   root.close()
 })

@@ -88,7 +88,7 @@ describe('one-time URLs over Telepath', () => {
       ['clearAhaSvcProvs'],
       ['delProvision', '0'.repeat(8)],
     ] as const) {
-      await expect(root.call(method, args)).rejects.toMatchObject({telepath: 'NeedConfValu'})
+      await expect(root.call(method, args)).rejects.toMatchObject({telepath: 'NoSuchMeth'})
     }
   })
 

@@ -3,9 +3,6 @@
 import {readFileSync} from 'node:fs'
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {AHA_METHODS} from '../../src/server/cell-api-aha.ts'
-import {POOL_METHODS, SERVER_METHODS} from '../../src/server/cell-api-aha-pools.ts'
-import {PROVISION_METHODS} from '../../src/server/cell-api-provision.ts'
 import {decode} from '../../src/wire/msgpack/decode.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Peer} from '../../src/wire/telepath/share.ts'
@@ -106,13 +103,13 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
     const greeting = exchange(name)
     const {opened} = await greet(await cellWith('visi'), greeting.asked)
     expect(opened.ahaInfo).toEqual(greeting.answered['ahainfo'])
-    // Announced is a part of what the peer has; the class of AHA stands before that of the bare cell.
+    // Announced is a part of what the peer has.
     expect(greeting.answered['features']).toMatchObject(opened.features ?? {})
     const {classes, meths} = greeting.answered['sharinfo'] as {
       readonly classes: readonly string[]
       readonly meths: Body
     }
-    expect(opened.share.info.classes).toEqual(['synapse.lib.aha.AhaApi', ...classes])
+    expect(opened.share.info.classes).toEqual(classes)
     for (const [method, {isGenerator}] of opened.share.info.methods) {
       if (!OWN_METHODS.has(method)) expect([method, meths[method]]).toEqual([method, isGenerator ? {genr: true} : {}])
     }
@@ -120,15 +117,7 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 })
 
 /** Methods that no peer has. */
-const OWN_METHODS: ReadonlySet<string> = new Set([
-  'getRegistryInfo',
-  'setServiceMaintenance',
-  // Of AHA, which the cell of the recording is not.
-  ...Object.keys(AHA_METHODS),
-  ...Object.keys(POOL_METHODS),
-  ...Object.keys(SERVER_METHODS),
-  ...Object.keys(PROVISION_METHODS),
-])
+const OWN_METHODS: ReadonlySet<string> = new Set(['getRegistryInfo', 'setServiceMaintenance'])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {
   const session = await greet(await cellWith(), exchange('cell-ok').asked)
