@@ -26,6 +26,13 @@ export interface Entry {
   }
 }
 
+export interface Where {
+  /** Where it listens; loopback when absent. */
+  readonly address?: string
+  /** A command that becomes the server with its last arguments. */
+  readonly inside?: readonly string[]
+}
+
 export class OurAha implements AsyncDisposable {
   readonly server: TestServer
   /** Of the TLS listener. It stays the same after a restart. */
@@ -38,12 +45,13 @@ export class OurAha implements AsyncDisposable {
     this.#stack = stack
   }
 
-  static async start(conf: Readonly<Record<string, unknown>> = {}): Promise<OurAha> {
+  static async start(conf: Readonly<Record<string, unknown>> = {}, where: Where = {}): Promise<OurAha> {
     await using stack = new AsyncDisposableStack()
-    const tls = (port: number) => `ssl://127.0.0.1:${port}?hostname=${AHA_NAME}`
+    const {address = '127.0.0.1', inside = []} = where
+    const tls = (port: number) => `ssl://${address}:${port}?hostname=${AHA_NAME}`
     const names = {'aha:network': NETWORK, 'dns:name': AHA_NAME}
     const listen = {'dmon:listen': `${tls(0)}&ca=${NETWORK}`, 'provision:listen': tls(0)}
-    const server = stack.use(await startServer({conf: {...names, ...listen, ...conf}}))
+    const server = stack.use(await startServer({conf: {...names, ...listen, ...conf}, wrapper: () => inside}))
     const run = JSON.parse(await readFile(join(server.dir, 'run.json'), 'utf8')) as {telepath: {url: string}}
     const port = Number(new URL(run.telepath.url).port)
     const aha = new OurAha(server, port, stack.move())

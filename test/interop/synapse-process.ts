@@ -15,6 +15,8 @@ export interface PythonOptions {
   /** Names that are on loopback, with commas between. */
   readonly names?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
+  /** A command that becomes the process with its last arguments, for instance on a host of its own. */
+  readonly inside?: readonly string[] | undefined
   /** Whether the process reports on file descriptor 3. */
   readonly reports?: boolean
 }
@@ -50,7 +52,8 @@ export class PythonProcess implements AsyncDisposable {
       PYTHONUNBUFFERED: '1',
       PEER_NAMES: options.names ?? '',
     }
-    const child = spawn(await synapsePython(), options.args, {
+    const [command = '', ...args] = [...(options.inside ?? []), await synapsePython(), ...options.args]
+    const child = spawn(command, args, {
       env,
       cwd: options.home,
       detached: true,

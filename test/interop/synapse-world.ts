@@ -30,6 +30,8 @@ export interface SynapseOptions {
   /** Prepares the data directory before the first start, for instance its `certs`. */
   readonly prepare?: (dir: string) => Promise<void>
   readonly env?: Readonly<Record<string, string>>
+  /** A command that becomes the service with its last arguments. */
+  readonly inside?: readonly string[]
 }
 
 /** Where a service listens. */
@@ -101,10 +103,17 @@ export class SynapseService implements AsyncDisposable {
   /** Starts it again, after `stop` or `kill`. Resolves when all its listeners are open. */
   async start(): Promise<void> {
     await writeFile(join(this.dir, 'cell.yaml'), stringify(await this.#conf()), {mode: 0o600})
-    const {also = [], keyBits = 2048, network, env} = this.#options
+    const {also = [], keyBits = 2048, network, env, inside} = this.#options
     const urls = also.map((url, i) => withPort(url, this.#ports?.also[i]))
     const args = [script, this.kind, '--key-bits', `${keyBits}`, ...urls.flatMap((url) => ['--also', url]), this.dir]
-    const python = await PythonProcess.start(this.kind, {args, home: this.#home, names: network, env, reports: true})
+    const python = await PythonProcess.start(this.kind, {
+      args,
+      home: this.#home,
+      names: network,
+      env,
+      inside,
+      reports: true,
+    })
     this.#process = python
     python.child.stdout?.resume()
     const report = python.child.stdio[3]

@@ -1,12 +1,14 @@
 """Keeps the Python peers of the tests on this machine's loopback. Python imports it at its start because it stands on PYTHONPATH.
 
-Each name in PEER_NAMES (with commas between), and each name below one, is 127.0.0.1. Who would listen on all addresses listens on loopback.
+Each name in PEER_NAMES (with commas between), and each name below one, is 127.0.0.1, or PEER_ADDRESS in a network of the test's own. Who
+would listen on all addresses listens on loopback.
 """
 
 import os
 import socket
 
 NAMES = [name.lower() for name in os.environ.get("PEER_NAMES", "").split(",") if name]
+ADDRESS = os.environ.get("PEER_ADDRESS", "127.0.0.1")
 
 find_address = socket.getaddrinfo
 bind_socket = socket.socket.bind
@@ -18,7 +20,7 @@ def is_ours(host):
 
 
 def getaddrinfo(host, *args, **kwargs):
-    return find_address("127.0.0.1" if is_ours(host) else host, *args, **kwargs)
+    return find_address(ADDRESS if is_ours(host) else host, *args, **kwargs)
 
 
 def bind(self, address):
