@@ -203,7 +203,7 @@ export class Provisioning {
     const isAdmin = user === 'root' || this.#ports.users.userByName(user)?.isAdmin === true
     if (this.#settings.allowsRoot || !isAdmin) return
     throw new RegistryError('REG_DENIED', `provision:service:root forbids services that are ${user}, who is admin`, {
-      info: {user},
+      info: {user, option: 'provision:service:root'},
       hints: ['registry provision service NAME --user own'],
     })
   }

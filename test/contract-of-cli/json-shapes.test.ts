@@ -1,18 +1,25 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {RegistryClient} from '../../src/client/registry-client.ts'
+import {startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 let server: TestServer
+/** For what only an AHA can do. */
+let aha: TestServer
 beforeAll(async () => {
   server = await startServer()
+  aha = await startAhaServer()
   await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
   await client.register({
     ...{id: 'cam-1', name: 'cam1', type: 'camera', host: '127.0.0.1', port: 5000},
     ...{tags: ['night'], metadata: {building: '4'}},
   })
 })
-afterAll(() => server[Symbol.asyncDispose]())
+afterAll(async () => {
+  await server[Symbol.asyncDispose]()
+  await aha[Symbol.asyncDispose]()
+})
 
 const LINES = [
   '--version',
@@ -78,13 +85,20 @@ const LINES = [
   'cert revoke visi@demo.net --yes --dir DIR',
   'cert crl demo.net --dir DIR',
   'cert user visi@demo.net --dir DIR',
+  'provision service 00.axon --user own',
+  'provision service 01.axon --mirror axon --expires never',
+  'provision user visi',
+  'provision list',
+  'provision revoke 00.axon --yes',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.
 describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
     const args = `${line.replaceAll('DIR', server.dir)} --json`.split(' ')
-    const {status, stdout} = await runCli(args, {env: {REGISTRY_DIR: server.dir}})
+    const {status, stdout} = await runCli(args, {
+      env: {REGISTRY_DIR: (line.startsWith('provision') ? aha : server).dir},
+    })
     const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')
     await expect(`$ registry ${line}\n# status ${status}\n${shape}\n`).toMatchFileSnapshot(

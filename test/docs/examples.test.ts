@@ -7,6 +7,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {CellAdmin} from '../../src/client/admin.ts'
 import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
+import {startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {prepareCerts} from './example-certs.ts'
@@ -24,15 +25,18 @@ const DEFAULT_URL = 'zmq://127.0.0.1:5556'
 const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port', '--https']
 
 const CELL_COMMAND = /^(user|role|apikey|query|service:maintenance)\b/
+const AHA_COMMAND = /^provision\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
 // the place of those that the examples name.
 let server: TestServer
+let aha: TestServer
 let home: string
 let url: string
 
 beforeAll(async () => {
   server = await startServer()
+  aha = await startAhaServer()
   url = `zmq://127.0.0.1:${server.ports.req}`
   home = await mkdtemp(join(tmpdir(), 'registry-examples-'))
   await mkdir(join(home, 'bin'))
@@ -45,6 +49,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
+  await aha[Symbol.asyncDispose]()
   await rm(home, {recursive: true, force: true})
 })
 
@@ -77,8 +82,26 @@ async function prepareUsers(): Promise<void> {
   await admin.addKey('nightly', {userIden: backup.iden})
 }
 
+/** Makes the one-time URLs that the examples name, and nobody of those who are to be let in is there. */
+async function prepareUrls(id: string): Promise<void> {
+  await using root = await openTelepath(`cell://${aha.dir}`)
+  for (const method of ['clearAhaSvcProvs', 'clearAhaUserEnrolls']) await root.call(method)
+  await using admin = new CellAdmin(await openTelepath(`cell://${aha.dir}`))
+  for (const {name, iden} of await admin.users()) if (name !== 'root') await admin.remove('user', iden)
+  if (id !== 'provision:revoke') return
+  await root.call('addAhaSvcProv', {args: ['00.axon']})
+  await root.call('addAhaUserEnroll', {args: ['visi']})
+}
+
+/** Where a command goes that does not say where. */
+function urlFor(id: string): string {
+  if (AHA_COMMAND.test(id)) return `cell://${aha.dir}`
+  return CELL_COMMAND.test(id) ? `cell://${server.dir}` : url
+}
+
 describe.each(commands)('%s', (id, {examples = []}) => {
   beforeEach(async () => {
+    if (AHA_COMMAND.test(id)) await prepareUrls(id)
     if (CELL_COMMAND.test(id)) await prepareUsers()
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
@@ -92,7 +115,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     const line = command
       .replaceAll('<%= config.bin %>', 'registry')
       .replaceAll('<%= command.id %>', id.replaceAll(':', ' '))
-    const {status, stdout, stderr} = await typeLine(line, CELL_COMMAND.test(id) ? `cell://${server.dir}` : url)
+    const {status, stdout, stderr} = await typeLine(line, urlFor(id))
     expect({line, status, stderr}).toMatchObject({
       status: statusOf(line),
       stderr: expect.not.stringContaining('error:'),

@@ -1,0 +1,23 @@
+// The built server as the AHA of a network, with keys that cost no time.
+import {mkdtemp} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {CertDir} from '../../src/pki/cert-dir.ts'
+import {issueInto} from '../../src/pki/issuer.ts'
+import {startServer, type TestServer} from './server.ts'
+
+const NETWORK = 'demo.net'
+const HOST = `aha.${NETWORK}`
+
+export async function startAhaServer(conf: Readonly<Record<string, unknown>> = {}): Promise<TestServer> {
+  const dir = await mkdtemp(join(tmpdir(), 'registry-aha-server-'))
+  const certs = new CertDir(join(dir, 'certs'))
+  const terms = {ttlMs: 86_400_000, nowMs: Date.now(), keyType: 'p256', replace: false} as const
+  await issueInto(certs, {...terms, purpose: 'ca', name: NETWORK, signAs: undefined})
+  await issueInto(certs, {...terms, purpose: 'host', name: HOST, signAs: NETWORK})
+  await issueInto(certs, {...terms, purpose: 'user', name: `root@${NETWORK}`, signAs: NETWORK})
+  const listen = `ssl://127.0.0.1:0?hostname=${HOST}`
+  const names = {'aha:network': NETWORK, 'dns:name': HOST}
+  const listeners = {'dmon:listen': `${listen}&ca=${NETWORK}`, 'provision:listen': listen}
+  return startServer({dir, conf: {...names, ...listeners, ...conf}})
+}
