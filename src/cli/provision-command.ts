@@ -45,8 +45,8 @@ export abstract class ProvisionCommand extends CellCommand {
   /** Opens the AHA that the flags name. */
   protected async openAha(flags: CellWish): Promise<AhaAdmin> {
     const {AhaAdmin} = await import('../client/aha-admin.ts')
-    const url = await this.chooseUrl('cell', flags)
-    return new AhaAdmin(await this.openUrl(url, flags), sanitizeUrl(url), this.signal)
+    const {cell, url} = await this.openFirst(await this.chooseUrls('cell', flags), flags)
+    return new AhaAdmin(cell, sanitizeUrl(url), this.signal)
   }
 
   /** Shows a URL that was made, with all that the AHA says of it. */

@@ -70,7 +70,7 @@ export function mintText(report: MintReport, nowMs: number): string {
     [
       'use it once',
       setting === null
-        ? `registry enroll URL`
+        ? `registry enroll 'URL'`
         : `${setting}=URL when the service starts, or aha:provision in its cell.yaml`,
     ],
   ])

@@ -80,5 +80,5 @@ test('a URL is told with its end and its use', () => {
   const forUser = mintText({...report, kind: 'user', name: 'visi', mirror: null, expires: null, setting: null}, NOW)
   expect(forUser).toContain('user         visi@demo.net')
   expect(forUser).toContain('expires      never')
-  expect(forUser).toContain('registry enroll URL')
+  expect(forUser).toContain("registry enroll 'URL'")
 })
