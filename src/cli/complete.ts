@@ -8,7 +8,7 @@ export interface Candidate {
 export type ServiceKind = 'id' | 'type' | 'name' | 'tag'
 /** Values that only a cell knows. */
 export type HolderKind = 'user' | 'role' | 'apikey'
-export type LiveKind = ServiceKind | HolderKind
+export type LiveKind = ServiceKind | HolderKind | 'pool'
 
 /** What can be completed: fixed candidates, and the kind of live value that fits as well. Both empty: the shell offers files. */
 export interface Completion {
@@ -37,7 +37,7 @@ interface CompletedFlag {
   readonly options?: readonly string[] | undefined
 }
 
-const LIVE_KINDS: readonly LiveKind[] = ['id', 'type', 'name', 'tag', 'user', 'role', 'apikey']
+const LIVE_KINDS: readonly LiveKind[] = ['id', 'type', 'name', 'tag', 'user', 'role', 'apikey', 'pool']
 const NOTHING: Completion = {candidates: [], live: undefined}
 
 /** Completes `current`, the word at the cursor, behind `words`; the program's name is not among them. Candidates all begin with `current`. */

@@ -1,13 +1,14 @@
 import {Args} from '@oclif/core'
-import {CellCommand} from '../cli/cell-command.ts'
+import type {CellWish} from '../cli/cell-command.ts'
 import {type Candidate, complete, type HolderKind, type LiveKind} from '../cli/complete.ts'
 import {flagValue, holderNames, isHolderKind, liveValues} from '../cli/live-names.ts'
+import {PoolCommand} from '../cli/pool-command.ts'
 import {candidateLine, readTyped, SHELLS, type Shell, type TypedLine} from '../cli/shells.ts'
 import {behindDashes, ownPart} from '../cli/words.ts'
 
 const LIVE_WITHIN_MS = 300 // longer than this, a press of the key feels stuck
 
-export default class Complete extends CellCommand {
+export default class Complete extends PoolCommand {
   static override readonly summary = 'Print what may stand at the cursor; called by the scripts of autocomplete.'
   static override readonly hidden = true
   static override readonly args = {shell: Args.string({options: [...SHELLS], required: true})}
@@ -25,19 +26,26 @@ export default class Complete extends CellCommand {
   async #live(kind: LiveKind, {words, current}: TypedLine): Promise<Candidate[]> {
     const prefix = /^--[^=]+=/.exec(current)?.[0] ?? ''
     try {
-      const values = isHolderKind(kind)
-        ? await this.#holders(kind, words)
-        : liveValues(kind, await this.#services(words))
+      const values = await this.#values(kind, words)
       return values.map((value) => ({value: prefix + value, about: ''})).filter(({value}) => value.startsWith(current))
     } catch {
       return [] // A key was pressed: no registry means no names, and an error text would only damage the line.
     }
   }
 
+  async #values(kind: LiveKind, words: readonly string[]): Promise<readonly string[]> {
+    if (kind === 'pool') return await this.#pools(words)
+    return isHolderKind(kind) ? await this.#holders(kind, words) : liveValues(kind, await this.#services(words))
+  }
+
   async #holders(kind: HolderKind, words: readonly string[]): Promise<string[]> {
-    const flags = {url: flagValue(words, 'url'), dir: flagValue(words, 'dir'), timeout: LIVE_WITHIN_MS}
-    await using admin = await this.openAdmin(flags)
+    await using admin = await this.openAdmin(cellOf(words))
     return await holderNames(kind, admin, flagValue(words, 'user'))
+  }
+
+  async #pools(words: readonly string[]): Promise<string[]> {
+    await using admin = await this.openPools(cellOf(words))
+    return (await admin.pools()).map(({name}) => name)
   }
 
   async #services(words: readonly string[]) {
@@ -46,4 +54,8 @@ export default class Complete extends CellCommand {
     await using client = new RegistryClient(url, {timeoutMs: LIVE_WITHIN_MS})
     return await client.list()
   }
+}
+
+function cellOf(words: readonly string[]): CellWish {
+  return {url: flagValue(words, 'url'), dir: flagValue(words, 'dir'), timeout: LIVE_WITHIN_MS}
 }

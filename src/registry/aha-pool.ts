@@ -38,6 +38,8 @@ export type AhaPoolChange =
   | {readonly kind: 'aha:pool:svc:del'; readonly pool: string; readonly service: string}
 
 const MAX_NAME = 256
+/** What may be said of a new pool or member; all but the creator is set anew, whatever is said. */
+const SAID: readonly string[] = ['creator', 'created', 'name', 'services']
 const IDEN = /^[0-9a-f]{32}$/
 
 /**
@@ -59,14 +61,12 @@ export function checkPoolName(name: string): void {
  */
 export function readCreator(info: unknown): string | undefined {
   if (!isJsonObject(info)) throw badRequest('info', 'info must be a map')
-  for (const [name, value] of Object.entries(info)) {
-    // Both are set anew, whatever is said.
-    if (name === 'created' || name === 'name' || name === 'services') continue
-    if (name !== 'creator') throw badSchema(`info must not have ${name.slice(0, 100)}`)
-    if (typeof value !== 'string' || !IDEN.test(value)) throw badSchema('info.creator must be the iden of a user')
-    return value
-  }
-  return undefined
+  const other = Object.keys(info).find((name) => !SAID.includes(name))
+  if (other !== undefined) throw badSchema(`info must not have ${other.slice(0, 100)}`)
+  const {creator} = info
+  if (creator === undefined) return undefined
+  if (typeof creator === 'string' && IDEN.test(creator)) return creator
+  throw badSchema('info.creator must be the iden of a user')
 }
 
 /** Gives what a change leaves of a pool, which itself stays as it is; undefined when there is none then. */

@@ -1,27 +1,16 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
-import {RegistryError} from '../../src/base/errors.ts'
 import {createLog} from '../../src/base/log.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {decodeAhaChange} from '../../src/registry/aha-change.ts'
 import {AhaDirectory} from '../../src/registry/aha-directory.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import {AhaServices, type AhaSession} from '../../src/server/aha-services.ts'
-import {MemoryStore} from '../../src/store/memory.ts'
 import {FakeClock, settle} from '../support/api.ts'
+import {MoodyStore} from '../support/moody-store.ts'
 
 const NETWORK = 'loop.link'
 const INFO = {iden: 'i1', run: 'r1', leader: 'axon', urlinfo: {scheme: 'ssl', port: 1}, ready: true}
-
-/** A store that refuses to write for a while. */
-class MoodyStore extends MemoryStore {
-  isBroken = false
-
-  override async append(entries: Parameters<MemoryStore['append']>[0]): Promise<number> {
-    if (this.isBroken) throw new RegistryError('REG_STORE_FAILED', 'disk full')
-    return super.append(entries)
-  }
-}
 
 class World {
   readonly store = new MoodyStore()
