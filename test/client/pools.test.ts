@@ -84,7 +84,7 @@ test('of a cell that is no AHA it is said what to do', async () => {
   const other = await TestCell.open({}, {aha: undefined})
   const nobody = new PoolAdmin(new DirectCall(await other.session(undefined)))
   await expect(nobody.pools()).rejects.toMatchObject({
-    telepath: 'NeedConfValu',
+    telepath: 'NoSuchMeth',
     hints: expect.arrayContaining(['registry status URL']),
   })
 })

@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {RegistryClient} from '../../src/client/registry-client.ts'
-import {startAhaServer} from '../support/aha-server.ts'
+import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
@@ -10,6 +10,7 @@ let aha: TestServer
 beforeAll(async () => {
   server = await startServer()
   aha = await startAhaServer()
+  await registerAt(aha, ['00.axon', '01.axon'])
   await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
   await client.register({
     ...{id: 'cam-1', name: 'cam1', type: 'camera', host: '127.0.0.1', port: 5000},
@@ -63,6 +64,14 @@ const LINES = [
   'role remove keepers --yes',
   'user remove visi --dry-run',
   'user show nobody',
+  'pool add pool00.axon --service 00.axon',
+  'pool add pool00.axon',
+  'pool list',
+  'pool show pool00.axon',
+  'pool show nothing',
+  'pool set pool00.axon --add 01.axon --remove 00.axon',
+  'pool set pool00.axon',
+  'pool remove pool00.axon --yes',
   'query --call getCellType',
   'query --call getTasks',
   'query --call nothing',
@@ -97,7 +106,7 @@ describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
     const args = `${line.replaceAll('DIR', server.dir)} --json`.split(' ')
     const {status, stdout} = await runCli(args, {
-      env: {REGISTRY_DIR: (line.startsWith('provision') ? aha : server).dir},
+      env: {REGISTRY_DIR: (/^(provision|pool)/.test(line) ? aha : server).dir},
     })
     const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')

@@ -7,7 +7,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {CellAdmin} from '../../src/client/admin.ts'
 import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
-import {startAhaServer} from '../support/aha-server.ts'
+import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {prepareCerts} from './example-certs.ts'
@@ -25,7 +25,7 @@ const DEFAULT_URL = 'zmq://127.0.0.1:5556'
 const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port', '--https']
 
 const CELL_COMMAND = /^(user|role|apikey|query|service:maintenance)\b/
-const AHA_COMMAND = /^provision\b/
+const AHA_COMMAND = /^(provision|pool)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
 // the place of those that the examples name.
@@ -93,6 +93,18 @@ async function prepareUrls(id: string): Promise<void> {
   await root.call('addAhaUserEnroll', {args: ['visi']})
 }
 
+/** Makes the pool that the examples name, and services for it. */
+async function preparePools(id: string): Promise<void> {
+  await registerAt(aha, ['01.cortex', '02.cortex', '03.cortex'])
+  await using root = await openTelepath(`cell://${aha.dir}`)
+  for (const pool of ['pool00.cortex...', 'pool00.axon...']) await root.call('delAhaPool', {args: [pool]})
+  if (id === 'pool:add') return
+  await root.call('addAhaPool', {args: ['pool00.cortex...', {}]})
+  for (const name of ['01.cortex...', '02.cortex...']) {
+    await root.call('addAhaPoolSvc', {args: ['pool00.cortex...', name, {}]})
+  }
+}
+
 /** Where a command goes that does not say where. */
 function urlFor(id: string): string {
   if (AHA_COMMAND.test(id)) return `cell://${aha.dir}`
@@ -101,7 +113,8 @@ function urlFor(id: string): string {
 
 describe.each(commands)('%s', (id, {examples = []}) => {
   beforeEach(async () => {
-    if (AHA_COMMAND.test(id)) await prepareUrls(id)
+    if (id.startsWith('provision:')) await prepareUrls(id)
+    if (id.startsWith('pool:')) await preparePools(id)
     if (CELL_COMMAND.test(id)) await prepareUsers()
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
@@ -129,7 +142,10 @@ async function typeLine(
   line: string,
   registryUrl: string,
 ): Promise<{status: number | null; stdout: string; stderr: string}> {
-  const ours = line.replaceAll(DEFAULT_URL, url).replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
+  const ours = line
+    .replaceAll(DEFAULT_URL, url)
+    .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
+    .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
   const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
   const env = cleanEnv({
     HOME: home,

@@ -2,6 +2,7 @@
 import {mkdtemp} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {openTelepath} from '../../src/client/telepath/open.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {issueInto} from '../../src/pki/issuer.ts'
 import {startServer, type TestServer} from './server.ts'
@@ -20,4 +21,11 @@ export async function startAhaServer(conf: Readonly<Record<string, unknown>> = {
   const names = {'aha:network': NETWORK, 'dns:name': HOST}
   const listeners = {'dmon:listen': `${listen}&ca=${NETWORK}`, 'provision:listen': listen}
   return startServer({dir, conf: {...names, ...listeners, ...conf}})
+}
+
+/** Registers services at a server that is an AHA; they are offline as soon as this returns. */
+export async function registerAt({dir}: TestServer, names: readonly string[]): Promise<void> {
+  await using root = await openTelepath(`cell://${dir}`)
+  const info = {urlinfo: {scheme: 'ssl', host: '127.0.0.1', port: 4000}}
+  for (const name of names) await root.call('addAhaSvc', {args: [name, info, NETWORK]})
 }

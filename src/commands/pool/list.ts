@@ -10,7 +10,7 @@ export default class PoolList extends PoolCommand {
     {description: 'List the pools of the server on this machine.', command: '<%= config.bin %> <%= command.id %>'},
     {
       description: 'List those of another AHA, for a script.',
-      command: '<%= config.bin %> <%= command.id %> --url ssl://visi@aha.demo.net --json',
+      command: '<%= config.bin %> <%= command.id %> --url cell:///srv/aha --json',
     },
   ]
   static override readonly flags = cellFlags
