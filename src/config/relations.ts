@@ -23,10 +23,18 @@ export function relationProblems(decided: Decided): ConfigProblem[] {
   ]
 }
 
-/** The network and the public name of an AHA; undefined when this service is none. */
+/**
+ * The network and the public name of an AHA; undefined when this service is none. Configurations for older releases of the peer have
+ * `aha:name: aha` in place of `dns:name`; what else they say tells such an AHA from any other service with a name.
+ *
+ * @see spec/aha.md, section 7
+ */
 export function ahaNames(conf: Conf): {readonly network: string; readonly dnsName: string} | undefined {
-  const {'aha:network': network, 'dns:name': dnsName} = conf
-  return network === null || dnsName === null ? undefined : {network, dnsName}
+  const {'aha:network': network, 'dns:name': dnsName, 'aha:name': name} = conf
+  if (network === null) return undefined
+  if (dnsName !== null) return {network, dnsName}
+  const isOldAha = conf['aha:urls'] !== null || conf['provision:listen'] !== null
+  return isOldAha && name !== null ? {network, dnsName: `${name}.${network}`} : undefined
 }
 
 /** Puts in the defaults that come from other options, where nobody set another value. A public name means to be reached from outside. */
@@ -34,7 +42,7 @@ export function withDerived(decided: Decided): Decided {
   const {conf, origins} = decided
   const aha = ahaNames(conf)
   const derived = {
-    ...(conf['dns:name'] === null ? {} : {'https:bind': '0.0.0.0'}),
+    ...(aha === undefined && conf['dns:name'] === null ? {} : {'https:bind': '0.0.0.0'}),
     ...(aha === undefined
       ? {}
       : {

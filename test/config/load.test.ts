@@ -313,6 +313,22 @@ describe('an AHA', () => {
     expect(await problemsOf()).toEqual([])
   })
 
+  test.each(['aha:urls: ssl://a.n.net', 'provision:listen: tcp://127.0.0.1:27272'])(
+    'has the name that older releases of the peer gave it, where %j says that it is one',
+    async (line) => {
+      await cellYaml(`aha:network: n.net\naha:name: a\n${line}\n`)
+      const [telepath, , https] = await listeners()
+      expect([telepath, https]).toEqual(['ssl://0.0.0.0:27492?hostname=a.n.net&ca=n.net', '0.0.0.0'])
+      await cellYaml(`aha:network: n.net\naha:name: a\ndns:name: b.n.net\n${line}\n`)
+      expect((await listeners())[0]).toBe('ssl://0.0.0.0:27492?hostname=b.n.net&ca=n.net')
+    },
+  )
+
+  test('is not on for any other service that has a name', async () => {
+    await cellYaml('aha:network: n.net\naha:name: 00.axon\n')
+    expect(await listeners()).toEqual([null, null, '127.0.0.1'])
+  })
+
   test.each(['aha:network: n.net\n', 'dns:name: a.n.net\nhttps:bind: 127.0.0.1\n'])(
     'is off with %j, and what only an AHA does is refused',
     async (half) => {
