@@ -26,6 +26,12 @@ export interface Entry {
   }
 }
 
+/** What is read of run.json. */
+interface RunFile {
+  readonly telepath: {readonly url: string}
+  readonly provision: {readonly url: string}
+}
+
 export interface Where {
   /** Where it listens; loopback when absent. */
   readonly address?: string
@@ -52,13 +58,11 @@ export class OurAha implements AsyncDisposable {
     const names = {'aha:network': NETWORK, 'dns:name': AHA_NAME}
     const listen = {'dmon:listen': `${tls(0)}&ca=${NETWORK}`, 'provision:listen': tls(0)}
     const server = stack.use(await startServer({conf: {...names, ...listen, ...conf}, wrapper: () => inside}))
-    const run = JSON.parse(await readFile(join(server.dir, 'run.json'), 'utf8')) as {telepath: {url: string}}
-    const port = Number(new URL(run.telepath.url).port)
+    const {telepath, provision} = JSON.parse(await readFile(join(server.dir, 'run.json'), 'utf8')) as RunFile
+    const [port = 0, provisionPort = 0] = [telepath, provision].map(({url}) => Number(new URL(url).port))
     const aha = new OurAha(server, port, stack.move())
-    const {port: provisionPort} = new URL(await aha.ask('addAhaSvcProv', 'of.port'))
-    await aha.ask('clearAhaSvcProvs')
     // A service that comes back asks where it asked before.
-    const fixed = {'dmon:listen': `${tls(port)}&ca=${NETWORK}`, 'provision:listen': tls(Number(provisionPort))}
+    const fixed = {'dmon:listen': `${tls(port)}&ca=${NETWORK}`, 'provision:listen': tls(provisionPort)}
     await writeFile(join(server.dir, 'cell.mods.yaml'), stringify(fixed), {mode: 0o600})
     return aha
   }
