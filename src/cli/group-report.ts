@@ -18,7 +18,7 @@ export interface GroupReport {
 }
 
 /** One service of a cell. Members are missing where it could not be asked. */
-export interface MemberReport {
+interface MemberReport {
   readonly name: string
   readonly role: 'leader' | 'mirror' | 'unknown'
   readonly online: boolean

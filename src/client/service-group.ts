@@ -122,11 +122,12 @@ function ownOf(value: Value): Own {
   const about = fieldsOf(info['cell'], 'cell')
   const aha = fieldsOf(about['aha'] ?? {}, 'aha')
   const [name, network, leader] = [aha['name'], aha['network'], aha['leader']].map(textOf)
+  const iden = textOf(about['iden']) ?? ''
   const type = textOf(about['type']) ?? 'cell'
   return {
-    iden: textOf(about['iden']) ?? '',
+    iden,
     runId: textOf(about['run']) ?? '',
-    name: name === undefined || network === undefined ? type : withNetwork(name, network),
+    name: name === undefined || network === undefined ? `${type} ${iden.slice(0, 8)}` : withNetwork(name, network),
     shortName: name ?? type,
     isNamed: name !== undefined && network !== undefined,
     leaderAlias: leader ?? null,

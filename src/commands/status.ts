@@ -24,7 +24,8 @@ that does not let you ask for its health or its users is shown without them. Wit
     {description: 'Look at an Axon.', command: '<%= config.bin %> <%= command.id %> cell:///srv/axon'},
   ]
   static override readonly flags = {
-    watch: Flags.boolean({summary: 'Show it again and again, until Ctrl-C.', default: false}),
+    // Without a default: `dependsOn` counts one as given.
+    watch: Flags.boolean({summary: 'Show it again and again, until Ctrl-C.'}),
     interval: durationFlag({summary: 'Time between two looks with --watch; 2s unless given.', dependsOn: ['watch']}),
     verify: Flags.boolean({
       summary: 'Exit with 8 when it is degraded or failed.',

@@ -26,7 +26,7 @@ export interface MemberState {
 
 /** One service of a cell. */
 export interface Member {
-  /** Full name in AHA; the type of the cell where it has none. */
+  /** Full name in AHA; type and iden of the cell where it has none. */
   readonly name: string
   /** Its name without the network. */
   readonly shortName: string

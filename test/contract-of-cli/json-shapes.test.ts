@@ -76,6 +76,8 @@ const LINES = [
   'query --call getTasks',
   'query --call nothing',
   'status zmq://127.0.0.1:1',
+  'promote',
+  'demote',
   'service show nothing',
   'service list --nonsense',
   'cert ca demo.net --key p256 --dir DIR',

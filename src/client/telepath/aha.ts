@@ -34,6 +34,12 @@ export interface AhaMember {
   readonly isPromotable: boolean
 }
 
+/** What AHA knows of a name that is not to be reached. */
+interface OfflineService {
+  readonly name: string
+  readonly iden: string | undefined
+}
+
 /** Each step of a lookup may take so long. */
 const STEP_MS = 5000
 /** A cell with more mirrors than that is none. */
@@ -57,8 +63,8 @@ export class AhaServers implements AsyncDisposable {
   /**
    * Finds the service that an `aha://` URL names.
    *
-   * @throws RegistryError `REG_NOT_FOUND` (`NoSuchName`) when no server knows it, or it is offline; `REG_UNREACHABLE` (`NotReady`) when there is no
-   * server to ask; else what the last server failed with
+   * @throws RegistryError `REG_NOT_FOUND` (`NoSuchName`) when no server knows it; `REG_UNREACHABLE` (`NoSuchName`) when it is known and offline, with
+   * those services of its cell that are online; `REG_UNREACHABLE` (`NotReady`) when there is no server to ask; else what the last server failed with
    */
   async find(url: TelepathUrl, signal?: AbortSignal): Promise<AhaService> {
     if (this.#servers.length === 0) throw noServers(url.host)
@@ -66,7 +72,8 @@ export class AhaServers implements AsyncDisposable {
     for (const server of this.#servers) {
       try {
         const found = await this.#ask(server, url, signal)
-        if (found !== undefined) return found
+        if (found !== undefined && 'url' in found) return found
+        if (found !== undefined) failure = await this.#offline(url.host, found, signal)
       } catch (error) {
         signal?.throwIfAborted()
         failure = error
@@ -101,7 +108,11 @@ export class AhaServers implements AsyncDisposable {
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
   }
 
-  async #ask(server: Urls, url: TelepathUrl, signal: AbortSignal | undefined): Promise<AhaService | undefined> {
+  async #ask(
+    server: Urls,
+    url: TelepathUrl,
+    signal: AbortSignal | undefined,
+  ): Promise<AhaService | OfflineService | undefined> {
     const limits = {timeoutMs: STEP_MS, ...(signal === undefined ? {} : {signal})}
     const aha = await this.#client(server).proxy(limits)
     const {synapse} = fieldsOf(await aha.call('getCellInfo', limits))
@@ -109,9 +120,22 @@ export class AhaServers implements AsyncDisposable {
     const entry = fieldsOf(await aha.call('getAhaSvc', {...limits, args: [url.host], kwargs}))
     const {name, svcinfo, services} = entry
     const {online, urlinfo} = fieldsOf(svcinfo)
-    if (typeof name !== 'string' || online === undefined || online === null || online === '') return undefined
+    if (typeof name !== 'string') return undefined
+    if (textOf(online) === undefined) return {name, iden: textOf(fieldsOf(svcinfo)['iden'])}
     const isPool = services !== undefined && services !== null
     return {name, url: mergeAhaInfo(url, fieldsOf(urlinfo)), isPool, aha}
+  }
+
+  /** Says that a service is offline, and which others of its cell are not. */
+  async #offline(asked: string, {name, iden}: OfflineService, signal: AbortSignal | undefined): Promise<RegistryError> {
+    const all = iden === undefined ? [] : await this.ofCell(iden, signal).catch(() => [])
+    signal?.throwIfAborted()
+    const others = all.filter((member) => member.isOnline)
+    return new RegistryError('REG_UNREACHABLE', `aha lookup failed: ${asked}: ${name} is offline`, {
+      telepath: 'NoSuchName',
+      info: {name, online: others.map((member) => member.name)},
+      hints: others.length === 0 ? ['start it'] : others.map((member) => `registry status aha://${member.name}`),
+    })
   }
 
   #client(server: Urls): TelepathClient {
@@ -181,6 +205,11 @@ function noServers(name: string): RegistryError {
   })
 }
 
+const UNKNOWN_HINTS = [
+  'registry query --call getAhaSvcs',
+  'write a name of the own network with three dots: aha://00.axon...',
+]
+
 function notFound(name: string): RegistryError {
-  return new RegistryError('REG_NOT_FOUND', `aha lookup failed: ${name}`, {info: {name}})
+  return new RegistryError('REG_NOT_FOUND', `aha lookup failed: ${name}`, {info: {name}, hints: UNKNOWN_HINTS})
 }

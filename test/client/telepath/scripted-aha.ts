@@ -5,6 +5,8 @@ import {type PeerLink, partsOf, TelepathPeer, WELCOME} from '../../support/telep
 export interface AhaScript {
   /** Entries by the name that is asked for. */
   readonly services?: Readonly<Record<string, Value>>
+  /** Entries of a cell by its iden. */
+  readonly cells?: Readonly<Record<string, readonly Value[]>>
   readonly version?: readonly number[]
   /** Hears of each `getAhaSvc`. */
   readonly onLookup?: () => void
@@ -30,7 +32,7 @@ export function valueMessage(value: Value): Value {
 }
 
 export async function startAha(script: AhaScript): Promise<ScriptedAha> {
-  const {services = {}, version = [2, 256, 0], onLookup, onTopo} = script
+  const {services = {}, cells = {}, version = [2, 256, 0], onLookup, onTopo} = script
   const calls: Value[] = []
   const peer = await TelepathPeer.start((message, link) => {
     const [type, body] = partsOf(message)
@@ -41,7 +43,14 @@ export async function startAha(script: AhaScript): Promise<ScriptedAha> {
     if (method === 'getAhaSvc') onLookup?.()
     if (method === 'getCellInfo') link.send(valueMessage({synapse: {version}}))
     else if (method === 'getAhaSvc') link.send(valueMessage(services[String(name)] ?? null))
+    else if (method === 'getAhaSvcsByIden') sendItems(link, cells[String(name)] ?? [])
     else if (method === 'iterPoolTopo') onTopo?.(link)
   })
   return {url: peer.url, peer, calls, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]()}
+}
+
+function sendItems(link: PeerLink, items: readonly Value[]): void {
+  link.send(['t2:genr', {}])
+  for (const item of items) link.send(['t2:yield', {retn: [true, item]}])
+  link.send(['t2:yield', {retn: null}])
 }

@@ -4,6 +4,7 @@ import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {openTelepath} from '../../../src/client/telepath/open.ts'
 import {type TeleEnvOptions, withTeleEnv} from '../../../src/client/telepath/tele-env.ts'
+import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {TelepathPeer, welcoming} from '../../support/telepath-peer.ts'
 import {entryOf, startAha, valueMessage} from './scripted-aha.ts'
 
@@ -176,6 +177,18 @@ describe('a name', () => {
     expect([first, second, third].map(({calls}) => calls.length)).toEqual([2, 2, 2])
   })
 
+  test('that is offline is said to be, with those of its cell that are not', async () => {
+    const svcinfo = {iden: 'f00d', urlinfo: {scheme: 'tcp', host: 'h', port: 1}}
+    const cells = {f00d: [{name: 'axon.demo.net', svcinfo}, entryOf('01.axon.demo.net', 2)]}
+    await using aha = await startAha({services: {'axon...': {name: 'axon.demo.net', svcinfo}}, cells})
+    await using env = await load({ahaServers: [aha.url]})
+    await expect(env.open('aha://axon...')).rejects.toMatchObject({
+      ...{code: 'REG_UNREACHABLE', telepath: 'NoSuchName'},
+      message: 'aha lookup failed: axon...: axon.demo.net is offline',
+      hints: ['registry status aha://01.axon.demo.net'],
+    })
+  })
+
   test('is given up when its signal aborts', async () => {
     await using silent = await TelepathPeer.start(() => undefined)
     await using env = await load({ahaServers: [silent.url]})
@@ -199,4 +212,49 @@ test('passwords are in no error', async () => {
       JSON.stringify([String(error), (error as {info: unknown}).info, String((error as Error).stack)]),
     ).not.toContain('hunter2')
   }
+})
+
+describe('the services of a cell', () => {
+  const online = {online: 'a'.repeat(32)}
+  const entry = (svcname: string, svcinfo: Record<string, Value>) => ({
+    ...{name: `${svcname}.demo.net`, svcname, svcnetw: 'demo.net'},
+    svcinfo: {leader: 'axon', urlinfo: {host: '127.0.0.1', port: 7}, ...svcinfo},
+  })
+
+  test('are asked for at the first AHA that knows some, offline ones too', async () => {
+    await using first = await startAha({})
+    const entries = [entry('00.axon', {...online, run: 'r0'}), entry('01.axon', {run: 'r1', promotable: false})]
+    await using second = await startAha({cells: {f00d: entries}})
+    await using env = await load({ahaServers: [first.url, second.url]})
+    expect(await env.ofCell('f00d')).toEqual([
+      {
+        ...{name: '00.axon.demo.net', shortName: '00.axon', runId: 'r0', address: '127.0.0.1:7'},
+        ...{isOnline: true, isPromotable: true},
+      },
+      {
+        ...{name: '01.axon.demo.net', shortName: '01.axon', runId: 'r1', address: '127.0.0.1:7'},
+        ...{isOnline: false, isPromotable: false},
+      },
+    ])
+    expect(second.calls).toEqual([['getAhaSvcsByIden', ['f00d', false], {}]])
+    expect(await env.ofCell('beef')).toEqual([])
+  })
+
+  test('are not told by the name of the leader where that is left of an earlier start', async () => {
+    const names = async (entries: readonly Value[]) => {
+      await using aha = await startAha({cells: {f00d: entries}})
+      await using env = await load({ahaServers: [aha.url]})
+      return (await env.ofCell('f00d')).map(({shortName}) => shortName)
+    }
+    const own = entry('00.axon', {run: 'r2'})
+    expect(await names([own, entry('axon', {run: 'r1'})])).toEqual(['00.axon'])
+    // An old AHA names only this one.
+    expect(await names([own, entry('axon', {...online, run: 'r1'})])).toEqual(['00.axon', 'axon'])
+    expect(await names([entry('axon', {run: 'r1'})])).toEqual(['axon'])
+  })
+
+  test('are not known where there is no AHA, or none answers', async () => {
+    await using env = await load({ahaServers: []})
+    await expect(env.ofCell('f00d')).rejects.toMatchObject({code: 'REG_UNREACHABLE', telepath: 'NotReady'})
+  })
 })

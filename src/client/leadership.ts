@@ -1,0 +1,101 @@
+import {type ErrorCode, RegistryError} from '../base/errors.ts'
+import type {Callable} from '../wire/telepath/caller.ts'
+
+export interface LeadOptions {
+  readonly signal: AbortSignal
+  /** Longest wait for the answer; 60 000 when absent. */
+  readonly timeoutMs?: number | undefined
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000
+/** The service itself gives up first, and says why. */
+const GRACE_MS = 5000
+
+/**
+ * Asks a mirror to lead: by a hand-over of its leader, or, with `isForced`, at once with what it has.
+ *
+ * @throws RegistryError `REG_CONFLICT` when it is no mirror, or cannot take part in a hand-over; `REG_UNREACHABLE` when it does not find its leader;
+ * `REG_TIMED_OUT` when it did not catch up, or when nothing is known of the outcome; `REG_DENIED`; else what the service answered
+ */
+export async function promote(
+  cell: Callable,
+  name: string,
+  {isForced, signal, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions & {readonly isForced: boolean},
+): Promise<void> {
+  try {
+    await cell.call('promote', {kwargs: {graceful: !isForced}, signal, timeoutMs})
+  } catch (error) {
+    throw explained(error, name)
+  }
+}
+
+/**
+ * Asks a leader to give the lead to one of its mirrors.
+ *
+ * @throws RegistryError `REG_CONFLICT` when none of them took it; as `promote`
+ */
+export async function demote(
+  cell: Callable,
+  name: string,
+  {signal, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions,
+): Promise<void> {
+  const limits = {signal, timeoutMs: timeoutMs + GRACE_MS}
+  const isDone = await cell.call('demote', {kwargs: {timeout: timeoutMs / 1000}, ...limits}).catch((error: unknown) => {
+    throw explained(error, name)
+  })
+  if (isDone === true) return
+  throw new RegistryError('REG_CONFLICT', `none of the mirrors of ${name} took the lead: its log says why`, {
+    telepath: 'BadState',
+    info: {name},
+    hints: [`registry status aha://${name}`],
+  })
+}
+
+/** What an error of the service means here; others stay as they are. */
+interface Meaning {
+  readonly code: ErrorCode
+  readonly text: string
+  readonly hints: readonly string[]
+}
+
+function explained(error: unknown, name: string): unknown {
+  if (!(error instanceof RegistryError)) return error
+  const meaning = meaningOf(error, name)
+  if (meaning === undefined) return error
+  const {code, text, hints} = meaning
+  const {info, telepath} = error
+  return new RegistryError(code, text, {hints, info: {...info, name}, telepath, cause: error})
+}
+
+function meaningOf({telepath, code, message, info}: RegistryError, name: string): Meaning | undefined {
+  const status = `registry status aha://${name}`
+  const forced = `when its leader is gone for good: registry promote aha://${name} --failure`
+  if (code === 'REG_LINK_CLOSED' || (code === 'REG_TIMED_OUT' && telepath === 'TimeOut')) {
+    return {code, text: `${message}; whether the lead has moved is not known`, hints: [status]}
+  }
+  if (info['errx'] === 'ConnectionRefusedError' || telepath === 'LinkErr') {
+    return {code: 'REG_UNREACHABLE', text: `${name} cannot reach its leader: ${message}`, hints: [status, forced]}
+  }
+  switch (telepath) {
+    case 'AuthDeny':
+      return {
+        code,
+        text: message,
+        hints: ['be an administrator of the service, or ask as root: cell://DIR on its machine'],
+      }
+    case 'BadConfValu':
+      return {code: 'REG_CONFLICT', text: `${name} is no mirror: ${message}`, hints: [status]}
+    case 'NeedConfValu':
+      return {
+        code: 'REG_CONFLICT',
+        text: `${name} cannot hand over: ${message}`,
+        hints: ['give it aha:name and aha:registry', status],
+      }
+    case 'NoSuchName':
+      return {code: 'REG_UNREACHABLE', text: `${name} does not find its leader: ${message}`, hints: [status, forced]}
+    case 'NotReady':
+      return {code: 'REG_TIMED_OUT', text: `${name} is not ready: ${message}`, hints: [status, 'ask again']}
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,114 @@
+import {beforeEach, describe, expect, test} from 'vitest'
+import {RegistryError} from '../../src/base/errors.ts'
+import {readGroup} from '../../src/client/service-group.ts'
+import type {AhaMember} from '../../src/client/telepath/aha.ts'
+import type {Value} from '../../src/wire/msgpack/value.ts'
+import type {Callable, TelepathProxy} from '../../src/wire/telepath/caller.ts'
+
+const {signal} = new AbortController()
+
+const info = (name: string | null, cell: Readonly<Record<string, Value>>): Value => ({
+  synapse: {verstring: '2.256.0'},
+  cell: {
+    ...{iden: 'f00d', run: name, type: 'axon', active: false, ready: true, uplink: true, nexsindx: 5, started: 7},
+    ...{verstring: '1.0.0', mirror: 'tcp://root:needle@h', nexus: {readonly: false}},
+    aha: {name, leader: 'axon', network: 'demo.net'},
+    ...cell,
+  },
+})
+const LEADER = {active: true, uplink: false, mirror: null, nexsindx: 8}
+
+const entry = (shortName: string, more: Partial<AhaMember> = {}): AhaMember => ({
+  ...{name: `${shortName}.demo.net`, shortName, runId: shortName, address: 'h:1', isOnline: true, isPromotable: true},
+  ...more,
+})
+
+const answering = (value: Value) => ({call: async () => value}) as unknown as Callable
+
+/** What AHA lists, and what those answer that are opened. */
+class World {
+  listed: readonly AhaMember[] | Error = []
+  readonly infos = new Map<string, Value | Error>()
+  readonly opened: string[] = []
+  closed = 0
+
+  async ofCell(): Promise<readonly AhaMember[]> {
+    if (this.listed instanceof Error) throw this.listed
+    return this.listed
+  }
+
+  async open(url: string | readonly string[]): Promise<TelepathProxy> {
+    this.opened.push(String(url))
+    const answer = this.infos.get(String(url))
+    if (answer instanceof Error) throw answer
+    const close = async () => {
+      this.closed += 1
+    }
+    return {...answering(answer), [Symbol.asyncDispose]: close} as unknown as TelepathProxy
+  }
+}
+
+let world: World
+beforeEach(() => {
+  world = new World()
+})
+
+describe('the services of a cell', () => {
+  test('are asked, each once, and put in order; who is asked first not again', async () => {
+    world.listed = [entry('01.axon'), entry('02.axon', {isOnline: false}), entry('00.axon')]
+    world.infos.set('aha://visi@00.axon.demo.net', info('00.axon', LEADER))
+    const group = await readGroup(answering(info('01.axon', {})), world, {signal, user: 'visi'})
+    expect(group).toMatchObject({iden: 'f00d', leaderAlias: 'axon', isListed: true, isNamed: true})
+    expect(group.members.map(({name, isOnline}) => [name, isOnline])).toEqual([
+      ['00.axon.demo.net', true],
+      ['01.axon.demo.net', true],
+      ['02.axon.demo.net', false],
+    ])
+    expect(group.me).toMatchObject({name: '01.axon.demo.net', address: 'h:1', state: {nexusIndex: 5}})
+    expect(group.members[0]?.state).toMatchObject({isActive: true, nexusIndex: 8, mirror: null})
+    expect([world.opened, world.closed]).toEqual([['aha://visi@00.axon.demo.net'], 1])
+    expect(JSON.stringify(group)).not.toContain('needle')
+  })
+
+  test('that cannot be asked are there with the reason', async () => {
+    world.listed = [entry('01.axon'), entry('00.axon')]
+    world.infos.set('aha://00.axon.demo.net', new RegistryError('REG_DENIED', 'not you'))
+    const {members} = await readGroup(answering(info('01.axon', {})), world, {signal})
+    expect(members[0]).toMatchObject({state: undefined, error: {message: 'not you'}})
+  })
+
+  test('are of the same cell, whatever AHA says', async () => {
+    world.listed = [entry('01.axon'), entry('00.axon')]
+    world.infos.set('aha://00.axon.demo.net', info('00.axon', {...LEADER, iden: 'beef'}))
+    const {members} = await readGroup(answering(info('01.axon', {})), world, {signal})
+    expect(members[0]).toMatchObject({
+      state: undefined,
+      error: {code: 'REG_CONFLICT', message: '00.axon.demo.net is of another cell: beef, not f00d'},
+    })
+  })
+
+  test('are not known when AHA cannot be asked, or knows none', async () => {
+    world.listed = new RegistryError('REG_UNREACHABLE', 'away')
+    const alone = await readGroup(answering(info('01.axon', {})), world, {signal})
+    expect(alone).toMatchObject({isListed: false, error: {message: 'away'}, members: [{name: '01.axon.demo.net'}]})
+    world.listed = []
+    const unknown = await readGroup(answering(info('01.axon', {})), world, {signal})
+    expect(unknown).toMatchObject({isListed: false, error: {message: 'no AHA knows the cell f00d'}})
+  })
+
+  test('are not asked for of a service without a name', async () => {
+    world.listed = new Error('asked')
+    const group = await readGroup(answering(info(null, {...LEADER, aha: {}})), world, {signal})
+    expect(group).toMatchObject({isListed: false, isNamed: false, leaderAlias: null, members: [{name: 'axon f00d'}]})
+    expect(group.error).toBeUndefined()
+  })
+
+  test('are not asked any more when the command is cancelled', async () => {
+    const cancelled = new RegistryError('REG_CANCELLED', 'enough')
+    world.listed = cancelled
+    await expect(readGroup(answering(info('01.axon', {})), world, {signal})).rejects.toBe(cancelled)
+    world.listed = [entry('00.axon')]
+    world.infos.set('aha://00.axon.demo.net', cancelled)
+    await expect(readGroup(answering(info('01.axon', {})), world, {signal})).rejects.toBe(cancelled)
+  })
+})
