@@ -33,7 +33,9 @@ function section(command: Command.Cached): string {
     `## ${typed(command)}`,
     command.summary ?? '',
     fill(command.description ?? '', command),
-    `    ${usage(command)}`,
+    usages(command)
+      .map((line) => `    ${line}`)
+      .join('\n'),
     argsTable(Object.values(command.args)),
     flagsTable(Object.values(command.flags).filter((flag) => !flag.hidden)),
     examplesBlock(command),
@@ -42,12 +44,13 @@ function section(command: Command.Cached): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`
 }
 
-function usage(command: Command.Cached): string {
-  if (typeof command.usage === 'string') return `registry ${fill(command.usage, command)}`
+/** The forms that the command is typed in. */
+function usages(command: Command.Cached): readonly string[] {
+  if (command.usage !== undefined) return [command.usage].flat().map((line) => `registry ${fill(line, command)}`)
   const args = Object.values(command.args).map((arg) =>
     arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`,
   )
-  return ['registry', typed(command), ...args, '[FLAGS]'].join(' ')
+  return [['registry', typed(command), ...args, '[FLAGS]'].join(' ')]
 }
 
 function argsTable(args: readonly Arg[]): string {

@@ -163,6 +163,12 @@ export const ERRORS = {
     about: 'The service that was called answered with an error of its own; `info.errname` is its name there.',
     hints: ['look at the log of that service'],
   },
+  REG_QUERY_FAILED: {
+    exit: 1,
+    about:
+      'A Storm query ended with an error: it cannot be read, or what it asked for failed. `info.errname` is its name in Storm, `info.line` and `info.column` say where it stands.',
+    hints: [],
+  },
   REG_INTERNAL: {
     exit: 1,
     about: 'The program itself failed; this is a mistake in it, not in what was asked.',

@@ -1,5 +1,5 @@
 import {closeSync, openSync} from 'node:fs'
-import {link, mkdir, open, rename, rm, stat} from 'node:fs/promises'
+import {type FileHandle, link, mkdir, open, rename, rm, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {systemCode} from './errors.ts'
 import {newGuid} from './ids.ts'
@@ -31,9 +31,34 @@ export async function createFileAtomic(path: string, content: string | Uint8Arra
   })
 }
 
+/** How a file that is made piece by piece comes to its place. */
+export interface FillOptions {
+  readonly mode: number
+  /** Whether one that is there is replaced; otherwise that is EEXIST. */
+  readonly isReplacing: boolean
+}
+
+/**
+ * Makes a file of what `fill` writes, in order and no faster than the disk takes it. Until all of it is there nobody sees any of it; when `fill`
+ * throws nothing is left, and a file that was there is as it was. When the promise resolves the file survives a crash. Throws what `fill` throws
+ * and what the system says.
+ */
+export async function fillFileAtomic(
+  path: string,
+  {mode, isReplacing}: FillOptions,
+  fill: (write: (chunk: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const content = (file: FileHandle) => fill((chunk) => file.writeFile(chunk))
+  await throughTemporary(path, content, mode, async (temporary) => {
+    if (isReplacing) return await rename(temporary, path)
+    await link(temporary, path)
+    await rm(temporary)
+  })
+}
+
 async function throughTemporary(
   path: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | ((file: FileHandle) => Promise<void>),
   mode: number,
   place: (temporary: string) => Promise<void>,
 ): Promise<void> {
@@ -42,7 +67,8 @@ async function throughTemporary(
   try {
     const file = await open(temporary, 'wx', mode)
     try {
-      await file.writeFile(content)
+      if (typeof content === 'function') await content(file)
+      else await file.writeFile(content)
       await file.sync()
     } finally {
       await file.close()

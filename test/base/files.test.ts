@@ -4,7 +4,7 @@ import {chmod, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, test} from 'vitest'
-import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '../../src/base/files.ts'
+import {createPrivateFile, fillFileAtomic, makePrivateDir, removeFile, writeFileAtomic} from '../../src/base/files.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -50,6 +50,36 @@ describe('files', () => {
     await assert.rejects(writeFileAtomic(path, 'new'), {code: 'EISDIR'})
     assert.deepEqual(readdirSync(folder), ['directory'])
     await assert.rejects(writeFileAtomic(join(folder, 'missing', 'file'), 'new'), {code: 'ENOENT'})
+  })
+
+  test('a file that is filled piece by piece is there when all of it is, and replaces another only when it may', async () => {
+    const path = join(folder, 'file')
+    const fill = async (write: (chunk: Uint8Array) => Promise<void>) => {
+      await write(Buffer.from('one '))
+      assert.equal(readdirSync(folder).includes('file'), false)
+      await write(Buffer.from('two'))
+    }
+    await fillFileAtomic(path, {mode: 0o640, isReplacing: false}, fill)
+    assert.equal(readFileSync(path, 'utf8'), 'one two')
+    assert.equal(modeOf(path), 0o640)
+    const other = (write: (chunk: Uint8Array) => Promise<void>) => write(Buffer.from('other'))
+    await assert.rejects(fillFileAtomic(path, {mode: 0o640, isReplacing: false}, other), {code: 'EEXIST'})
+    assert.equal(readFileSync(path, 'utf8'), 'one two')
+    await fillFileAtomic(path, {mode: 0o600, isReplacing: true}, other)
+    assert.equal(readFileSync(path, 'utf8'), 'other')
+    assert.deepEqual(readdirSync(folder), ['file'])
+  })
+
+  test('a file whose filling fails is not there, and one that was there stays', async () => {
+    const path = join(folder, 'file')
+    writeFileSync(path, 'old')
+    const fill = async (write: (chunk: Uint8Array) => Promise<void>) => {
+      await write(Buffer.from('new'))
+      throw new Error('the source is gone')
+    }
+    await assert.rejects(fillFileAtomic(path, {mode: 0o600, isReplacing: true}, fill), {message: 'the source is gone'})
+    assert.equal(readFileSync(path, 'utf8'), 'old')
+    assert.deepEqual(readdirSync(folder), ['file'])
   })
 
   test('a removed file is gone, and one that is not there is fine', async () => {

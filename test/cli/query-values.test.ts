@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {jsonOf, readArgument} from '../../src/cli/query-values.ts'
-import {readQuery} from '../../src/cli/query-words.ts'
+import {readCall, splitWords} from '../../src/cli/query-words.ts'
 import {Float, Timestamp, type Value} from '../../src/wire/msgpack/value.ts'
 
 const read = (text: string) => readArgument(text, 'argument 1')
@@ -110,18 +110,20 @@ describe('the words of a query', () => {
     [['cell://d'], 1, undefined, ['cell://d']],
     [['tcp://h', '-3'], 1, 'tcp://h', [-3]],
     [[], 0, undefined, []],
-  ])('%j with %i behind --', (words, behind, url, args) => {
-    expect(readQuery(words, behind, [])).toEqual({url, args, kwargs: {}})
+  ])('%j with %i behind --', (typed, behind, url, args) => {
+    const {url: found, words} = splitWords(typed, behind)
+    expect({url: found, ...readCall('m', words, [])}).toEqual({url, method: 'm', args, kwargs: {}})
   })
 
   test('take arguments by name', () => {
-    expect(readQuery([], 0, ['a=1', 'b=x=y', 'c='])).toMatchObject({kwargs: {a: 1, b: 'x=y', c: null}})
+    expect(readCall('m', [], ['a=1', 'b=x=y', 'c='])).toMatchObject({kwargs: {a: 1, b: 'x=y', c: null}})
     for (const wrong of ['a', '=1', '1a=2']) {
-      expect(() => readQuery([], 0, [wrong])).toThrow(expect.objectContaining({code: 'REG_USAGE'}))
+      expect(() => readCall('m', [], [wrong])).toThrow(expect.objectContaining({code: 'REG_USAGE'}))
     }
   })
 
-  test('are no flags', () => {
-    expect(() => readQuery(['-3'], 0, [])).toThrow('there is no flag -3')
+  test('are no flags, except a lone minus', () => {
+    expect(splitWords(['cell://d', '-'], 0)).toEqual({url: 'cell://d', words: ['-']})
+    expect(() => splitWords(['-3'], 0)).toThrow('there is no flag -3')
   })
 })

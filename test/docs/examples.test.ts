@@ -10,6 +10,7 @@ import {openTelepath} from '../../src/client/telepath/open.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
+import {StormPeer} from '../support/storm-peer.ts'
 import {prepareCerts} from './example-certs.ts'
 
 interface Command {
@@ -24,6 +25,11 @@ const commands = Object.entries(manifest.commands).filter(([, {hidden}]) => !hid
 const DEFAULT_URL = 'zmq://127.0.0.1:5556'
 const PORT_FLAGS = ['--zmq-req-port', '--zmq-pub-port', '--zmq-hb-port', '--https']
 
+const STORM = [
+  ['node', [['inet:fqdn', 'vertex.link'], {props: {host: 'vertex'}}]],
+  ['fini', {count: 1, took: 1}],
+]
+
 const CELL_COMMAND = /^(user|role|apikey|query|service:maintenance)\b/
 const AHA_COMMAND = /^(provision|pool)\b/
 
@@ -31,12 +37,15 @@ const AHA_COMMAND = /^(provision|pool)\b/
 // the place of those that the examples name.
 let server: TestServer
 let aha: TestServer
+// In the place of the Cortex and the Axon that the examples name.
+let cortex: StormPeer
 let home: string
 let url: string
 
 beforeAll(async () => {
   server = await startServer()
   aha = await startAhaServer()
+  cortex = await StormPeer.start({storm: () => STORM})
   url = `zmq://127.0.0.1:${server.ports.req}`
   home = await mkdtemp(join(tmpdir(), 'registry-examples-'))
   await mkdir(join(home, 'bin'))
@@ -45,11 +54,15 @@ beforeAll(async () => {
   // Programs that examples start; what they would do is not what is tested.
   await writeFile(join(home, 'bin', 'python3'), '#!/bin/sh\nexit 0\n')
   await chmod(join(home, 'bin', 'python3'), 0o755)
+  await writeFile(join(home, 'report.pdf'), 'a report')
+  await writeFile(join(home, 'hosts.storm'), 'inet:fqdn=$fqdn')
+  await writeFile(join(home, 'vars.yaml'), 'vars: {fqdn: vertex.link}')
   for (const name of ['ops', 'visi']) await writeFile(join(home, `${name}.passwd`), 'not so secret\n', {mode: 0o600})
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
   await aha[Symbol.asyncDispose]()
+  await cortex[Symbol.asyncDispose]()
   await rm(home, {recursive: true, force: true})
 })
 
@@ -146,6 +159,7 @@ async function typeLine(
     .replaceAll(DEFAULT_URL, url)
     .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
     .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
+    .replaceAll(/aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)
   const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
   const env = cleanEnv({
     HOME: home,
@@ -183,5 +197,5 @@ function statusOf(line: string): number {
 
 /** A stream has one JSON value per line, anything else is one value. */
 function jsonTexts(line: string, stdout: string): string[] {
-  return line.startsWith('registry service watch') ? stdout.trimEnd().split('\n') : [stdout]
+  return /^registry (service watch|query .*--query-file)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
 }
