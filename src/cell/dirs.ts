@@ -96,6 +96,12 @@ export class CellDir implements AsyncDisposable {
     await usable(path, () => writeFileAtomic(path, `${JSON.stringify(run, undefined, 2)}\n`))
   }
 
+  /** Makes it a new directory again: what belongs to the first start was not done. */
+  async forget(): Promise<void> {
+    const path = join(this.path, GUID_FILE)
+    await usable(path, () => removeFile(path))
+  }
+
   /** Removes run.json and lets go of the directory. Idempotent. */
   async close(): Promise<void> {
     if (!this.#lock.isOpen) return

@@ -40,6 +40,8 @@ export interface HealthSources {
   readonly nowMs: () => number
   /** Number of services: in all, and of those that were not renewed in time. */
   readonly services: () => {readonly all: number; readonly critical: number}
+  /** Under which name this service registers at an AHA, and why it is not registered; undefined when it does not. */
+  readonly membership: () => {readonly name: string; readonly problem: string | undefined} | undefined
 }
 
 /**
@@ -53,6 +55,7 @@ export function healthReport(iden: string, sources: HealthSources): HealthReport
     ...diskHealth(sources),
     ...certificateHealth(sources),
     servicesHealth(sources),
+    ...membershipHealth(sources),
   ]
   const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
   return {iden, components, status: worst}
@@ -111,4 +114,14 @@ function expiryText({listener, expiresAtMs}: ShownCertificate, nowMs: number): s
 function servicesHealth({services}: HealthSources): HealthComponent {
   const {all, critical} = services()
   return {name: 'services', status: 'nominal', mesg: '', data: {count: all, critical}}
+}
+
+/** Who is not registered is not found by name; all else goes on. */
+function membershipHealth({membership}: HealthSources): readonly HealthComponent[] {
+  const found = membership()
+  if (found === undefined) return []
+  const {name, problem} = found
+  const status = problem === undefined ? 'nominal' : 'degraded'
+  const mesg = problem === undefined ? '' : `${name} is not registered: ${problem}`
+  return [{name: 'aha', status, mesg, data: {name, registered: problem === undefined}}]
 }

@@ -14,6 +14,7 @@ export type Origin =
   | {readonly kind: 'variable'; readonly variable: string}
   | {readonly kind: 'flag'; readonly flag: string}
   | {readonly kind: 'argument'}
+  | {readonly kind: 'aha'; readonly aha: string}
 
 /** One place that sets an option. */
 export interface Setting {
@@ -57,6 +58,20 @@ export interface ConfSources {
   readonly flags?: Readonly<Record<string, unknown>>
   /** Options given by a program, by name; stronger than variables, like flags. */
   readonly given?: Readonly<Record<string, unknown>>
+  /** What an AHA gives a service that it provisions. */
+  readonly provisioned?: ProvisionedConf | undefined
+}
+
+/** What an AHA gives a service: it comes into cell.yaml, and what cell.mods.yaml says of the same options counts no more. */
+export interface ProvisionedConf {
+  readonly conf: Readonly<Record<string, unknown>>
+  /** The AHA, as it may be shown. */
+  readonly aha: string
+}
+
+/** Options that the two files lose when a service is provisioned. A mirror of before is none after it. */
+export function replacedBy({conf}: ProvisionedConf): readonly string[] {
+  return [...new Set([...Object.keys(conf), 'mirror'])]
 }
 
 /** Says where a value comes from, in words. */
@@ -72,17 +87,22 @@ export function originText(origin: Origin): string {
       return `--${origin.flag}`
     case 'argument':
       return 'the calling program'
+    case 'aha':
+      return origin.aha
   }
 }
 
 /** Reads all sources. Never throws for what stands in them: that is in `problems`. */
-export async function readLayers({dir, env = process.env, flags = {}, given = {}}: ConfSources): Promise<Layers> {
+export async function readLayers(sources: ConfSources): Promise<Layers> {
+  const {dir, env = process.env, flags = {}, given = {}, provisioned} = sources
   const layers = new Collector()
-  await layers.takeFile(join(dir, 'cell.yaml'))
+  const replaced = new Set(provisioned === undefined ? [] : replacedBy(provisioned))
+  await layers.takeFile(join(dir, 'cell.yaml'), replaced)
+  if (provisioned !== undefined) layers.takeGiven(provisioned.conf, {kind: 'aha', aha: provisioned.aha})
   await layers.takeVariables(env)
   await layers.takeFlags(flags)
-  layers.takeGiven(given)
-  await layers.takeFile(join(dir, 'cell.mods.yaml'))
+  layers.takeGiven(given, {kind: 'argument'})
+  await layers.takeFile(join(dir, 'cell.mods.yaml'), replaced)
   return layers
 }
 
@@ -97,14 +117,15 @@ class Collector implements Layers {
   readonly problems: ConfigProblem[] = []
   readonly warnings: ConfigWarning[] = []
 
-  async takeFile(file: string): Promise<void> {
+  async takeFile(file: string, without: ReadonlySet<string>): Promise<void> {
     const whole: Origin = {kind: 'file', file, line: 1}
     try {
       const text = await readConfigFile(file)
       if (text === undefined) return
       this.files.push(file)
       const {plainValue, readYaml} = await import('./yaml.ts')
-      this.#takeEntries(file, readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes}), plainValue)
+      const node = readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes})
+      this.#takeEntries(file, node, plainValue, without)
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       const line = typeof error.info['line'] === 'number' ? error.info['line'] : 1
@@ -139,15 +160,14 @@ class Collector implements Layers {
     }
   }
 
-  takeGiven(given: Readonly<Record<string, unknown>>): void {
-    const origin: Origin = {kind: 'argument'}
+  takeGiven(given: Readonly<Record<string, unknown>>, origin: Origin): void {
     for (const [name, value] of Object.entries(given)) {
       if (!isOptionName(name)) this.problems.push(unknownOption(name, origin))
       else if (value !== undefined) this.settings.push({option: name, value, origin})
     }
   }
 
-  #takeEntries(file: string, node: YamlNode, toValue: (node: YamlNode) => unknown): void {
+  #takeEntries(file: string, node: YamlNode, toValue: (node: YamlNode) => unknown, without: ReadonlySet<string>): void {
     if (node.type === 'null') return
     if (node.type !== 'map') {
       const message = `${file} line ${node.line}: must be a mapping of options to values`
@@ -155,6 +175,7 @@ class Collector implements Layers {
       return
     }
     for (const {key, value, line} of node.entries) {
+      if (without.has(key)) continue
       const origin: Origin = {kind: 'file', file, line}
       if (isOptionName(key)) this.settings.push({option: key, value: toValue(value), origin})
       else this.problems.push(unknownOption(key, origin))

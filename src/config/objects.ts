@@ -1,7 +1,7 @@
 /** Options whose value is an object: what may stand in them, said of the first thing that is wrong. */
 
 /** The options of type object, by what they hold. */
-export type ObjectShape = 'headers' | 'passwd policy' | 'inaugural'
+export type ObjectShape = 'headers' | 'passwd policy' | 'inaugural' | 'svcinfo'
 
 /** Gives what is expected where the value is wrong; undefined when it is right. */
 export function objectProblem(shape: ObjectShape, value: unknown): string | undefined {
@@ -13,6 +13,8 @@ export function objectProblem(shape: ObjectShape, value: unknown): string | unde
       return policyProblem(value)
     case 'inaugural':
       return inauguralProblem(value)
+    case 'svcinfo':
+      return svcinfoProblem(value)
   }
 }
 
@@ -20,6 +22,7 @@ const EXPECTED = {
   headers: 'an object of header names and texts',
   'passwd policy': 'an object with complexity, attempts and previous',
   inaugural: 'an object with users and roles',
+  svcinfo: 'an object with urlinfo',
 } as const satisfies Record<ObjectShape, string>
 
 /** Says what an object option takes, to be read after "must be". */
@@ -43,6 +46,29 @@ function headersProblem(headers: Plain): string | undefined {
     }
   }
   return undefined
+}
+
+const MAX_SVCINFO = 16 * 1024 // what an AHA of ours takes
+
+/** The rest is kept as it is: the AHA and its clients know what it means. */
+function svcinfoProblem(svcinfo: Plain): string | undefined {
+  const {urlinfo} = svcinfo
+  if (!isObject(urlinfo)) return EXPECTED.svcinfo
+  const {scheme, host, port} = urlinfo
+  if (filledText(scheme) !== undefined || filledText(host) !== undefined)
+    return `${EXPECTED.svcinfo} that has scheme and host`
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    return `${EXPECTED.svcinfo} whose port is from 1 to 65535`
+  }
+  if (isJson(svcinfo)) return undefined
+  return `${EXPECTED.svcinfo} of at most ${MAX_SVCINFO} characters, without infinities and the like`
+}
+
+function isJson(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value === 'bigint') return false
+  if (typeof value !== 'object' || value === null) return true
+  return Object.values(value).every(isJson) && JSON.stringify(value).length <= MAX_SVCINFO
 }
 
 type Check = (value: unknown) => string | undefined

@@ -29,7 +29,7 @@ export type OptionType =
   /** A text of one line, or null for none. */
   | {readonly kind: 'text'; readonly form: TextForm}
   /** A URL or a list of URLs, or null for none; a list in the conf. */
-  | {readonly kind: 'urls'}
+  | {readonly kind: 'urls'; readonly withPasswd?: true}
   /** An object that `objects.ts` checks, or null for none. */
   | {readonly kind: 'object'; readonly shape: ObjectShape}
 
@@ -97,8 +97,6 @@ interface PeerOnlyRow extends CommonRow {
 export type OptionRow = LiveRow | LaterRow | PeerOnlyRow
 
 const PARTS = {
-  aha: 'AHA',
-  provision: 'provisioning',
   mirror: 'mirroring',
   backup: 'backup',
 } as const
@@ -256,45 +254,52 @@ export const OPTIONS = {
     'Name of this service in its network, which it tells its clients.',
     '00.aha',
   ),
-  'aha:leader': later('aha', 'text', 'Alias that is claimed while this service leads.', 'aha'),
-  'aha:user': later('aha', 'text', 'User that this service is at other services.', 'registry', {
-    off: [null, 'root'], // what it would be without
-  }),
+  'aha:leader': live(
+    text('network'),
+    'null',
+    'Alias under which this service registers as well, while it leads.',
+    'registry',
+  ),
+  'aha:user': live(
+    text('user name'),
+    'null',
+    'User that this service is at other services, root without it; the same user of other services is an administrator here.',
+    'registry',
+  ),
   'aha:admin': live(
     text('certificate name'),
     'null',
     'Name in a client certificate whose owner is an administrator here, and of every service that is provisioned.',
     'root@prod.example.net',
   ),
-  'aha:registry': later(
-    'aha',
-    'text or list',
-    'URLs of the AHA servers to register at.',
-    'ssl://aha.example.net',
+  'aha:registry': live(
+    {kind: 'urls', withPasswd: true},
+    'null',
+    'URLs of the AHA servers at which this service registers, as aha:name in aha:network; kept up to date by what they say.',
+    'ssl://aha.example.net?certname=root@example.net',
     SECRET,
   ),
   'aha:urls': live({kind: 'urls'}, 'null', 'Fixed answer to a question for the AHA servers.', 'ssl://aha.example.net', {
     deprecated: 'dns:name',
   }),
-  'aha:provision': later(
-    'provision',
-    'text or list',
-    'One-time URL to be provisioned with.',
-    'ssl://aha.example.net:27272/4c2f',
+  'aha:provision': live(
+    {kind: 'urls'},
+    'null',
+    'One-time URL of an AHA, or several of which the first that works counts: brings certificates and configuration at the first start with it.',
+    'ssl://aha.example.net:27272/8ace7effa8150dbea73a62c9d99541fd?certhash=5c3ccb28',
     SECRET,
   ),
-  'aha:promotable': later(
-    'mirror',
-    'boolean',
-    'Whether a demotion may pick this service as the new leader.',
+  'aha:promotable': live(
+    boolean,
     'true',
-    SWITCH_OFF,
+    'Tells the AHA whether a demotion may pick this service as the new leader.',
+    'false',
   ),
-  'aha:svcinfo': later(
-    'aha',
-    'object',
-    'Fixed registration instead of the one found out.',
-    '{urlinfo: {host: aha, port: 27492}}',
+  'aha:svcinfo': live(
+    {kind: 'object', shape: 'svcinfo'},
+    'null',
+    'What this service registers at AHA instead of what it finds out of itself, for instance behind a proxy.',
+    '{urlinfo: {scheme: ssl, host: registry.example.net, port: 27492, hostname: 00.registry.example.net}}',
   ),
   'bridge:zmq:to:aha': live(boolean, 'false', 'Show ZeroMQ instances in AHA, as NAME.zmq.NETWORK.', 'true'),
   'bridge:aha:to:zmq': live(boolean, 'false', 'Show services of AHA that are online to ZeroMQ clients.', 'true'),

@@ -20,6 +20,7 @@ export function relationProblems(decided: Decided): ConfigProblem[] {
     ...exposureProblems(decided),
     ...TELEPATH_LISTENERS.flatMap((option) => telepathProblems(decided, option)),
     ...ahaProblems(decided),
+    ...memberProblems(decided),
   ]
 }
 
@@ -37,12 +38,22 @@ export function ahaNames(conf: Conf): {readonly network: string; readonly dnsNam
   return isOldAha && name !== null ? {network, dnsName: `${name}.${network}`} : undefined
 }
 
+/** Name and network under which this service registers at an AHA; undefined when it has none. */
+export function memberNames(conf: Conf): {readonly network: string; readonly name: string} | undefined {
+  const {'aha:network': network, 'aha:name': name} = conf
+  return network === null || name === null ? undefined : {network, name}
+}
+
 /** Puts in the defaults that come from other options, where nobody set another value. A public name means to be reached from outside. */
 export function withDerived(decided: Decided): Decided {
   const {conf, origins} = decided
   const aha = ahaNames(conf)
+  const member = conf['aha:registry'] === null ? undefined : memberNames(conf)
   const derived = {
     ...(aha === undefined && conf['dns:name'] === null ? {} : {'https:bind': '0.0.0.0'}),
+    ...(member === undefined
+      ? {}
+      : {'dmon:listen': `ssl://0.0.0.0:0?hostname=${member.name}.${member.network}&ca=${member.network}`}),
     ...(aha === undefined
       ? {}
       : {
@@ -116,6 +127,29 @@ function ahaProblems({conf, origins}: Decided): ConfigProblem[] {
     const message = `${option} needs aha:network and dns:name, which make this service an AHA (from ${originText(origin)})`
     return {option, message, origin}
   })
+}
+
+/** What registering at another AHA needs. What a one-time URL is to bring may still be missing. */
+function memberProblems({conf, origins}: Decided): ConfigProblem[] {
+  const problem = (option: LiveName, text: string) => {
+    const origin = origins[option]
+    return [{option, message: `${option} ${text} (from ${originText(origin)})`, origin}]
+  }
+  const {'aha:provision': provision, 'aha:registry': registry, 'aha:svcinfo': svcinfo} = conf
+  if (provision !== null && (conf['dns:name'] !== null || ahaNames(conf) !== undefined)) {
+    return problem(
+      'aha:provision',
+      'is not for an AHA: it is the authority of its own network, and no other AHA signs for it',
+    )
+  }
+  if (provision !== null) return []
+  if (registry === null)
+    return svcinfo === null ? [] : problem('aha:svcinfo', 'needs aha:registry, where it is registered')
+  if (memberNames(conf) === undefined) {
+    return problem('aha:registry', 'needs aha:name and aha:network, under which this service registers')
+  }
+  if (conf['dmon:listen'] !== null || svcinfo !== null) return []
+  return problem('aha:registry', 'needs dmon:listen or aha:svcinfo: there is nothing to register')
 }
 
 function isLoopback(address: string): boolean {

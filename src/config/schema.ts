@@ -48,8 +48,9 @@ const LEVEL_NUMBERS = [10, 20, 30, 40, 50] // what Python calls the same levels
 const LARGEST_PORT = 65_535
 const NEVER = 'never'
 const MAX_URLS = 100
-/** A scheme and what follows it. Who asks gets it as it stands, so it must hold no password. */
-const URL_TEXT = /^[a-z]+:\/\/(?![^/?]*:[^/?@]*@)[\x21-\x7e]{1,1024}$/
+/** A scheme and what follows it. Who asks gets some of them as they stand, so those must hold no password. */
+const URL_TEXT = /^[a-z]+:\/\/[\x21-\x7e]{1,1024}$/
+const URL_WITHOUT_PASSWD = /^[a-z]+:\/\/(?![^/?]*:[^/?@]*@)[\x21-\x7e]{1,1024}$/
 const REFUSED = Symbol('refused')
 
 /** Gives the value as the conf has it, or `REFUSED`. */
@@ -77,7 +78,7 @@ function readLive(type: OptionType, value: unknown): unknown {
     case 'life':
       return value === NEVER ? null : readDuration(value, type.minMs, type.maxMs)
     case 'urls':
-      return readUrls(value)
+      return readUrls(value, type.withPasswd === true)
     case 'choice':
       return orRefused(
         value,
@@ -113,11 +114,12 @@ function readDuration(value: unknown, minMs: number, maxMs: number): unknown {
   return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : REFUSED
 }
 
-function readUrls(value: unknown): unknown {
+function readUrls(value: unknown, withPasswd: boolean): unknown {
   if (value === null) return value
   const urls: readonly unknown[] = Array.isArray(value) ? value : [value]
   const isRight = urls.length > 0 && urls.length <= MAX_URLS
-  return orRefused(urls, isRight && urls.every((url) => typeof url === 'string' && URL_TEXT.test(url)))
+  const form = withPasswd ? URL_TEXT : URL_WITHOUT_PASSWD
+  return orRefused(urls, isRight && urls.every((url) => typeof url === 'string' && form.test(url)))
 }
 
 function readLevel(value: unknown): LogLevel | undefined {

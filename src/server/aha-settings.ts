@@ -1,5 +1,7 @@
 import type {Conf} from '../config/options.ts'
-import {ahaNames} from '../config/relations.ts'
+import {ahaNames, memberNames} from '../config/relations.ts'
+
+import type {AhaMemberSettings} from './aha-member.ts'
 
 export interface AhaSettings {
   /** `aha:network` */
@@ -33,5 +35,20 @@ export function ahaSettings(conf: Conf): AhaSettings | undefined {
       expiresMs: conf['provision:expires'] ?? undefined,
       allowsRoot: conf['provision:service:root'],
     },
+  }
+}
+
+/** Gives how this service registers at an AHA; undefined when it does not. */
+export function memberSettings(conf: Conf): AhaMemberSettings | undefined {
+  const names = memberNames(conf)
+  const urls = conf['aha:registry']
+  if (names === undefined || urls === null) return undefined
+  return {
+    ...names,
+    urls,
+    leader: conf['aha:leader'] ?? undefined,
+    user: conf['aha:user'] ?? 'root',
+    isPromotable: conf['aha:promotable'],
+    svcinfo: conf['aha:svcinfo'] ?? undefined,
   }
 }

@@ -18,6 +18,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import type {AhaHost} from './aha-host.ts'
+import type {AhaMember} from './aha-member.ts'
 import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
@@ -41,6 +42,8 @@ export interface CellHostPorts {
   /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
   readonly aha: AhaHost | undefined
   readonly certs: CertDir
+  /** Undefined when the cell registers at no AHA. Not started yet; it stops with the cell. */
+  readonly member: AhaMember | undefined
   readonly log: Log
   readonly logs: LogTail
   readonly disk: () => DiskState | undefined
@@ -60,6 +63,8 @@ export interface CellHostSettings {
   readonly network: string | undefined
   /** `aha:name` */
   readonly ahaName: string | undefined
+  /** `aha:leader` */
+  readonly leader: string | undefined
   /** `auth:anon` */
   readonly anonymous: string | undefined
   /** Names under which the cell can be asked for, besides `*`. */
@@ -68,7 +73,8 @@ export interface CellHostSettings {
 
 /**
  * The cell around the registry: its Telepath listeners, HTTPS, and what they answer. Start: the listener of `dmon:listen`, that of
- * provisioning, whose URLs lead there, the UNIX socket, HTTPS. Stop: all at once, each lets what runs end for a moment.
+ * provisioning, whose URLs lead there, the UNIX socket, HTTPS; then it registers at its AHA. Stop: it leaves the AHA, so that nobody is led
+ * here any more, then all at once, each lets what runs end for a moment.
  */
 export class CellHost implements AsyncDisposable {
   readonly #ports: CellHostPorts
@@ -151,6 +157,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    await this.#ports.member?.stop()
     await Promise.all([this.#daemon.stop({graceMs: GRACE_MS}), this.#ports.aha?.stop(GRACE_MS), this.#https?.stop()])
     for (const end of this.#ends) await end()
   }
@@ -164,6 +171,7 @@ export class CellHost implements AsyncDisposable {
     await this.#daemon.listenUnix(this.#ports.cellDir.socketPath)
     const {https} = this.#settings
     if (https !== undefined) await forOption('https:port', HTTPS_HINTS, this.#startHttps(https, ca))
+    this.#ports.member?.start({cellIden: this.#ports.cellDir.guid, runId: this.#runId, url: this.#url})
   }
 
   /** Opens the listener of `dmon:listen` and gives its URL, with the port that it has. */
@@ -235,7 +243,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #health(): HealthReport {
-    const {cellDir, changes, disk, services} = this.#ports
+    const {cellDir, changes, disk, services, member} = this.#ports
     return healthReport(cellDir.guid, {
       trouble: () => {
         const {trouble} = changes
@@ -249,6 +257,10 @@ export class CellHost implements AsyncDisposable {
       ],
       nowMs: () => this.#clock.wallMs(),
       services,
+      membership: () => {
+        const state = member?.state
+        return state && {name: state.name, problem: state.kind === 'waiting' ? state.reason : undefined}
+      },
     })
   }
 
@@ -298,7 +310,11 @@ export class CellHost implements AsyncDisposable {
         ...(changes.trouble === undefined ? [] : [reasonFor(changes.trouble.error)]),
         ...changes.holds.values(),
       ],
-      aha: {name: this.#settings.ahaName ?? null, leader: null, network: this.#settings.network ?? null},
+      aha: {
+        name: this.#settings.ahaName ?? null,
+        leader: this.#settings.leader ?? null,
+        network: this.#settings.network ?? null,
+      },
       https: https === null ? [] : [{host: https.bind, port: https.port}],
       telepath: telepath.url === null ? [] : [telepath.url],
       provision: provision === null ? [] : [provision.url],

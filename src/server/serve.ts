@@ -11,19 +11,24 @@ import {ensureAdmin} from '../cell/ensure-admin.ts'
 import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
+import {ModsFile} from '../cell/mods-file.ts'
 import {openUserBook, type UserBookOptions} from '../cell/user-book.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
+import type {ConfSources} from '../config/layers.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
 import type {Conf} from '../config/options.ts'
+import {checkAhaUrls, checkProvisioned, writeProvisioned} from '../config/provisioned.ts'
 import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
 import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store} from '../store/store.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
-import {ahaSettings} from './aha-settings.ts'
+import type {AhaMember} from './aha-member.ts'
+import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost, type CellHostSettings} from './cell-host.ts'
+import type {GivenConf} from './self-provision.ts'
 import {type Ports, type Reloadable, Server} from './server.ts'
 
 /** Largest request, bytes; what a registration may hold is less. */
@@ -80,13 +85,41 @@ export async function serve(options: ServeOptions = {}): Promise<RunningRegistry
   noteWarnings(log, loaded)
   const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
   try {
-    const registry = new Registry({cellDir, log, logs, load: () => loadConf(sources)}, loaded.conf)
+    const {conf} = await provisioned({cellDir, log, sources, signal: options.signal}, loaded)
+    const registry = new Registry({cellDir, log, logs, load: () => loadConf(sources)}, conf)
     await registry.start(options.signal)
     return registry
   } catch (error) {
     await cellDir.close()
     throw error
   }
+}
+
+interface ProvisionedParts {
+  readonly cellDir: CellDir
+  readonly log: Log
+  readonly sources: ConfSources
+  readonly signal: AbortSignal | undefined
+}
+
+/** Redeems the URL of `aha:provision`, unless that was done before, and gives the configuration that holds then. */
+async function provisioned(parts: ProvisionedParts, loaded: LoadedConf): Promise<LoadedConf> {
+  const {cellDir, log, sources, signal} = parts
+  const urls = loaded.conf['aha:provision']
+  if (urls === null) return loaded
+  const {provisionSelf} = await import('./self-provision.ts')
+  const certs = new CertDir(cellDir.certsPath)
+  const check = (given: GivenConf) => checkProvisioned(sources, given, cellDir.guid)
+  const write = (given: GivenConf) => writeProvisioned(cellDir.path, given)
+  try {
+    if (!(await provisionSelf({dir: cellDir.path, certs, log, check, write}, urls, signal))) return loaded
+  } catch (error) {
+    if (cellDir.isNew) await cellDir.forget()
+    throw error
+  }
+  const now = await loadConf(sources)
+  noteWarnings(log, now)
+  return now
 }
 
 interface RegistryParts {
@@ -194,6 +227,7 @@ class Registry implements RunningRegistry {
       },
     )
     const certs = new CertDir(this.#cellDir.certsPath)
+    const member = await this.#openMember(certs)
     const aha = await this.#openAha({certs, users, store: this.#store, changeLog: changes, log: this.#log})
     const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
     this.#server = server
@@ -207,6 +241,7 @@ class Registry implements RunningRegistry {
         registry: server.desk,
         aha,
         certs,
+        member,
         log: this.#log,
         logs: this.#logs,
         disk: () => this.#disk.state,
@@ -221,10 +256,23 @@ class Registry implements RunningRegistry {
     )
   }
 
-  /** Who an administrator is by `aha:admin` holds for any cell. */
+  async #openMember(certs: CertDir): Promise<AhaMember | undefined> {
+    const settings = memberSettings(this.#conf)
+    if (settings === undefined) return undefined
+    const {AhaMember} = await import('./aha-member.ts')
+    const mods = new ModsFile(this.dir)
+    const saveUrls = async (urls: readonly string[]) => {
+      await mods.set({'aha:registry': urls})
+      this.#conf = Object.freeze({...this.#conf, 'aha:registry': urls})
+    }
+    return new AhaMember({certs, log: this.#log, checkUrls: checkAhaUrls, saveUrls}, settings)
+  }
+
+  /** Who an administrator is by `aha:admin` and `aha:user` holds for any cell. */
   async #openAha(ports: AhaHostPorts): Promise<AhaHost | undefined> {
-    const admin = this.#conf['aha:admin']
-    if (admin !== null) await ensureAdmin(ports.users, admin, this.#conf['aha:network'])
+    for (const name of [this.#conf['aha:admin'], this.#conf['aha:user']]) {
+      if (name !== null) await ensureAdmin(ports.users, name, this.#conf['aha:network'])
+    }
     const settings = ahaSettings(this.#conf)
     if (settings === undefined) return undefined
     const host = await import('./aha-host.ts')
@@ -369,6 +417,7 @@ function cellSettings(conf: Conf): CellHostSettings {
           },
     network: conf['aha:network'] ?? undefined,
     ahaName: conf['aha:name'] ?? undefined,
+    leader: conf['aha:leader'] ?? undefined,
     anonymous: conf['auth:anon'] ?? undefined,
     shareNames: name === null ? [] : [name],
   }

@@ -10,6 +10,7 @@ const WELL: HealthSources = {
   certificates: () => [{listener: 'https', beginsAtMs: 0, expiresAtMs: 30 * DAY_MS}],
   nowMs: () => 0,
   services: () => ({all: 3, critical: 1}),
+  membership: () => undefined,
 }
 
 function statusOf(sources: Partial<HealthSources>, name: string) {
@@ -74,4 +75,19 @@ test('a disk at its limit degrades the cell; one that is not watched is not ment
   const disk = () => ({freePercent: 5, minPercent: 5})
   expect(statusOf({disk}, 'disk')).toMatchObject(['degraded', {mesg: '5.00 percent of the disk are free, 5 must be'}])
   expect(statusOf({disk: () => undefined}, 'disk')).toEqual(['nominal', undefined])
+})
+
+test('a cell that is not registered at its AHA is degraded; one that has none says nothing of it', () => {
+  const name = '00.registry.demo.net'
+  expect(statusOf({membership: () => ({name, problem: 'nobody listens there'})}, 'aha')).toEqual([
+    'degraded',
+    {
+      name: 'aha',
+      status: 'degraded',
+      mesg: `${name} is not registered: nobody listens there`,
+      data: {name, registered: false},
+    },
+  ])
+  expect(statusOf({membership: () => ({name, problem: undefined})}, 'aha')).toMatchObject(['nominal', {mesg: ''}])
+  expect(statusOf({}, 'aha')).toEqual(['nominal', undefined])
 })

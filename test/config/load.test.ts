@@ -58,8 +58,14 @@ describe('without any source', () => {
       'dns:name': null,
       'aha:network': null,
       'aha:name': null,
+      'aha:leader': null,
+      'aha:user': null,
       'aha:admin': null,
+      'aha:registry': null,
       'aha:urls': null,
+      'aha:provision': null,
+      'aha:promotable': true,
+      'aha:svcinfo': null,
       'dmon:listen': null,
       'telepath:name': null,
       'telepath:allow:plain': false,
@@ -178,7 +184,17 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'dns:name': ['aha.example.net', 'aha.example.net', 'https://aha'],
   'aha:network': ['prod.example.net', 'prod.example.net', 'two words'],
   'aha:name': ['00.aha', '00.aha', '00.aha...'],
+  'aha:leader': ['registry', 'registry', 'registry...'],
+  'aha:user': ['root', 'root', '7'],
   'aha:admin': ['root@example.net', 'root@example.net', 'two words'],
+  'aha:registry': ['[ssl://aha, "tcp://root:secret@aha"]', ['ssl://aha', 'tcp://root:secret@aha'], 'aha'],
+  'aha:provision': ['ssl://aha:27272/8ace', ['ssl://aha:27272/8ace'], 'ssl://root:secret@aha'],
+  'aha:promotable': ['no', false, '0'],
+  'aha:svcinfo': [
+    '{urlinfo: {scheme: ssl, host: aha, port: 1}, more: [1]}',
+    {urlinfo: {scheme: 'ssl', host: 'aha', port: 1}, more: [1]},
+    '{urlinfo: {scheme: ssl, host: aha, port: 0}}',
+  ],
   'aha:urls': ['ssl://aha', ['ssl://aha'], 'ssl://root:secret@aha'],
   'dmon:listen': ['tcp://127.0.0.1:0', 'tcp://127.0.0.1:0', 'http://127.0.0.1'],
   'telepath:name': ['registry', 'registry', '7'],
@@ -204,16 +220,27 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 }
 
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
-const NO_FLAG: readonly LiveName[] = ['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid']
+const NO_FLAG: readonly LiveName[] = [
+  ...(['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid'] as const),
+  ...(['aha:registry', 'aha:provision', 'aha:svcinfo'] as const),
+]
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
 const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls', 'bridge:zmq:to:aha', 'bridge:aha:to:zmq']
+const MEMBER = {SYN_REGISTRY_AHA_NETWORK: 'prod.example.net', SYN_REGISTRY_AHA_NAME: '00.registry'}
 const AHA = {SYN_REGISTRY_AHA_NETWORK: 'prod.example.net', SYN_REGISTRY_DNS_NAME: 'aha.prod.example.net'}
+
+/** Variables without which an option means nothing. */
+function baseOf(name: string): Env {
+  if (OF_AHA.includes(name)) return AHA
+  if (name === 'aha:registry') return MEMBER
+  return name === 'aha:svcinfo' ? {...MEMBER, SYN_REGISTRY_AHA_REGISTRY: 'ssl://aha'} : {}
+}
 
 describe.each(LIVE_NAMES)('%s', (name) => {
   const [typed, value, refused] = SAMPLES[name]
   const [variable] = variablesOf(name)
   const flag = flagOf(name)?.name
-  const base = OF_AHA.includes(name) ? AHA : {}
+  const base = baseOf(name)
 
   test('is set by a file, and by a variable and a flag where it may', async () => {
     expect(variable === undefined).toBe(NO_VARIABLE.includes(name))
@@ -353,6 +380,8 @@ describe('an object says what is wrong in it', () => {
       '{users: [{name: visi, rules: [[true, []]]}]}',
       'a list of rules such as [true, [axon, upload]] in rules',
     ],
+    ['aha:svcinfo', '{urlinfo: {host: aha, port: 1}}', 'an object with urlinfo that has scheme and host'],
+    ['aha:svcinfo', '{urlinfo: {scheme: ssl, host: aha, port: 1}, at: .inf}', 'without infinities and the like'],
     ['https:headers', '{"a b": c}', '"a b" is no header name'],
     ['https:headers', '{X-A: "b\\nc"}', 'the value of X-A must be a text of printable ASCII'],
   ])('%s: %s', async (name, typed, said) => {
@@ -571,7 +600,7 @@ describe('the table', () => {
       hidden: false,
     })
     expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
-    expect(flagOf('aha:leader')).toMatchObject({name: 'aha-leader', hidden: true})
+    expect(flagOf('backup:dir')).toMatchObject({name: 'backup-dir', hidden: true})
     expect(flagOf('https:headers')).toBeUndefined()
   })
 
@@ -582,7 +611,7 @@ describe('the table', () => {
       await cellYaml(
         `zmq:allow:plain: true\n${name === 'zmq:allow:plain' ? '' : `${name}: ${OPTIONS[name].example}\n`}`,
       )
-      expect(await problemsOf(OF_AHA.includes(name) ? AHA : {}), name).toEqual([])
+      expect(await problemsOf(baseOf(name)), name).toEqual([])
     }
   })
 })

@@ -137,6 +137,7 @@ const NOTHING_WRONG = {
   certificates: () => [],
   nowMs: () => 0,
   services: () => ({all: 0, critical: 0}),
+  membership: () => undefined,
 }
 
 export class TestSession {

@@ -19,7 +19,7 @@ import {plainObject} from './plain.ts'
 import type {RecordFile, RedeemPurpose, RedeemRecord} from './redeem-record.ts'
 
 /** Whom a URL lets in. */
-export type OnceKind = 'service' | 'user'
+type OnceKind = 'service' | 'user'
 
 /** What an AHA told of whom it lets in, read. */
 export interface Admission {
