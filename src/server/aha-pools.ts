@@ -21,7 +21,7 @@ import {type RecordFormat, RecordLedger, type RecordLedgerPorts} from './record-
 const MAX_POOLS = 1000
 /** Each change writes the pool anew: 1000 members are some 200 KB. */
 const MAX_MEMBERS = 1000
-/** Who follows a pool and is that far behind is cut off, as at the peer's. */
+/** Who follows a pool and is that far behind is cut off, as at the peer. */
 const MAX_LATE = 1000
 
 const FORMAT: RecordFormat<AhaPoolChange, AhaPool> = {
@@ -89,12 +89,13 @@ export class AhaPools {
   /**
    * Makes a pool without members.
    *
-   * @throws RegistryError `REG_CONFLICT` (`DupName`) when a service or pool has the name; `REG_BAD_REQUEST`, `REG_BUSY` (too many),
+   * @throws RegistryError `REG_CONFLICT` (`DupName`) when a service or pool has the name, or it is kept for others; `REG_BAD_REQUEST`, `REG_BUSY` (too many),
    * `REG_READ_ONLY`, `REG_STORE_FAILED`
    */
   async add(name: string, {creator, actor}: Author): Promise<AhaPool> {
     const full = this.#full(name)
     checkPoolName(full)
+    this.#services.assertNotKept(full)
     const {pending} = this.#ledger
     this.#services.assertNotKept(full)
     if (this.#services.standing(full) !== undefined || pending.has(full)) {
