@@ -15,6 +15,8 @@ export interface Proposal {
 export interface ChangeOwner {
   /** What was decided but is not visible yet did not happen; called before its proposals hear so. */
   onReset(): void
+  /** Changes are taken again after they were refused; called when what was refused can be decided anew. */
+  onOpen?(): void
 }
 
 /** Since when, and why, the store refuses changes. */
@@ -104,7 +106,7 @@ export class ChangeLog {
   }
 
   release(name: string): void {
-    this.#holds.delete(name)
+    if (this.#holds.delete(name)) this.#tellOpen()
   }
 
   /** Why no change can be proposed now; undefined when one can. */
@@ -174,7 +176,8 @@ export class ChangeLog {
       this.#idle = undefined
       return
     }
-    const {batchMax} = this.#options
+    const {batchMax, queueMax} = this.#options
+    const wasFull = this.#queue.length >= queueMax
     const batch = this.#queue.length <= batchMax ? this.#queue : this.#queue.slice(0, batchMax)
     this.#queue = this.#queue.length <= batchMax ? [] : this.#queue.slice(batchMax)
     this.#writing = batch
@@ -182,6 +185,12 @@ export class ChangeLog {
       (first) => this.#finish(batch, first),
       (error: unknown) => this.#fail(asStoreError(error)),
     )
+    if (wasFull) this.#tellOpen()
+  }
+
+  #tellOpen(): void {
+    if (this.refusal() !== undefined) return
+    for (const owner of this.#owners) owner.onOpen?.()
   }
 
   #finish(batch: readonly Proposal[], first: number): void {
@@ -213,6 +222,7 @@ export class ChangeLog {
         () => {
           this.#trouble = undefined
           this.#options.onTrouble?.(undefined)
+          this.#tellOpen()
         },
         (error: unknown) => {
           if (error instanceof RegistryError && this.#trouble !== undefined) this.#trouble = {...this.#trouble, error}

@@ -26,6 +26,7 @@ export class AhaLedger {
   readonly #visible: AhaDirectory
   #pending: AhaDirectory
   readonly #watchers: ((full: string) => void)[] = []
+  #whenOpen: () => void = () => {}
 
   private constructor(ports: AhaLedgerPorts, directory: AhaDirectory) {
     this.#ports = ports
@@ -35,6 +36,7 @@ export class AhaLedger {
       onReset: () => {
         this.#pending = this.#visible.copy()
       },
+      onOpen: () => this.#whenOpen(),
     })
   }
 
@@ -61,6 +63,11 @@ export class AhaLedger {
   /** Has itself told the full name of each service that has changed, when it is visible. */
   onChanged(watcher: (full: string) => void): void {
     this.#watchers.push(watcher)
+  }
+
+  /** Names the one who hears when changes are taken again after they were refused. */
+  whenOpen(listener: () => void): void {
+    this.#whenOpen = listener
   }
 
   /** As it will be when all that is under way has been committed. */

@@ -7,13 +7,10 @@ import {type AhaEntry, asOffline, asRegistered, idenOf, onlineOf, readAhaInfo} f
 import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaLedger} from './aha-ledger.ts'
+import {OfflineWriter} from './offline-writer.ts'
 
 /** Far above real networks; a service that is allowed to register could else fill the disk with names. */
 const MAX_SERVICES = 100_000
-/** Services that are taken offline at a time after a start. */
-const OFFLINE_CHUNK = 1000
-/** Actor of what AHA does by itself. */
-const AHA_ACTOR = 'aha'
 
 export interface AhaServicesPorts {
   readonly ledger: AhaLedger
@@ -56,6 +53,7 @@ export class AhaServices {
   readonly network: string
   readonly #ledger: AhaLedger
   readonly #log: Log
+  readonly #offline: OfflineWriter
   readonly #sessions = new Map<string, Registration>()
   /** Tokens of sessions that are open. */
   readonly #live = new Set<string>()
@@ -66,6 +64,7 @@ export class AhaServices {
   constructor({ledger, log, network}: AhaServicesPorts) {
     this.#ledger = ledger
     this.#log = log
+    this.#offline = new OfflineWriter(ledger, log)
     this.network = network
     ledger.onChanged((full) => this.#tell(full))
   }
@@ -82,16 +81,14 @@ export class AhaServices {
 
   /**
    * Takes everybody offline whose session is not open: after a start, all. To be called before the listeners are opened. When it cannot be
-   * written, the log says so, and they are shown offline all the same.
+   * written now, the log says so, it is written later, and they are shown offline all the same.
    */
   async start(): Promise<void> {
     const stale = this.#ledger.pending.list().flatMap(({full, info}) => {
       const online = info['online']
       return typeof online === 'string' && !this.#live.has(online) ? [{full, online}] : []
     })
-    for (let at = 0; at < stale.length; at += OFFLINE_CHUNK) {
-      await Promise.all(stale.slice(at, at + OFFLINE_CHUNK).map(({full, online}) => this.#takeOffline(full, online)))
-    }
+    await this.#offline.write(stale)
   }
 
   /** Names the one who hears of each service that registers under a name which nobody had. */
@@ -221,25 +218,12 @@ export class AhaServices {
     const {online, names} = registration
     this.#sessions.delete(sessionId)
     this.#live.delete(online)
-    for (const full of names) {
-      this.#tell(full)
-      void this.#takeOffline(full, online)
-    }
+    for (const full of names) this.#tell(full)
+    void this.#offline.write(Array.from(names, (full) => ({full, online})))
   }
 
   #tell(full: string): void {
     for (const watcher of this.#watchers) watcher(full)
-  }
-
-  async #takeOffline(full: string, online: string): Promise<void> {
-    if (!this.#isOf(full, online)) return
-    try {
-      await this.#ledger.change({kind: 'aha:svc:down', full, online}, AHA_ACTOR)
-      this.#log.info('aha.service.offline', {service: full})
-    } catch (error) {
-      // It is shown offline already, and the next start writes it.
-      this.#log.warning('aha.service.offline-not-saved', {service: full, error})
-    }
   }
 
   /** Tells whether the service has the token, as it will be when all that is under way is durable. */

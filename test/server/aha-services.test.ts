@@ -181,6 +181,29 @@ describe('the end of a session', () => {
     expect((await world.changes()).slice(1)).toEqual(['aha aha:svc:down 00.axon.loop.link'])
   })
 
+  test('that could not be written is written when changes are taken again, unless the service is there again', async () => {
+    const world = await World.open()
+    await Promise.all([world.add('00.axon', session('s1')), world.add('01.axon', session('s2'))])
+    world.changeLog.hold('disk', 'the disk is full')
+    for (const id of ['s1', 's2']) world.services.sessionClosed(id)
+    await settle()
+    expect(world.logged.filter((line) => line.includes('aha.service.offline-not-saved'))).toHaveLength(2)
+    world.changeLog.release('disk')
+    const back = world.add('01.axon', session('s3'))
+    await back
+    await world.changeLog.settled()
+    expect((await world.changes()).slice(2)).toEqual([
+      'aha aha:svc:down 00.axon.loop.link',
+      'aha aha:svc:down 01.axon.loop.link',
+      'test aha:svc:add 01.axon.loop.link',
+    ])
+    expect([world.isOnline('00.axon'), world.isOnline('01.axon')]).toEqual([false, true])
+    world.changeLog.hold('disk', 'the disk is full')
+    world.changeLog.release('disk')
+    await world.changeLog.settled()
+    expect(await world.changes()).toHaveLength(5)
+  })
+
   test('of nobody, and twice, is nothing', async () => {
     const world = await World.open()
     await world.add('00.axon', session('s1'))

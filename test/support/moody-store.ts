@@ -9,4 +9,8 @@ export class MoodyStore extends MemoryStore {
     if (this.isBroken) throw new RegistryError('REG_STORE_FAILED', 'disk full')
     return super.append(entries)
   }
+
+  override async probe(): Promise<void> {
+    if (this.isBroken) throw new RegistryError('REG_STORE_FAILED', 'disk full')
+  }
 }

@@ -1,0 +1,63 @@
+import type {Log} from '../base/log.ts'
+import {onlineOf} from '../registry/aha-entry.ts'
+import type {AhaLedger} from './aha-ledger.ts'
+
+/** Actor of what AHA does by itself. */
+const AHA_ACTOR = 'aha'
+/** Services that are taken offline at a time: the log takes more, and others have changes too. */
+const CHUNK = 1000
+
+/** A service that was online with this token. */
+export interface Gone {
+  /** Full name. */
+  readonly full: string
+  readonly online: string
+}
+
+/**
+ * Writes that services are offline. What cannot be written, because the disk takes no changes, is written as soon as it does. Only the entry that
+ * still has the token is altered.
+ */
+export class OfflineWriter {
+  readonly #ledger: AhaLedger
+  readonly #log: Log
+  /** Tokens that could not be taken away, by full name. */
+  readonly #unsaved = new Map<string, string>()
+
+  constructor(ledger: AhaLedger, log: Log) {
+    this.#ledger = ledger
+    this.#log = log
+    ledger.whenOpen(() => void this.#again())
+  }
+
+  /** Never rejects: what fails is tried again. */
+  async write(gone: readonly Gone[]): Promise<void> {
+    for (let at = 0; at < gone.length; at += CHUNK) {
+      await Promise.all(gone.slice(at, at + CHUNK).map((one) => this.#write(one)))
+    }
+  }
+
+  async #write({full, online}: Gone): Promise<void> {
+    if (!this.#isOf(full, online)) return
+    try {
+      await this.#ledger.change({kind: 'aha:svc:down', full, online}, AHA_ACTOR)
+      this.#log.info('aha.service.offline', {service: full})
+    } catch (error) {
+      // It is shown offline already.
+      this.#unsaved.set(full, online)
+      this.#log.warning('aha.service.offline-not-saved', {service: full, error})
+    }
+  }
+
+  async #again(): Promise<void> {
+    const gone = Array.from(this.#unsaved, ([full, online]) => ({full, online}))
+    this.#unsaved.clear()
+    await this.write(gone)
+  }
+
+  /** Tells whether the service has the token, as it will be when all that is under way is durable. */
+  #isOf(full: string, online: string): boolean {
+    const entry = this.#ledger.pending.get(full)
+    return entry !== undefined && onlineOf(entry) === online
+  }
+}
