@@ -12,6 +12,7 @@ import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import {type Authority, bootAha} from './aha-boot.ts'
 import {AhaLedger} from './aha-ledger.ts'
 import type {AhaParts} from './aha-parts.ts'
+import {AhaPeers} from './aha-peers.ts'
 import {AhaPools} from './aha-pools.ts'
 import {AhaServerList} from './aha-server-list.ts'
 import {AhaServices} from './aha-services.ts'
@@ -19,6 +20,7 @@ import type {AhaSettings} from './aha-settings.ts'
 import {Authorities} from './authorities.ts'
 import {forOption} from './for-option.ts'
 import {LoginLimiter} from './login-limiter.ts'
+import {peerOpener} from './peer-sessions.ts'
 import {provisionGreet} from './provision-api.ts'
 import {Provisioning} from './provisioning.ts'
 import {Redemptions} from './redemption.ts'
@@ -95,6 +97,7 @@ export class AhaHost {
       servers,
       provisioning,
       tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
+      peers: new AhaPeers({services, open: peerOpener(ports.certs)}),
       authorities: new Authorities({...ports, clock}, network),
       urls,
     }
@@ -147,7 +150,7 @@ export class AhaHost {
 
   /** Closes the provisioning listener; who is being provisioned has a moment to end. */
   async stop(graceMs: number): Promise<void> {
-    await this.#daemon.stop({graceMs})
+    await Promise.all([this.#daemon.stop({graceMs}), this.parts.peers.close()])
     this.#detach?.[Symbol.dispose]()
   }
 

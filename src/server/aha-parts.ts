@@ -1,6 +1,7 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 
 import assert from 'node:assert/strict'
+import type {AhaPeers} from './aha-peers.ts'
 import type {AhaPools} from './aha-pools.ts'
 import type {AhaServerList} from './aha-server-list.ts'
 import type {AhaServices} from './aha-services.ts'
@@ -21,6 +22,8 @@ export interface AhaParts {
   readonly provisioning: Provisioning
   /** Those that there are. */
   readonly tickets: TicketDesk
+  /** Calls to services. */
+  readonly peers: AhaPeers
   /** Certificates for those who may ask for them. */
   readonly authorities: Authorities
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */

@@ -24,7 +24,7 @@ export function kindOf({aha}: {readonly aha?: unknown}): typeof AHA | typeof PLA
 
 /** What the peers' clients may use beyond the plain protocol: only what is there. */
 export function featuresOf({aha}: Pick<CellParts, 'aha'>): Readonly<Record<string, number>> {
-  return {tasks: 1, shutdowndrain: 1, ...(aha === undefined ? {} : {getAhaSvcsByIden: 1})}
+  return {tasks: 1, shutdowndrain: 1, ...(aha === undefined ? {} : {callpeers: 1, getAhaSvcsByIden: 1})}
 }
 
 /** Rows of the table of methods: what the cell is and how it does. */

@@ -9,6 +9,7 @@ import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
+import {PEER_METHODS} from './cell-api-peers.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
 import {CELL_METHODS, SESSION_METHODS} from './cell-api-self.ts'
@@ -62,6 +63,7 @@ const AHA_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...SERVER_METHODS,
     ...PROVISION_METHODS,
     ...CA_METHODS,
+    ...PEER_METHODS,
   }),
 )
 

@@ -5,10 +5,12 @@ import type {ChangeLog} from '../../src/nexus/change-log.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
+import {AhaPeers} from '../../src/server/aha-peers.ts'
 import {AhaPools} from '../../src/server/aha-pools.ts'
 import {AhaServerList} from '../../src/server/aha-server-list.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
 import {Authorities} from '../../src/server/authorities.ts'
+import {type OpenPeer, peerOpener} from '../../src/server/peer-sessions.ts'
 import {Provisioning} from '../../src/server/provisioning.ts'
 import {TicketDesk} from '../../src/server/ticket-desk.ts'
 import {TicketLedger} from '../../src/server/ticket-ledger.ts'
@@ -24,11 +26,14 @@ export interface AhaPorts {
   readonly log: Log
   /** None can be kept unless given. */
   readonly certs?: CertDir | undefined
+  /** Those of the network are called by TLS unless given. */
+  readonly openPeer?: OpenPeer | undefined
 }
 
 /** The parts of an AHA without listeners. */
 export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
   const {store, changeLog, clock, users, log, certs = new CertDir('/dev/null/certs')} = ports
+  const {openPeer = peerOpener(certs)} = ports
   const ledger = await AhaLedger.open({store, changeLog, clock})
   const services = new AhaServices({ledger, log, network: AHA_NETWORK})
   const pools = await AhaPools.open({store, changeLog, clock, services, log})
@@ -42,6 +47,7 @@ export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
   )
   const desk = new TicketDesk({ledger: tickets, clock, log, claimOf: () => undefined})
   await servers.announce({host: `aha.${AHA_NETWORK}`, port: 27_492})
+  const peers = new AhaPeers({services, open: openPeer})
   const authorities = new Authorities({certs, users, changeLog, clock, log}, AHA_NETWORK)
-  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, authorities, urls}
+  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, peers, authorities, urls}
 }

@@ -7,14 +7,13 @@ import {Passwords} from '../../src/cell/passwords.ts'
 import {systemInfo} from '../../src/cell/system-info.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
-import type {CertDir} from '../../src/pki/cert-dir.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {Tasks} from '../../src/server/tasks.ts'
 import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Answer, Greeting, Opened, Peer} from '../../src/wire/telepath/share.ts'
-import {openAhaParts} from './aha.ts'
+import {type AhaPorts, openAhaParts} from './aha.ts'
 import {FakeClock} from './api.ts'
 
 const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
@@ -56,7 +55,7 @@ export class TestCell {
   static async open(
     settings: Partial<CellSettings> = {},
     given: Partial<CellParts> = {},
-    {certs}: {readonly certs?: CertDir} = {},
+    ahaPorts: Pick<AhaPorts, 'certs' | 'openPeer'> = {},
   ): Promise<TestCell> {
     const store = new MemoryStore()
     await store.open()
@@ -78,7 +77,7 @@ export class TestCell {
     const parts: CellParts = {
       users,
       changes: changeLog,
-      aha: await openAhaParts({store, changeLog, clock, users, log, certs}),
+      aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),
       log,
       logs,
       clock,
