@@ -151,7 +151,7 @@ describe('what a session is told', () => {
       'synapse.lib.cell.CellApi',
       'synapse.lib.base.Base',
     ])
-    expect(opened.features).toEqual({tasks: 1, shutdowndrain: 1, getAhaSvcsByIden: 1})
+    expect(opened.features).toEqual({tasks: 1, shutdowndrain: 1, callpeers: 1, getAhaSvcsByIden: 1})
     expect(opened.ahaInfo).toEqual({name: '00.aha.demo.net'})
     expect(opened.user).toEqual({iden: cell.users.rootIden, name: 'root'})
   })
@@ -164,7 +164,17 @@ describe('what a session is told', () => {
         .filter(([, {isGenerator}]) => isGenerator)
         .map(([name]) => name)
         .sort(),
-    ).toEqual(['getAhaPools', 'getAhaSvcs', 'getAhaSvcsByIden', 'getProvisions', 'getTasks', 'iterPoolTopo', 'watch'])
+    ).toEqual([
+      'callAhaPeerApi',
+      'callAhaPeerGenr',
+      'getAhaPools',
+      'getAhaSvcs',
+      'getAhaSvcsByIden',
+      'getProvisions',
+      'getTasks',
+      'iterPoolTopo',
+      'watch',
+    ])
     for (const later of ['handoff', 'getNexusChanges', 'runBackup', 'freeze', 'issue'])
       expect(methods.has(later)).toBe(false)
   })
