@@ -23,6 +23,9 @@ export class StormPeer implements AsyncDisposable {
   sent = 0
   /** Largest upload message. */
   largestWrite = 0
+  /** The client does not take what is sent. */
+  isFull = false
+  #onFull = Promise.withResolvers<void>()
   #parts: Uint8Array[] = []
   #stored: Uint8Array = new Uint8Array()
 
@@ -48,6 +51,11 @@ export class StormPeer implements AsyncDisposable {
 
   get received(): readonly Value[] {
     return this.#peer.received
+  }
+
+  /** Resolves when the client does not take what is sent, or the stream is over. */
+  async full(): Promise<void> {
+    if (!this.isFull) await this.#onFull.promise
   }
 
   async answer(message: Value, link: PeerLink): Promise<void> {
@@ -94,10 +102,19 @@ export class StormPeer implements AsyncDisposable {
     for await (const item of items) {
       if (link.socket.destroyed) return
       link.send(['t2:yield', {retn: [true, item]}])
-      if (link.socket.writableNeedDrain) await drained(link)
+      if (link.socket.writableNeedDrain) await this.#drained(link)
       this.sent += 1
     }
     link.send(['t2:yield', {retn: null}])
+    this.#onFull.resolve()
+  }
+
+  async #drained(link: PeerLink): Promise<void> {
+    this.isFull = true
+    this.#onFull.resolve()
+    await drained(link)
+    this.isFull = false
+    this.#onFull = Promise.withResolvers()
   }
 }
 
