@@ -46,7 +46,7 @@ export abstract class BaseCommand extends Command {
     let step = await items.next()
     for (; !step.done && !this.#interrupt.isPipeClosed; step = await items.next()) {
       const text = this.jsonEnabled() ? JSON.stringify(step.value) : render(step.value)
-      if (text !== undefined) await writeOut(`${text}\n`)
+      if (text !== undefined) await writeOut(`${text}\n`, this.#interrupt.started)
     }
     if (!step.done) await items.return(undefined as never)
     else if (this.jsonEnabled()) await writeOut(`${JSON.stringify({end: step.value ?? {}})}\n`)
@@ -54,8 +54,8 @@ export abstract class BaseCommand extends Command {
 
   /** Writes to stdout as it is, no faster than the reader takes it. Throws when nobody reads any more. */
   protected async write(chunk: string | Uint8Array): Promise<void> {
-    await writeOut(chunk)
-    if (this.#interrupt.isPipeClosed) throw this.signal.reason
+    await writeOut(chunk, this.#interrupt.started)
+    this.#interrupt.started?.throwIfAborted()
   }
 
   /** Says something about what is going on: on stderr, and not under `--json`. */
@@ -153,16 +153,19 @@ function printTalk(text: string): void {
   process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
-/** Writes and waits until the reader can take more, so that a slow one holds up the source instead of filling the memory. */
-async function writeOut(chunk: string | Uint8Array): Promise<void> {
-  if (process.stdout.write(chunk)) return
+/**
+ * Writes and waits until the reader can take more, so that a slow one holds up the source instead of filling the memory. Waits no longer when the
+ * command is cancelled: the source is to be told at once.
+ */
+async function writeOut(chunk: string | Uint8Array, signal?: AbortSignal): Promise<void> {
+  if (process.stdout.write(chunk) || signal?.aborted) return
   await new Promise<void>((resolve) => {
     const done = () => {
-      process.stdout.off('drain', done)
-      process.stdout.off('error', done)
-      process.stdout.off('close', done)
+      process.stdout.off('drain', done).off('error', done).off('close', done)
+      signal?.removeEventListener('abort', done)
       resolve()
     }
     process.stdout.on('drain', done).on('error', done).on('close', done)
+    signal?.addEventListener('abort', done)
   })
 }

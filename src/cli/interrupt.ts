@@ -28,6 +28,11 @@ export class Interrupt implements Disposable {
     return this.#controller.signal
   }
 
+  /** The signal, where the command has asked for it. */
+  get started(): AbortSignal | undefined {
+    return this.#controller?.signal
+  }
+
   /** True when the reader of our output closed it: nothing is to be said and nothing is wrong (`registry … | head -1`). */
   get isPipeClosed(): boolean {
     return this.#isPipeClosed

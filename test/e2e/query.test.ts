@@ -190,6 +190,19 @@ describe('a stream without end', () => {
     expect(JSON.parse(last.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({error: {code: 'REG_CANCELLED'}})
   })
 
+  test('is ended at the Cortex also while its reader does not read', async () => {
+    const many = Array.from({length: 64}, (): Value => ['print', {mesg: 'x'.repeat(MIB)}])
+    await using peer = await StormPeer.start({storm: () => many})
+    const child = start(peer, 'q')
+    await peer.full()
+    await once(child.stdout, 'readable')
+    child.kill('SIGINT')
+    await Promise.all(peer.links.map(({closed}) => closed))
+    child.stdout.resume()
+    const [status] = await once(child, 'close')
+    expect(status).toBe(130)
+  })
+
   test('ends quietly when nobody reads any more', async () => {
     await using peer = await StormPeer.start({storm: endless})
     const child = start(peer, 'q')
