@@ -26,12 +26,13 @@ export function readRequest(argv: readonly string[], names: CommandNames): Reque
   const start = argv.findIndex((word) => word !== '--json')
   const moved = start > 0 ? [...argv.slice(start), '--json'] : argv
   const words = leadingWords(start < 0 ? [] : moved)
-  if (ownPart(argv).some((word) => HELP_FLAGS.includes(word)) || start < 0) return {kind: 'help', words, json}
   const ids = new Set(names.commands.map((command) => command.id))
-  for (let length = words.length; length > 0; length--) {
-    const id = words.slice(0, length).join(':')
-    if (ids.has(id)) return {kind: 'command', id, argv: moved.slice(length)}
+  const named = words.findLastIndex((_, index) => ids.has(words.slice(0, index + 1).join(':'))) + 1
+  if (ownPart(argv).some((word) => HELP_FLAGS.includes(word)) || start < 0) {
+    // The arguments of the command are of no matter then.
+    return {kind: 'help', words: named > 0 && words[0] !== 'help' ? words.slice(0, named) : words, json}
   }
+  if (named > 0) return {kind: 'command', id: words.slice(0, named).join(':'), argv: moved.slice(named)}
   const isTopic = words.length > 0 && names.topics.some((topic) => topic.name === words.join(':'))
   if (isTopic) return {kind: 'help', words, json}
   return {kind: 'unknown', words: words.length > 0 ? words : argv.slice(0, 1), json}

@@ -41,6 +41,9 @@ describe('a command line', () => {
     ['service', ['service'], false],
     ['service --json', ['service'], true],
     ['service list --help', ['service', 'list'], false],
+    ['service list cam1 --help', ['service', 'list'], false],
+    ['help service list --help', ['help', 'service', 'list'], false],
+    ['service nonsense --help', ['service', 'nonsense'], false],
     ['service list --type x -h --json', ['service', 'list'], true],
     ['nonsense --help', ['nonsense'], false],
   ])('%j asks for help', (line, words, json) => {
