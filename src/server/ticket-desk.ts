@@ -54,7 +54,7 @@ export class TicketDesk {
     const id = shortIden(iden)
     if (used !== null) {
       const text = `the one-time URL ${id} of ${name} was used at ${new Date(used.atMs).toISOString()} from ${used.from}`
-      const hints = ['registry cert revoke FILE', 'registry user set NAME --locked']
+      const hints = ['registry provision list --certs', 'registry user set NAME --locked']
       throw new RegistryError('REG_CONFLICT', text, {info: {id, name}, hints})
     }
     await this.#ports.ledger.change({kind: 'ticket:del', idens: [iden]}, actor)

@@ -3,6 +3,8 @@ import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {openTelepath} from '../../src/client/telepath/open.ts'
+import {makeCsr} from '../../src/pki/csr.ts'
+import {newPrivateKey} from '../../src/pki/keys.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {startAhaServer} from '../support/aha-server.ts'
 import {type CliResult, runCli} from '../support/cli.ts'
@@ -153,6 +155,28 @@ describe('provision revoke', () => {
     expect(await stateOf('05.axon')).toBeUndefined()
   })
 })
+
+describe('what was used', () => {
+  test('cannot be revoked: it is said how to lock out who came in', async () => {
+    const url = (await registry('service 06.axon --user own --only-url')).stdout.trim()
+    {
+      await using session = await redeem(url)
+      await session.call('signHostCsr', {args: [Buffer.from(await csrOf('06.axon.demo.net'))]})
+      await session.call('signUserCsr', {args: [Buffer.from(await csrOf('06.axon@demo.net'))]})
+    }
+    const refused = await registry('revoke 06.axon --yes')
+    expect(refused).toMatchObject({status: 5, stdout: ''})
+    expect(refused.stderr).toContain('the one-time URL for 06.axon has been used')
+    expect(refused.stderr).toContain('registry user set 06.axon --locked')
+    const {stdout} = await registry('list --state used --certs')
+    expect(stdout).toMatch(/^[0-9a-f]{8} +host 06\.axon\.demo\.net +[0-9a-f]+ .* 127\.0\.0\.1$/m)
+    expect(stdout).toMatch(/^[0-9a-f]{8} +user 06\.axon@demo\.net /m)
+  })
+})
+
+async function csrOf(name: string): Promise<string> {
+  return await makeCsr(name, await newPrivateKey('p256'), {isCa: false, alternativeNames: []})
+}
 
 test('an AHA that forbids root says how to do without', async () => {
   await using strict = await startAhaServer({'provision:service:root': false})

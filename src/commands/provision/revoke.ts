@@ -75,9 +75,18 @@ function theOne(provisions: readonly Provision[], wanted: string): Provision {
     throw new RegistryError('REG_CONFLICT', text, {hints, info: {ids}})
   }
   if (matching.length === 0) throw new RegistryError('REG_NOT_FOUND', `there is no one-time URL for ${shown}`, {hints})
-  throw new RegistryError('REG_CONFLICT', `the one-time URL for ${shown} has been used`, {
-    hints: [...hints, 'registry cert revoke FILE', 'registry user set NAME --locked'],
-  })
+  throw new RegistryError('REG_CONFLICT', `the one-time URL for ${shown} has been used`, {hints: toLockOut(matching)})
+}
+
+/** What helps against who came in with a URL. Nobody is well advised to lock root. */
+function toLockOut(used: readonly Provision[]): readonly string[] {
+  const users = new Set(used.map(({kind, user}) => (kind === 'user' ? user : user?.split('@', 1)[0])))
+  const locked = [...users].flatMap((user) => (user && user !== 'root' ? [`registry user set ${user} --locked`] : []))
+  return [
+    ...locked,
+    'registry provision list --state used --certs',
+    'registry cert revoke --serial SERIAL --signas NETWORK --dir DIR',
+  ]
 }
 
 /** The whole of it is as good as the URL. */
