@@ -43,9 +43,14 @@ async function provision(...args: readonly string[]): Promise<string> {
   return stdout.trim()
 }
 
-async function start(kind: SynapseKind, name: string, asked: readonly string[]): Promise<SynapseService> {
+async function start(
+  kind: SynapseKind,
+  name: string,
+  asked: readonly string[],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<SynapseService> {
   const url = await provision('service', name, ...asked, '--only-url')
-  const service = stack.use(await SynapseService.start(kind, {network: NETWORK, conf: {'aha:provision': url}}))
+  const service = stack.use(await SynapseService.start(kind, {network: NETWORK, conf: {'aha:provision': url, ...more}}))
   services.set(name, service)
   return service
 }
@@ -139,6 +144,21 @@ describe('the certificate of such a service', () => {
   test('does not let it list one-time URLs', async () => {
     await expect(proxy.items('getProvisions')).rejects.toMatchObject({errname: 'AuthDeny'})
   })
+})
+
+test('a Cortex that is a user of its own works with an Axon and a JSONStor that know it', async () => {
+  const [axon = '', jsonstor = ''] = OWN.map(([, name]) => services.get(name)?.cellUrl)
+  // The notes that a Cortex keeps for its users in the JSONStor are for administrators there.
+  expect(await registry(axon, 'user add 00.cortex --allow axon'.split(' '))).toMatchObject({status: 0})
+  expect(await registry(jsonstor, 'user add 00.cortex --admin'.split(' '))).toMatchObject({status: 0})
+  const more = {axon: 'aha://axon...', jsonstor: 'aha://jsonstor...'}
+  const cortex = await start('cortex', '00.cortex', ['--user', 'own'], more)
+  await shown('00.cortex', true)
+  const query = `
+    ($size, $sha256) = $lib.axon.put($lib.base64.decode("YXNkZmFzZGY="))
+    $lib.jsonstor.set((a, b), ({"found": $size}))
+    return(($size, $lib.jsonstor.get((a, b))))`
+  expect(await aha.askAt(cortex.cellUrl, 'callStorm', [query])).toEqual([8, {found: 8}])
 })
 
 test('a mirror that is a user of its own follows a leader that knows it as an administrator', async () => {
