@@ -148,7 +148,7 @@ describe('the certificate of such a service', () => {
 
 test('a Cortex that is a user of its own works with an Axon and a JSONStor that know it', async () => {
   const [axon = '', jsonstor = ''] = OWN.map(([, name]) => services.get(name)?.cellUrl)
-  // The notes that a Cortex keeps for its users in the JSONStor are for administrators there.
+  // Calls for the notes of its users are for administrators there.
   expect(await registry(axon, 'user add 00.cortex --allow axon'.split(' '))).toMatchObject({status: 0})
   expect(await registry(jsonstor, 'user add 00.cortex --admin'.split(' '))).toMatchObject({status: 0})
   const more = {axon: 'aha://axon...', jsonstor: 'aha://jsonstor...'}
