@@ -3,7 +3,7 @@ import {parseJson} from '../base/json-parse.ts'
 import {isJsonObject, type JsonObject} from './aha-entry.ts'
 
 /** A service in a pool, by its full name. It need not be registered now. */
-export interface PoolMember {
+interface PoolMember {
   readonly service: string
   readonly createdMs: number
   /** Iden of the user who put it in. */

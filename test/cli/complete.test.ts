@@ -41,6 +41,7 @@ const commands: readonly CompletedCommand[] = [
     args: {user: {name: 'user'}, role: {name: 'role'}},
     flags: {url, role: {name: 'role', type: 'option', multiple: true}},
   },
+  {id: 'pool:show', summary: 'Show.', args: {pool: {name: 'pool'}}, flags: {url}},
 ]
 
 /** Completes a line whose last word is being typed. */
@@ -52,7 +53,7 @@ function at(line: string) {
 
 describe('completion', () => {
   test.each([
-    ['', ['backup', 'help', 'serve', 'service', 'user']],
+    ['', ['backup', 'help', 'serve', 'service', 'user', 'pool']],
     ['ser', ['serve', 'service']],
     ['service ', ['list', 'show']],
     ['service l', ['list']],
@@ -98,7 +99,8 @@ describe('completion', () => {
   })
 })
 
-test('users and roles are those of the cell', () => {
+test('users, roles and pools are those of the cell', () => {
+  expect(at('pool show ')).toMatchObject({live: 'pool'})
   expect(at('user grant ')).toMatchObject({live: 'user'})
   expect(at('user grant visi ')).toMatchObject({live: 'role'})
   expect(at('user grant --role ')).toMatchObject({live: 'role'})

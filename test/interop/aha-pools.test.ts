@@ -73,6 +73,8 @@ describe.each([
       after: {name, services: ['00.axon.demo.net', '01.axon.demo.net']},
     })
     expect(await jsonOf('pool list')).toMatchObject({pools: [{name}]})
+    const typed = `registry pool show --url cell://${aha.dir} po`
+    expect(await runCli(['complete', 'bash', '--', typed], {env: {SYN_DIR: home}})).toMatchObject({stdout: `${name}\n`})
     const change = `pool set ${name} --add 02.axon.demo.net --add 01.axon --remove 00.axon`
     const after = {name, services: ['01.axon.demo.net', '02.axon.demo.net']}
     expect(await jsonOf(`${change} --dry-run`)).toMatchObject({changed: true, dryRun: true, after})
