@@ -178,6 +178,16 @@ async function csrOf(name: string): Promise<string> {
   return await makeCsr(name, await newPrivateKey('p256'), {isCa: false, alternativeNames: []})
 }
 
+test('an AHA says where its URLs are redeemed, when it starts and when it is asked', async () => {
+  const {url} = await json<{url: string}>('service 08.axon')
+  const where = `ssl://127.0.0.1:${new URL(url).port}?hostname=aha.demo.net`
+  expect(aha.output()).toContain(`One-time URLs: ${where}`)
+  expect(aha.output()).toContain(`registry provision service 00.axon --url cell://${aha.dir}`)
+  const {stdout} = await runCli(['status'], {env: {REGISTRY_DIR: aha.dir}})
+  expect(stdout).toMatch(/^one-time URLs +ssl:/m)
+  expect(stdout).toContain(where)
+})
+
 test('an AHA that forbids root says how to do without', async () => {
   await using strict = await startAhaServer({'provision:service:root': false})
   const refused = await registry('service 00.axon', strict.dir)
