@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {updateConfigFile} from '../../src/config/update-file.ts'
 import {plainValue, readYaml} from '../../src/config/yaml.ts'
-import {encodeYaml, removeYamlKey, setYamlKey, type YamlValue} from '../../src/config/yaml-rewrite.ts'
+import {addYamlItems, encodeYaml, removeYamlKey, setYamlKey, type YamlValue} from '../../src/config/yaml-rewrite.ts'
 import {YAML_LIMITS} from '../../src/config/yaml-scalars.ts'
 
 const read = (text: string) => plainValue(readYaml(text, {source: 'test', maxBytes: YAML_LIMITS.fileBytes}))
@@ -97,6 +97,60 @@ describe('removing a key', () => {
     expect(result).toContain('# note')
   })
 })
+
+describe('adding to a list', () => {
+  const add = (text: string, ...items: string[]) => addYamlItems(text, 'urls', items, 'telepath.yaml')
+  const URL = 'ssl://aha.demo.net:27492?certname=visi@demo.net'
+
+  test('puts each on a line of its own below the last, and changes nothing else', () => {
+    const before =
+      '---\n# Servers.\nurls: # all\n  - a # first\n\n  # the list\n  - [b, c]  # both\n# end\nversion: 1\n...\n'
+    const line = '  - [b, c]  # both\n'
+    expect(add(before, URL, 'd e')).toBe(before.replace(line, `${line}  - ${URL}\n  - "d e"\n`))
+    expect(add('urls:\n- a', 'b')).toBe('urls:\n- a\n- b\n')
+    expect(add('urls:\r\n- a\r\nb: 1\r\n', 'b')).toBe('urls:\r\n- a\r\n- b\r\nb: 1\r\n')
+  })
+
+  test('makes the list that is not there', () => {
+    expect(add('', 'a', 'b')).toBe('urls:\n- a\n- b\n')
+    expect(add('# mine\nversion: 1', 'a')).toBe('# mine\nversion: 1\nurls:\n- a\n')
+    expect(read(add('urls:\nversion: 1\n', 'a'))).toEqual({urls: ['a'], version: 1})
+  })
+
+  test.each([
+    ['# note\nurls: [a]\n', ['a', 'b']],
+    ['# note\nurls: []\n', ['b']],
+    ['# note\nurls: a\n', ['a', 'b']],
+    ['# note\nurls:\n- - a\n  - c\n', [['a', 'c'], 'b']],
+    ['# note\nurls:\n- |\n  a\n  c\n', ['a\nc\n', 'b']],
+    ['# note\n--- {urls: [a], c: 1}\n', ['a', 'b']],
+    ['# note\n---\nc: 1\n...\n', ['b']],
+  ])('keeps comments where the text has another form: %j', (text, urls) => {
+    const result = add(text, 'b')
+    expect(read(result)).toMatchObject({urls})
+    expect(result).toContain('# note')
+  })
+
+  test('refuses what is no list', () => {
+    expect(() => add('urls: {a: b}\n', 'b')).toThrow('telepath.yaml: urls is not a list')
+    expect(() => add('urls: 1\n', 'b')).toThrow('telepath.yaml: urls is not a list')
+  })
+
+  test('whatever the items are, they come back, behind those of before', () => {
+    fc.assert(
+      fc.property(fc.array(yamlText), fc.array(yamlText, {minLength: 1}), (before, items) => {
+        const text = before.length === 0 ? '' : add('# note\n', ...before)
+        expect(read(add(text, ...items))).toEqual({urls: [...before, ...items]})
+      }),
+      {numRuns: 200},
+    )
+  })
+})
+
+const yamlText = fc.oneof(
+  fc.constantFrom('- a', 'a: b', 'a #b', '...', '---', '', '~', '1', 'ssl://a?b=c'),
+  fc.string({maxLength: 10}),
+)
 
 const yamlValue: fc.Arbitrary<YamlValue> = fc.letrec<{value: YamlValue}>((tie) => ({
   value: fc.oneof(

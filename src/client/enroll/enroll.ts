@@ -16,7 +16,7 @@ import {oddAnswer} from '../admin-values.ts'
 import {readTelepathYaml} from '../telepath/syn-files.ts'
 import {type OnceUrl, parseOnceUrl} from './once-url.ts'
 import {type Admission, nameIn, type Redeemed, redeem} from './redeem.ts'
-import {RecordFile} from './redeem-record.ts'
+import {makeRecordDir, RecordFile} from './redeem-record.ts'
 
 export interface EnrollOrder {
   /** One-time URL. */
@@ -62,7 +62,9 @@ const MAX_URLS = 100
  */
 export async function enroll(order: EnrollOrder): Promise<Enrolled> {
   const once = parseOnceUrl(order.url)
-  return await withLock(join(order.synDir, RECORDS), () => enrollAlone(once, order))
+  const records = join(order.synDir, RECORDS)
+  await makeRecordDir(records)
+  return await withLock(records, () => enrollAlone(once, order))
 }
 
 async function enrollAlone(once: OnceUrl, order: EnrollOrder): Promise<Enrolled> {

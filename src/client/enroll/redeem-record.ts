@@ -41,8 +41,8 @@ export class RecordFile {
 
   /** Resolves when it is on disk. @throws RegistryError `REG_DIR_UNUSABLE` */
   async write(record: RedeemRecord): Promise<void> {
+    await makeRecordDir(dirname(this.path))
     try {
-      await makePrivateDir(dirname(this.path))
       await writeFileAtomic(this.path, `${JSON.stringify(record)}\n`, PRIVATE_FILE_MODE)
     } catch (error) {
       throw unusable('write', this.path, error)
@@ -65,6 +65,15 @@ export class RecordFile {
       if (systemCode(error) === 'ENOENT') return ''
       throw unusable('read', this.path, error)
     }
+  }
+}
+
+/** Makes a directory for records, for its owner alone. @throws RegistryError `REG_DIR_UNUSABLE` */
+export async function makeRecordDir(path: string): Promise<void> {
+  try {
+    await makePrivateDir(path)
+  } catch (error) {
+    throw unusable('make', path, error)
   }
 }
 
