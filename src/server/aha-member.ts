@@ -142,16 +142,23 @@ export class AhaMember implements AsyncDisposable {
     })
   }
 
-  /** An AHA that is gone one day must have told where the others are. Servers of the old form, without TLS, are left as they are. */
+  /**
+   * Keeps the servers that the AHA tells: when it is gone one day, the others are asked. An AHA of the old form, without TLS, is left as it is. What
+   * cannot be kept does not stand in the way of registering.
+   */
   async #takeUrls(told: Value): Promise<void> {
-    if (!Array.isArray(told) || told.length === 0 || this.#urls[0]?.startsWith('tcp://')) return
+    if (!Array.isArray(told) || told.length === 0 || parseUrl(this.#urls[0] ?? '').scheme === 'tcp') return
     if (JSON.stringify(told) === JSON.stringify(this.#urls)) return
     const {checkUrls, saveUrls, log} = this.#ports
-    const urls = checkUrls(told)
-    await saveUrls(urls)
-    this.#urls = urls
-    this.#client?.setUrls(urls)
-    log.info('aha.servers', {servers: urls.map((url) => addressText(parseUrl(url)))})
+    try {
+      const urls = checkUrls(told)
+      await saveUrls(urls)
+      this.#urls = urls
+      this.#client?.setUrls(urls)
+      log.info('aha.servers', {servers: urls.map((url) => addressText(parseUrl(url)))})
+    } catch (error) {
+      log.warning('aha.servers-not-kept', {error})
+    }
   }
 
   #infoOf({cellIden, runId, url}: MemberSelf): Value {

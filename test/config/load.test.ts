@@ -370,6 +370,53 @@ describe('an AHA', () => {
   )
 })
 
+describe('a service that registers at an AHA', () => {
+  test('listens for TLS on a port of the system unless told otherwise, with the names that the AHA knows', async () => {
+    const names = 'aha:network: n.net\naha:name: 00.registry\n'
+    await cellYaml(`${names}aha:registry: ssl://aha.n.net\n`)
+    expect((await load()).conf['dmon:listen']).toBe('ssl://0.0.0.0:0?hostname=00.registry.n.net&ca=n.net')
+    await cellYaml(`${names}aha:registry: ssl://aha.n.net\ndmon:listen: ssl://127.0.0.1:7\n`)
+    expect((await load()).conf['dmon:listen']).toBe('ssl://127.0.0.1:7')
+    await cellYaml(names)
+    expect((await load()).conf['dmon:listen']).toBeNull()
+  })
+
+  test('may be an AHA itself, with the listener of one', async () => {
+    await cellYaml('aha:network: n.net\naha:name: 01.aha\ndns:name: a.n.net\naha:registry: ssl://aha.n.net\n')
+    expect((await load()).conf['dmon:listen']).toBe('ssl://0.0.0.0:27492?hostname=a.n.net&ca=n.net')
+  })
+
+  test.each([
+    ['aha:registry: ssl://aha\naha:network: n.net\n', 'aha:registry needs aha:name and aha:network'],
+    ['aha:registry: ssl://aha\naha:name: x\n', 'aha:registry needs aha:name and aha:network'],
+    [
+      'aha:registry: ssl://aha\naha:network: n.net\naha:name: x\ndmon:listen: null\n',
+      'aha:registry needs dmon:listen or aha:svcinfo',
+    ],
+    ['aha:svcinfo: {urlinfo: {scheme: ssl, host: x, port: 1}}\n', 'aha:svcinfo needs aha:registry'],
+    ['aha:provision: ssl://aha/x\ndns:name: a.n.net\n', 'aha:provision is not for an AHA'],
+    [
+      'aha:provision: ssl://aha/x\naha:network: n.net\naha:name: aha\nprovision:listen: ssl://0.0.0.0:1\n',
+      'aha:provision is not for an AHA',
+    ],
+  ])('%j is refused with the reason', async (text, said) => {
+    await cellYaml(text)
+    expect(await problemsOf()).toEqual([expect.stringContaining(said)])
+  })
+
+  test('needs none of it while it has a one-time URL that brings it', async () => {
+    await cellYaml('aha:provision: ssl://aha/x\naha:registry: ssl://aha\n')
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test('shows no secret of its URLs', async () => {
+    await cellYaml('aha:registry: root:hunter2\naha:provision: [hunter2]\n')
+    const problems = await problemsOf()
+    expect(problems).toHaveLength(2)
+    expect(problems.join()).not.toContain('hunter2')
+  })
+})
+
 describe('an object says what is wrong in it', () => {
   test.each([
     ['auth:passwd:policy', '{complexity: {len: 3}}', 'without "len" in complexity: known are length'],

@@ -69,13 +69,15 @@ export class TelepathPeer implements AsyncDisposable {
   readonly #script: TelepathScript
   readonly links: PeerLink[] = []
 
+  /** On a port of loopback, or on a UNIX socket. */
   static async start(
     script: TelepathScript,
     onConnect: (link: PeerLink) => void = () => undefined,
-    port = 0,
+    place: number | string = 0,
   ): Promise<TelepathPeer> {
     const peer = new TelepathPeer(script, onConnect)
-    peer.#server.listen(port, '127.0.0.1')
+    if (typeof place === 'string') peer.#server.listen(place)
+    else peer.#server.listen(place, '127.0.0.1')
     await once(peer.#server, 'listening')
     return peer
   }
