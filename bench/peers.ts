@@ -3,6 +3,7 @@
 import {ensurePeer, ensureSynapse} from '../scripts/peers.ts'
 import {startPeerServer} from '../test/support/peer-server.ts'
 import {startServer, type TestServer} from '../test/support/server.ts'
+import {measureAha} from './aha-peers.ts'
 import {LoadClients} from './load.ts'
 import {runParts} from './parts.ts'
 import {type Line, line, median, rounds, shown} from './report.ts'
@@ -90,4 +91,5 @@ await runParts('bench/peers.ts', {
   calls: measureCalls,
   logins: measureLogins,
   stop: measureStop,
+  aha: measureAha,
 })

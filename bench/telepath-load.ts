@@ -12,9 +12,13 @@ export interface Target {
   readonly auth?: {readonly user: string; readonly passwd: string}
   /** What is called, without arguments. Its answer is always the same. */
   readonly method: string
+  /** What the Python client calls instead, one after the other: method, arguments, named ones. All answers are the same; a stream is one too. */
+  readonly todos?: readonly Todo[]
   /** Links that call at the same time. */
   readonly links: number
 }
+
+export type Todo = readonly [method: string, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>]
 
 export type Phase =
   /** Each link makes one call after the other. */

@@ -1,23 +1,17 @@
 // One process of Telepath clients that know of the protocol only what a call takes: the request is encoded once, and an answer is compared with
 // the first one, byte by byte. First line in: a `Target`; each further line is a `Phase`, answered by its result.
-import {readFileSync} from 'node:fs'
-import {createConnection, type Socket} from 'node:net'
+import type {Socket} from 'node:net'
 import {createInterface} from 'node:readline'
-import {connect as connectTls, createSecureContext, type TLSSocket} from 'node:tls'
-import {Decoder, decode} from '../src/wire/msgpack/decode.ts'
+import type {TLSSocket} from 'node:tls'
+import {decode} from '../src/wire/msgpack/decode.ts'
 import {encode} from '../src/wire/msgpack/encode.ts'
 import {Histogram} from './histogram.ts'
 import type {CallsResult, OpensResult, Phase, Target} from './telepath-load.ts'
+import {connected, contextOf, greeted} from './telepath-session.ts'
 
 const lines = createInterface(process.stdin)[Symbol.asyncIterator]()
 const target: Target = JSON.parse((await lines.next()).value ?? '')
-const secureContext = target.tls
-  ? createSecureContext({
-      ca: readFileSync(target.tls.ca),
-      cert: readFileSync(target.tls.cert),
-      key: readFileSync(target.tls.key),
-    })
-  : undefined
+const secureContext = contextOf(target)
 /** Of so many calls of a link one is timed: looking at the clock would cost as much as a tenth of a call. */
 const TIMED_OF = 16
 
@@ -77,7 +71,12 @@ async function openLinks(): Promise<readonly Link[]> {
   const {socket, sess} = await openSession()
   idle.push(socket)
   const request = encode(['t2:init', {todo: [target.method, [], {}], name: null, sess}])
-  return Promise.all(Array.from({length: target.links}, async () => new Link(await connected(), Buffer.from(request))))
+  return Promise.all(
+    Array.from(
+      {length: target.links},
+      async () => new Link(await connected(target, secureContext), Buffer.from(request)),
+    ),
+  )
 }
 
 async function calls(durationMs: number): Promise<CallsResult> {
@@ -131,7 +130,7 @@ async function opens(count: number, atOnce: number, resumed: boolean): Promise<O
 async function openIdle(sessions: number, linksEach: number): Promise<{open: number}> {
   for (let i = 0; i < sessions; i++) {
     idle.push((await openSession()).socket)
-    for (let n = 1; n < linksEach; n++) idle.push(await connected())
+    for (let n = 1; n < linksEach; n++) idle.push(await connected(target, secureContext))
   }
   return {open: idle.length}
 }
@@ -145,63 +144,17 @@ async function allClosed(): Promise<{closed: number}> {
 }
 
 async function takeTicket(): Promise<Buffer> {
-  const socket = (await connected()) as TLSSocket
+  const socket = (await connected(target, secureContext)) as TLSSocket
   const ticket = new Promise<Buffer>((resolve) => socket.once('session', resolve))
-  await greeted(socket)
+  await greeted(socket, target)
   const taken = await ticket
   socket.destroy()
   return taken
 }
 
 async function openSession(ticket?: Buffer): Promise<{socket: Socket; sess: string}> {
-  const socket = await connected(ticket)
-  return {socket, sess: await greeted(socket)}
-}
-
-function connected(session?: Buffer): Promise<Socket> {
-  const {host, port, tls} = target
-  const plain = {host, port, noDelay: true}
-  const socket = tls
-    ? connectTls({
-        ...plain,
-        servername: tls.hostname,
-        // The peers compare the name by themselves; a benchmark of the server has no need to.
-        checkServerIdentity: () => undefined,
-        ...(secureContext ? {secureContext} : {}),
-        ...(session ? {session} : {}),
-      })
-    : createConnection(plain)
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject)
-    socket.once(tls ? 'secureConnect' : 'connect', () => resolve(socket))
-  })
-}
-
-/** Says hello and gives the session. */
-function greeted(socket: Socket): Promise<string> {
-  const auth = target.auth ? [target.auth.user, {passwd: target.auth.passwd}] : null
-  socket.write(encode(['tele:syn', {auth, vers: [3, 0], name: '*'}]))
-  const chunks: Buffer[] = []
-  return new Promise((resolve, reject) => {
-    const onClose = () => reject(new Error('the server closed the link instead of an answer'))
-    socket.once('close', onClose)
-    socket.on('data', function take(chunk: Buffer) {
-      chunks.push(chunk)
-      const answer = whole(Buffer.concat(chunks))
-      if (answer === undefined) return
-      socket.off('data', take).off('close', onClose)
-      if (answer.retn[0] === true && answer.sess) resolve(answer.sess)
-      else reject(new Error(`the server refused the login: ${JSON.stringify(answer.retn)}`))
-    })
-  })
-}
-
-/** The body of a message, when all of it is there. */
-function whole(bytes: Buffer): {retn: [boolean, unknown]; sess?: string} | undefined {
-  const decoder = new Decoder({maxBytes: 1 << 20})
-  decoder.push(bytes)
-  const next = decoder.next()
-  return next && (next.value as [string, {retn: [boolean, unknown]; sess?: string}])[1]
+  const socket = await connected(target, secureContext, ticket)
+  return {socket, sess: await greeted(socket, target)}
 }
 
 function fail(why: string): never {
