@@ -1,5 +1,6 @@
 import {createPublicKey, type KeyObject, type X509Certificate} from 'node:crypto'
 import {RegistryError} from '../base/errors.ts'
+import {type Authority, loadAuthority} from './authority.ts'
 import type {CertDir, CertFileEnding, CertKind} from './cert-dir.ts'
 import {isFile} from './cert-files.ts'
 import {certificatePem, commonName, issueCertificate, type Signer, subjectOf} from './certificate.ts'
@@ -90,16 +91,13 @@ async function savePair(
   }
 }
 
-/**
- * Loads an authority with its key.
- *
- * @throws RegistryError `REG_CERT_MISSING` (`NoSuchCert`, `NoCertKey`); `REG_CERT_INVALID` when it is no authority or the key is another's
- */
-export async function loadSigner(certDir: CertDir, name: string): Promise<Signer & {certificate: X509Certificate}> {
-  const certificate = await certDir.certificate('ca', name)
-  const key = await certDir.key('ca', name)
-  if (!certificate.ca) throw unfit(name, 'it is not one that may sign certificates')
-  if (!certificate.checkPrivateKey(key)) throw unfit(name, 'its key is not that of its certificate')
+/** Loads an authority that is to sign. Throws as `loadAuthority`. */
+export async function loadSigner(certDir: CertDir, name: string): Promise<Signer & Authority> {
+  return signerOf(await loadAuthority(certDir, name))
+}
+
+/** Gives an authority in the form in which it signs. Throws `REG_CERT_INVALID` for a certificate that cannot be read. */
+export function signerOf({certificate, key}: Authority): Signer & Authority {
   return {subject: subjectOf(certificate), key, certificate}
 }
 
@@ -129,8 +127,4 @@ export async function signFor(
   signer: Signer,
 ): Promise<X509Certificate> {
   return await issueCertificate({...wish, ...periodOf(wish), publicKey: createPublicKey(key)}, signer)
-}
-
-function unfit(name: string, reason: string): RegistryError {
-  return new RegistryError('REG_CERT_INVALID', `authority ${name}: ${reason}`, {info: {name}})
 }

@@ -33,7 +33,8 @@ interface TextRecord {
   readonly value: string | null
 }
 
-const TABLE = 'aha:svc'
+/** Where the store keeps the services of AHA. */
+export const AHA_TABLE = 'aha:svc'
 
 /** Gives what a change leaves of an entry, which itself stays as it is; nothing where it alters none. */
 export function recordsOfAha(change: AhaChange, old: AhaEntry | undefined): readonly AhaRecord[] {
@@ -85,12 +86,12 @@ export function decodeAhaChange(text: string): AhaChange {
 
 /** Gives a record as the store keeps it. */
 export function encodeAhaRecord({key, value}: AhaRecord): TextRecord {
-  return {table: TABLE, key, value: value === undefined ? null : JSON.stringify(flatEntry(value))}
+  return {table: AHA_TABLE, key, value: value === undefined ? null : JSON.stringify(flatEntry(value))}
 }
 
 /** Gives the record; undefined when its table belongs to another part of the server. Throws a `TypeError` or `SyntaxError` when it is damaged. */
 export function decodeAhaRecord({table, key, value}: TextRecord): AhaRecord | undefined {
-  if (table !== TABLE) return undefined
+  if (table !== AHA_TABLE) return undefined
   if (value === null) throw new TypeError(`${table} ${key} has no value`)
   return {key, value: readEntry(membersOf(value))}
 }

@@ -1,13 +1,10 @@
 /** What an AHA needs before it can listen: the authority of its network, and certificates of its own. */
 import type {KeyObject, X509Certificate} from 'node:crypto'
 import type {Log} from '../base/log.ts'
+import {type Authority, loadAuthority} from '../pki/authority.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
-import type {Signer} from '../pki/certificate.ts'
 import {newPrivateKey, privateKeyPem} from '../pki/keys.ts'
 import {encodePem} from '../pki/pem.ts'
-
-/** The authority of the network, which signs for its hosts and users. */
-export type Authority = Signer & {readonly certificate: X509Certificate}
 
 export interface AhaBootPorts {
   readonly certs: CertDir
@@ -53,8 +50,7 @@ export async function bootAha(ports: AhaBootPorts, names: AhaNames): Promise<Aut
     const certificate = await selfSigned(network, authorityKey, ports.nowMs)
     await saveMade(ports, 'ca', network, authorityKey, certificate)
   }
-  const {loadSigner} = await import('../pki/issuer.ts')
-  const authority = await loadSigner(certs, network)
+  const authority = await loadAuthority(certs, network)
   for (const [index, one] of missing.entries()) await make(ports, one, keys[index] as KeyObject, authority)
   return authority
 }
@@ -74,8 +70,9 @@ export async function selfSigned(network: string, key: KeyObject, nowMs: number)
 
 async function make(ports: AhaBootPorts, wanted: Wanted, key: KeyObject, authority: Authority): Promise<void> {
   const {purpose, name} = wanted
-  const {DEFAULT_TTL_MS, signFor} = await import('../pki/issuer.ts')
-  const certificate = await signFor({purpose, name, nowMs: ports.nowMs, ttlMs: DEFAULT_TTL_MS}, key, authority)
+  const {DEFAULT_TTL_MS, signerOf, signFor} = await import('../pki/issuer.ts')
+  const wish = {purpose, name, nowMs: ports.nowMs, ttlMs: DEFAULT_TTL_MS}
+  const certificate = await signFor(wish, key, signerOf(authority))
   await saveMade(ports, purpose, name, key, certificate)
 }
 

@@ -3,13 +3,14 @@ import type {Log} from '../base/log.ts'
 import {SYNAPSE_VERSION} from '../cell/info.ts'
 import type {Users} from '../cell/users.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import type {Authority} from '../pki/authority.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
 import {hostKeys, ServerTls} from '../pki/server-tls.ts'
 import type {Store} from '../store/store.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import type {DaemonLimits} from '../wire/telepath/limits.ts'
 import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
-import {type Authority, bootAha} from './aha-boot.ts'
+import {bootAha} from './aha-boot.ts'
 import {AhaLedger} from './aha-ledger.ts'
 import type {AhaParts} from './aha-parts.ts'
 import {AhaPeers} from './aha-peers.ts'
@@ -107,8 +108,8 @@ export class AhaHost {
   }
 
   /**
-   * Makes the certificates that are missing, reads services and tickets, and takes services offline whose sessions a stop or a kill of this
-   * server has ended. Opens no listener.
+   * Makes the certificates that are missing, reads services and tickets, and begins to take services offline whose sessions a stop or a kill of
+   * this server has ended. Opens no listener.
    *
    * @throws RegistryError `REG_CERT_MISSING`, `REG_CERT_INVALID`, `REG_DIR_UNUSABLE`, `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
    */
@@ -120,7 +121,7 @@ export class AhaHost {
     const ledger = await AhaLedger.open(ledgerPorts)
     const tickets = await TicketLedger.open(ledgerPorts)
     const services = new AhaServices({ledger, log, network: settings.network})
-    await services.start()
+    void services.start()
     const pools = await AhaPools.open({...ledgerPorts, services, log})
     const servers = await AhaServerList.open({...ledgerPorts, log})
     return new AhaHost(ports, settings, {authority, services, pools, servers, tickets})
@@ -150,6 +151,7 @@ export class AhaHost {
 
   /** Closes the provisioning listener; who is being provisioned has a moment to end. */
   async stop(graceMs: number): Promise<void> {
+    this.parts.services.stop()
     await Promise.all([this.#daemon.stop({graceMs}), this.parts.peers.close()])
     this.#detach?.[Symbol.dispose]()
   }

@@ -2,6 +2,7 @@ import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import {
+  AHA_TABLE,
   type AhaChange,
   type AhaRecord,
   decodeAhaRecord,
@@ -47,7 +48,7 @@ export class AhaLedger {
    */
   static async open(ports: AhaLedgerPorts): Promise<AhaLedger> {
     const directory = new AhaDirectory()
-    for await (const chunk of ports.store.records()) {
+    for await (const chunk of ports.store.records(AHA_TABLE)) {
       for (const record of chunk) {
         const read = readRecord(record, ports.store.place)
         if (read !== undefined) directory.put([read])

@@ -60,6 +60,7 @@ export class AhaServices {
   #tellNew: (full: string) => void = () => {}
   readonly #watchers: ((full: string) => void)[] = []
   #guests: AhaGuests | undefined
+  #isStopped = false
 
   constructor({ledger, log, network}: AhaServicesPorts) {
     this.#ledger = ledger
@@ -80,15 +81,20 @@ export class AhaServices {
   }
 
   /**
-   * Takes everybody offline whose session is not open: after a start, all. To be called before the listeners are opened. When it cannot be
-   * written now, the log says so, it is written later, and they are shown offline all the same.
+   * Takes everybody offline whose session is not open: after a start, all. To be called before the listeners are opened, and need not be waited
+   * for: they are shown offline from the beginning. When it cannot be written now, the log says so, and it is written later.
    */
   async start(): Promise<void> {
     const stale = this.#ledger.pending.list().flatMap(({full, info}) => {
       const online = info['online']
       return typeof online === 'string' && !this.#live.has(online) ? [{full, online}] : []
     })
-    await this.#offline.write(stale)
+    await this.#offline.write(stale, () => this.#isStopped)
+  }
+
+  /** Begins no more of what `start` has to write: the next start does. */
+  stop(): void {
+    this.#isStopped = true
   }
 
   /** Names the one who hears of each service that registers under a name which nobody had. */

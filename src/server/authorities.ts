@@ -15,12 +15,13 @@ import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
+import type {Signer} from '../pki/certificate.ts'
 import {newPrivateKey} from '../pki/keys.ts'
 import {encodePem} from '../pki/pem.ts'
 import type {SubjectName} from '../pki/subject-names.ts'
 import {type CertChange, encodeCertChange} from '../registry/cert-change.ts'
 import {isServiceName, isUserName, MAX_FULL_NAME} from '../registry/ticket.ts'
-import {type Authority, saveMade, selfSigned} from './aha-boot.ts'
+import {saveMade, selfSigned} from './aha-boot.ts'
 
 export interface AuthorityPorts {
   readonly certs: CertDir
@@ -136,7 +137,7 @@ export class Authorities {
     return encodePem('CERTIFICATE', certificate.raw)
   }
 
-  async #signer(network: string): Promise<Authority> {
+  async #signer(network: string): Promise<Signer> {
     const {certs} = this.#ports
     if ((await certs.find('ca', network, 'key')) === undefined) {
       throw new RegistryError('REG_CERT_MISSING', `Missing .key for ${network}`, {

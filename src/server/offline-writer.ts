@@ -30,9 +30,9 @@ export class OfflineWriter {
     ledger.whenOpen(() => void this.#again())
   }
 
-  /** Never rejects: what fails is tried again. */
-  async write(gone: readonly Gone[]): Promise<void> {
-    for (let at = 0; at < gone.length; at += CHUNK) {
+  /** Never rejects: what fails is tried again. Begins with no more of them when `isOver` says so. */
+  async write(gone: readonly Gone[], isOver = () => false): Promise<void> {
+    for (let at = 0; at < gone.length && !isOver(); at += CHUNK) {
       await Promise.all(gone.slice(at, at + CHUNK).map((one) => this.#write(one)))
     }
   }

@@ -51,10 +51,8 @@ export class RecordLedger<C, V> {
    */
   static async open<C, V>(ports: RecordLedgerPorts, format: RecordFormat<C, V>): Promise<RecordLedger<C, V>> {
     const values = new Map<string, V>()
-    for await (const chunk of ports.store.records()) {
-      for (const record of chunk) {
-        if (record.table === format.table) values.set(record.key, read(record, format, ports.store.place))
-      }
+    for await (const chunk of ports.store.records(format.table)) {
+      for (const record of chunk) values.set(record.key, read(record, format, ports.store.place))
     }
     return new RecordLedger(ports, format, values)
   }

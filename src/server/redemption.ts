@@ -2,6 +2,7 @@ import {createHash, type KeyObject} from 'node:crypto'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
+import type {Authority} from '../pki/authority.ts'
 import type {CertificateRequest} from '../pki/csr.ts'
 import {encodePem} from '../pki/pem.ts'
 import {
@@ -12,7 +13,6 @@ import {
   type TicketKind,
   type Want,
 } from '../registry/ticket.ts'
-import type {Authority} from './aha-boot.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
 
 export interface RedemptionPorts {
@@ -162,9 +162,9 @@ export class Redemption {
   async #issue({purpose, name}: Want, request: CertificateRequest, keySha256: string): Promise<TicketCertificate> {
     const {authority, clock} = this.#ports
     const {signCsr} = await import('../pki/csr.ts')
-    const {DEFAULT_TTL_MS} = await import('../pki/issuer.ts')
+    const {DEFAULT_TTL_MS, signerOf} = await import('../pki/issuer.ts')
     const nowMs = clock.wallMs()
-    const signed = await signCsr(request, purpose, authority, {nowMs, ttlMs: DEFAULT_TTL_MS})
+    const signed = await signCsr(request, purpose, signerOf(authority), {nowMs, ttlMs: DEFAULT_TTL_MS})
     const serial = signed.serialNumber.toLowerCase()
     return {
       purpose,

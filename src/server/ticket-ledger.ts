@@ -43,9 +43,8 @@ export class TicketLedger {
   /** Reads the tickets from the store. @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED` */
   static async open(ports: TicketLedgerPorts): Promise<TicketLedger> {
     const tickets = new Map<string, Ticket>()
-    for await (const chunk of ports.store.records()) {
-      for (const record of chunk)
-        if (record.table === TABLE) tickets.set(record.key, readTicket(record, ports.store.place))
+    for await (const chunk of ports.store.records(TABLE)) {
+      for (const record of chunk) tickets.set(record.key, readTicket(record, ports.store.place))
     }
     return new TicketLedger(ports, tickets)
   }

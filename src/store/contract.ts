@@ -251,6 +251,11 @@ function recordTests(test: TestRunner['test'], run: Run): void {
         records.map(({table, key}) => `${table} ${key}`),
         ['role', 'user'].flatMap((table) => keys.map((key) => `${table} ${key}`)),
       )
+      for (const table of ['role', 'user', 'none', 'r', 'roles']) {
+        const ofOne = (await Array.fromAsync(store.records(table))).flat()
+        const expected = records.filter((record) => record.table === table)
+        assert.deepEqual(ofOne, expected)
+      }
     }),
   )
 }

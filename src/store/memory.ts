@@ -41,10 +41,11 @@ export class MemoryStore implements Store {
     }
   }
 
-  async *records(): AsyncGenerator<readonly StoredRecord[]> {
+  async *records(only?: string): AsyncGenerator<readonly StoredRecord[]> {
     this.#assertOpen()
     const all = [...this.#records].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
-    if (all.length > 0) yield all
+    const wanted = only === undefined ? all : all.filter(({table}) => table === only)
+    if (wanted.length > 0) yield wanted
   }
 
   async append(entries: readonly NewEntry[]): Promise<number> {

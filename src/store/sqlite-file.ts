@@ -44,6 +44,14 @@ interface Segment {
   readonly previousHash: string
 }
 
+/** Where to go on reading records. */
+interface RecordPlace {
+  readonly table: string
+  readonly key: string
+  readonly limit: number
+  readonly isOneTable: boolean
+}
+
 /** An open database file. Every method throws what SQLite throws; `asStoreError` translates it. */
 export class SqliteFile {
   readonly #path: string
@@ -118,9 +126,11 @@ export class SqliteFile {
   }
 
   /** Adds to `answer` the records after that one, in order, at most `limit` and about 4 MB of them; none when there are no more. */
-  records(answer: Flat, table: string, key: string, limit: number): void {
+  records(answer: Flat, after: RecordPlace): void {
+    const {table, key, limit, isOneTable} = after
+    const {recordsOfOne, records} = this.#statements
     let chars = 0
-    for (const row of this.#statements.records.iterate(table, key, limit)) {
+    for (const row of (isOneTable ? recordsOfOne : records).iterate(table, key, limit)) {
       const value = text(row['value'], this.#path)
       answer.push(text(row['kind'], this.#path), text(row['key'], this.#path), value)
       chars += value.length
@@ -358,6 +368,9 @@ function prepareStatements(database: DatabaseSync, logTable: string) {
     ),
     putRecord: database.prepare('REPLACE INTO records (kind, key, value) VALUES (?, ?, ?)'),
     deleteRecord: database.prepare('DELETE FROM records WHERE kind = ? AND key = ?'),
+    recordsOfOne: database.prepare(
+      'SELECT kind, key, value FROM records WHERE kind = ? AND key > ? ORDER BY key LIMIT ?',
+    ),
     records: database.prepare(
       'SELECT kind, key, value FROM records WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?',
     ),

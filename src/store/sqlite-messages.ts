@@ -9,7 +9,7 @@
  *                or 2 (records), 0, JSON of `[[table, key, value or null], …]`, 0
  *     RENEW      then per renewal: seq, lastHeartbeatS
  *     READ       offset, limit
- *     RECORDS    after table, after key, limit
+ *     RECORDS    after table, after key, limit, 1 for that table alone or 0
  *     PROBE
  *     CLOSE
  *

@@ -83,7 +83,12 @@ function performOnFile(file: SqliteFile, operation: number, request: Flat, answe
       file.read(answer, numberAt(request, BODY), numberAt(request, BODY + 1))
       return
     case RECORDS:
-      file.records(answer, textAt(request, BODY), textAt(request, BODY + 1), numberAt(request, BODY + 2))
+      file.records(answer, {
+        table: textAt(request, BODY),
+        key: textAt(request, BODY + 1),
+        limit: numberAt(request, BODY + 2),
+        isOneTable: numberAt(request, BODY + 3) === 1,
+      })
       return
     case PROBE:
       file.probe()

@@ -84,11 +84,12 @@ export class SqliteStore implements Store {
     }
   }
 
-  async *records(): AsyncGenerator<readonly StoredRecord[]> {
-    let after = {table: '', key: ''}
+  async *records(only?: string): AsyncGenerator<readonly StoredRecord[]> {
+    let after = {table: only ?? '', key: ''}
+    const isOne = only === undefined ? 0 : 1
     for (;;) {
       const {table, key} = after
-      const chunk = decodeRecords(await this.#request((id) => [id, RECORDS, table, key, RECORDS_PER_CHUNK]))
+      const chunk = decodeRecords(await this.#request((id) => [id, RECORDS, table, key, RECORDS_PER_CHUNK, isOne]))
       const last = chunk.at(-1)
       if (last === undefined) return
       after = last

@@ -19,8 +19,8 @@ export interface Store extends AsyncDisposable {
   /** Yields all instances in order of `seq`, in chunks. */
   instances(): AsyncIterable<readonly StoredInstance[]>
 
-  /** Yields all records in order of table and key, in chunks. */
-  records(): AsyncIterable<readonly StoredRecord[]>
+  /** Yields the records of a table in order of their keys, or without one all records in order of table and key; in chunks. */
+  records(table?: string): AsyncIterable<readonly StoredRecord[]>
 
   /**
    * Stores entries and their effects in one transaction and gives the offset of the first. An empty list is a bug.
