@@ -152,13 +152,12 @@ export async function* measureAha(count: number): AsyncGenerator<Line> {
     yield* registrations(both, count)
     yield await visibility(both)
     yield await provisioning(both, count)
+    yield await starting(both, count)
     for (const {load} of [both.own, both.peer]) await load.fill(0, MANY)
     yield await listing(both, count)
-    yield await starting(both, count)
   }
-  await using own = await startOwn()
-  yield await growth(own, count)
-  yield* returning(own, count)
+  yield await growth(count)
+  yield* returning(count)
 }
 
 async function* lookUps(both: Both, count: number): AsyncGenerator<Line> {
@@ -212,11 +211,12 @@ async function starting(both: Both, count: number): Promise<Line> {
     times.push({peer: peer / 1000, own: (await both.own.restart()) / 1000})
   }
   const own = times.map((time) => time.own)
-  const note = `${MANY} entries; peer ${shown(median(times.map(({peer}) => peer)))} s; ${rounds(own)}`
+  const note = `${REGISTERED} entries; peer ${shown(median(times.map(({peer}) => peer)))} s; ${rounds(own)}`
   return line('ready after a restart', median(own), 's', {atMost: 0.5}, note)
 }
 
-async function growth(own: Side, count: number): Promise<Line> {
+async function growth(count: number): Promise<Line> {
+  await using own = await startOwn()
   const costs = async () => {
     await using load = await startCalls(own, LINKS, [lookUp(1)])
     const all: number[] = []
@@ -232,7 +232,8 @@ async function growth(own: Side, count: number): Promise<Line> {
 }
 
 /** Real services have sessions of some six links; all of them come back at once. */
-async function* returning(own: Side, count: number): AsyncGenerator<Line> {
+async function* returning(count: number): AsyncGenerator<Line> {
+  await using own = await startOwn()
   await own.load.sessions(SESSIONS, LINKS_EACH)
   const seconds: number[] = []
   for (let round = 1; round <= count; round++) {
@@ -243,10 +244,10 @@ async function* returning(own: Side, count: number): AsyncGenerator<Line> {
   const what = `${SESSIONS} sessions of ${LINKS_EACH} links, RSA-2048 certificates`
   yield line(`${what}: all back after a restart`, median(seconds), 's', {atMost: 5}, rounds(seconds))
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  yield line(`${what}: memory`, residentMb(own.pid), 'MB', {atMost: 200}, `${SOME} entries`)
+  yield line(`${what}: memory`, residentMb(own.pid), 'MB', {atMost: 200}, '')
 }
 
 function residentMb(pid: number): number {
   const [, kb = ''] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? []
-  return Number(kb) / 1000
+  return (Number(kb) * 1024) / 1e6
 }
