@@ -213,6 +213,7 @@ export class CellHost implements AsyncDisposable {
         limiter: this.#limiter,
         health: () => this.#health(),
         isActive: () => true,
+        aha: this.#ports.aha?.parts,
         clientCa: ca === undefined ? undefined : () => this.#ports.certs.read('ca', ca, 'crt'),
         certificateUser: (socket) => {
           const certificate = clientCertificate(socket, this.#clock.wallMs(), this.#revoked)

@@ -21,21 +21,25 @@ export interface HttpsApiOptions {
 /** Makes the routes. */
 export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admitted>[] {
   const rows = Object.entries(HTTPS_ROUTES) as readonly (readonly [HttpsRouteName, HttpsRow])[]
-  return rows.map(([name, row]) => ({
-    method: row.method,
-    path: row.path,
-    body: row.body,
-    isForStrangers: isForStrangers(row),
-    refuseBody: (problem) => badBody(row, problem),
-    admit: (request) => admit(row, request, options),
-    handle: async (request, login, body) => {
-      const headers: Record<string, string> = {}
-      const members = (body ?? {}) as HttpsCall['body']
-      const actor = `https/${login?.username ?? 'anonymous'}`
-      const call = {request, body: members, actor, headers, parts: options.parts}
-      return answer(row, await HTTPS_HANDLERS[name](call), headers)
-    },
-  }))
+  const isAha = options.parts.aha !== undefined
+  return rows
+    .filter(([, row]) => isAha || !row.isOfAha)
+    .map(([name, row]) => ({
+      method: row.method,
+      path: row.path,
+      body: row.body,
+      isBodyOptional: row.isBodyOptional,
+      isForStrangers: isForStrangers(row),
+      refuseBody: (problem) => badBody(row, problem),
+      admit: (request) => admit(row, request, options),
+      handle: async (request, login, body) => {
+        const headers: Record<string, string> = {}
+        const members = (body ?? {}) as HttpsCall['body']
+        const actor = `https/${login?.username ?? 'anonymous'}`
+        const call = {request, body: members, actor, headers, parts: options.parts}
+        return answer(row, await HTTPS_HANDLERS[name](call), headers)
+      },
+    }))
 }
 
 /** Refuses what comes from a page of another place. */

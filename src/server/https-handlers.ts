@@ -5,11 +5,14 @@ import {RegistryError} from '../base/errors.ts'
 import type {HealthReport} from '../cell/health.ts'
 import type {Users} from '../cell/users.ts'
 import type {HttpsRequest} from '../wire/https/messages.ts'
+import type {Value} from '../wire/msgpack/value.ts'
+import type {AhaParts} from './aha-parts.ts'
 import type {HttpsLogins} from './https-login.ts'
 import type {HttpsRouteName} from './https-routes.ts'
 import {SESSION_S} from './https-sessions.ts'
 import {openapiDocument} from './openapi.ts'
 import {missing, packRole, packUser} from './packed.ts'
+import {packEntry} from './packed-aha.ts'
 
 /** A request that was let in. */
 export interface HttpsCall {
@@ -29,6 +32,8 @@ export interface HttpsParts {
   readonly logins: HttpsLogins
   readonly health: () => HealthReport
   readonly isActive: () => boolean
+  /** Undefined when the cell is no AHA. */
+  readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
 }
 
 type Handler = (call: HttpsCall) => unknown
@@ -38,7 +43,7 @@ const COOKIE = 'Path=/; Secure; HttpOnly; SameSite=Strict'
 
 export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
   robots: () => 'User-agent: *\nDisallow: /\n',
-  openapi: () => openapiDocument(),
+  openapi: ({parts}) => openapiDocument(parts.aha !== undefined),
   active: ({parts}) => ({active: parts.isActive()}),
   healthcheck: ({parts}) => parts.health(),
   login: async ({request, body, headers, parts}) => {
@@ -89,6 +94,11 @@ export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
   grantByGet: grant,
   revoke,
   revokeByGet: revoke,
+  ahaServices: ({body, parts: {aha}}) => aha?.services.list(textIn(body, 'network')).map(packEntry),
+  provisionService: async ({body, actor, parts: {aha}}) => {
+    const provinfo = (body['provinfo'] ?? null) as Value // of JSON
+    return {url: await aha?.provisioning.addService(String(body['name']), provinfo, actor)}
+  },
   onepass: ({body, actor, parts: {users}}) => {
     const iden = String(body['user'])
     if (users.user(iden) === undefined) missing('NoSuchUser', 'The user iden does not exist.', {user: iden})

@@ -17,6 +17,10 @@ export interface HttpsRow {
   readonly alters?: true
   readonly query?: Readonly<Record<string, JsonSchema>>
   readonly body?: JsonSchema
+  /** Without a body is fine too. */
+  readonly isBodyOptional?: true
+  /** Only an AHA has it. */
+  readonly isOfAha?: true
   /** Refuses a body without one of these by the peer's words instead of those of the schema. */
   readonly called?: string
   /** Shape of `result`; a row without one answers with `media`. */
@@ -205,6 +209,26 @@ export const HTTPS_ROUTES = {
     alters: true,
     body: BODIES.onepass,
     result: RESULTS.passwd,
+  },
+  ahaServices: {
+    method: 'GET',
+    path: '/api/v1/aha/services',
+    need: ADMIN,
+    summary: 'The services of AHA: all, or those of a network.',
+    body: BODIES.ofNetwork,
+    isBodyOptional: true,
+    isOfAha: true,
+    result: RESULTS.ahaServices,
+  },
+  provisionService: {
+    method: 'POST',
+    path: '/api/v1/aha/provision/service',
+    need: ADMIN,
+    summary: 'Makes a one-time URL with which a service provisions itself.',
+    alters: true,
+    body: BODIES.newService,
+    isOfAha: true,
+    result: RESULTS.onceUrl,
   },
 } as const satisfies Record<string, HttpsRow>
 

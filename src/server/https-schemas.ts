@@ -5,6 +5,8 @@ const TEXT = {type: 'string'} as const
 const FLAG = {type: 'boolean'} as const
 const IDEN = {type: 'string', description: '32 hex digits'} as const
 
+const PORT = {type: 'integer', minimum: 0, maximum: 65_535} as const
+
 /** Null is as good as absent in a body. */
 const orNull = (type: string) => ({type: [type, 'null']})
 
@@ -54,6 +56,16 @@ export const COMPONENTS = {
       object({name: TEXT, status: {enum: ['nominal', 'degraded', 'failed']}, mesg: TEXT, data: {type: 'object'}}),
     ),
   }),
+  AhaService: object({
+    name: {...TEXT, description: 'Full name.'},
+    svcname: TEXT,
+    svcnetw: TEXT,
+    svcinfo: {
+      type: 'object',
+      description: 'What the service said of itself; `online` is there while it is online.',
+      properties: {online: TEXT, ready: FLAG, iden: TEXT, run: TEXT, leader: TEXT, urlinfo: {type: 'object'}},
+    },
+  }),
   Error: object({status: {const: 'err'}, code: TEXT, mesg: TEXT}),
 } as const satisfies Record<string, JsonSchema>
 
@@ -69,6 +81,8 @@ export const RESULTS = {
   true: {const: true},
   null: {type: 'null'},
   passwd: {type: 'string', description: 'The password.'},
+  ahaServices: listOf(ref('AhaService')),
+  onceUrl: object({url: TEXT}),
 } as const satisfies Record<string, JsonSchema>
 
 /** Bodies. Members that are not named are ignored, as the peers do, except at the login. */
@@ -101,6 +115,28 @@ export const BODIES = {
   newRole: object({name: TEXT, rules: {...RULES, type: ['array', 'null']}}, ['name']),
   roleName: object({name: TEXT}),
   membership: object({user: IDEN, role: IDEN}),
+  ofNetwork: {
+    ...object({network: {type: 'string', minLength: 1}}, []),
+    additionalProperties: false,
+  },
+  newService: {
+    ...object(
+      {
+        name: {type: 'string', minLength: 1, description: 'Without the network.'},
+        provinfo: object(
+          {
+            conf: {type: 'object', description: 'Options of the service, by name.'},
+            'dmon:port': PORT,
+            'https:port': PORT,
+            mirror: {type: 'string', minLength: 1, description: 'Name of the leader to be a mirror of.'},
+          },
+          [],
+        ),
+      },
+      ['name'],
+    ),
+    additionalProperties: false,
+  },
   onepass: object(
     {
       user: IDEN,

@@ -8,6 +8,7 @@ import type {Users} from '../cell/users.ts'
 import {type CertificateLife, ServerTls} from '../pki/server-tls.ts'
 import type {HttpsLimits, HttpsObserver} from '../wire/https/messages.ts'
 import {type HttpsServer, openHttps} from '../wire/https/server.ts'
+import type {AhaParts} from './aha-parts.ts'
 import {Behold} from './behold.ts'
 import {type Admitted, httpsRoutes} from './https-api.ts'
 import {answerToError} from './https-errors.ts'
@@ -26,6 +27,8 @@ export interface HttpsPorts {
   readonly health: () => HealthReport
   /** Whether the cell takes changes as a leader. */
   readonly isActive: () => boolean
+  /** Undefined when the cell is no AHA. */
+  readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
   /**
    * Authority whose users may log in by certificate, in PEM form; asked at the start and at each reload. Without it no client is asked for a
    * certificate.
@@ -96,7 +99,7 @@ export async function startHttps(ports: HttpsPorts, settings: HttpsSettings): Pr
   const logins = new HttpsLogins({users, log, clock, certificateUser, ...(limiter === undefined ? {} : {limiter})})
   const behold = new Behold({users, logins, isBehindProxy})
   const observer: HttpsObserver<Admitted> = httpsObserver(log, clock)
-  const parts = {users, logins, health: ports.health, isActive: ports.isActive}
+  const parts = {users, logins, health: ports.health, isActive: ports.isActive, aha: ports.aha}
   const end = () => {
     behold.stop()
     logins.stop()

@@ -5,11 +5,12 @@ import {COMPONENTS} from './https-schemas.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-/** Makes the OpenAPI 3.1 document of the table of routes. */
-export function openapiDocument(): Json {
+/** Makes the OpenAPI 3.1 document of the table of routes: of an AHA, or of a cell that is none. */
+export function openapiDocument(isAha: boolean): Json {
   const rows: readonly (readonly [string, HttpsRow])[] = Object.entries(HTTPS_ROUTES)
   const paths: Record<string, Record<string, Json>> = {}
   for (const [name, row] of rows) {
+    if (row.isOfAha && !isAha) continue
     paths[row.path] = {...paths[row.path], [row.method.toLowerCase()]: operation(name, row)}
   }
   const sockets = Object.values(HTTPS_WEBSOCKETS).map(({path, summary}) => `\`${path}\`: ${summary}`)
@@ -43,7 +44,7 @@ function operation(operationId: string, row: HttpsRow): Json {
     description: needText(row),
     security: isOpen(row) ? [] : LOGINS,
     ...(parameters.length === 0 ? {} : {parameters}),
-    ...(row.body === undefined ? {} : {requestBody: {required: true, content: content(row.body)}}),
+    ...(row.body === undefined ? {} : {requestBody: {required: !row.isBodyOptional, content: content(row.body)}}),
     responses: {'200': success(row), default: {description: 'Refused or failed.', content: content(ERROR)}},
   }
 }

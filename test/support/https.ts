@@ -13,8 +13,10 @@ import type {HealthReport} from '../../src/cell/health.ts'
 import {Passwords} from '../../src/cell/passwords.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
+import type {AhaParts} from '../../src/server/aha-parts.ts'
 import {type HttpsListener, type HttpsPorts, type HttpsSettings, startHttps} from '../../src/server/https.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
+import {openAhaParts} from './aha.ts'
 
 const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
 export const ACTOR = 'test'
@@ -49,6 +51,7 @@ export class TestHttps {
   readonly users: UserBook
   readonly changeLog: ChangeLog
   readonly store: MemoryStore
+  readonly aha: AhaParts
   readonly listener: HttpsListener
   readonly logged: string[]
   readonly dir: string
@@ -58,6 +61,7 @@ export class TestHttps {
     users: UserBook,
     changeLog: ChangeLog,
     store: MemoryStore,
+    aha: AhaParts,
     listener: HttpsListener,
     logged: string[],
     dir: string,
@@ -66,6 +70,7 @@ export class TestHttps {
     this.users = users
     this.changeLog = changeLog
     this.store = store
+    this.aha = aha
     this.listener = listener
     this.logged = logged
     this.dir = dir
@@ -87,11 +92,12 @@ export class TestHttps {
       {cellIden: CELL_IDEN, policy, maxUsers: 0, rootPasswd: new Secret('root')},
     )
     const health = (): HealthReport => ({iden: CELL_IDEN, components: [], status: 'nominal'})
+    const aha = await openAhaParts({store, changeLog, clock, users, log})
     const listener = await startHttps(
-      {users, log, clock, health, isActive: () => true, ...options.ports},
+      {users, log, clock, health, isActive: () => true, aha, ...options.ports},
       {dir, bind: '127.0.0.1', port: 0, headers: {}, isBehindProxy: false, ...options.settings},
     )
-    return new TestHttps(users, changeLog, store, listener, logged, dir, ownDir)
+    return new TestHttps(users, changeLog, store, aha, listener, logged, dir, ownDir)
   }
 
   get port(): number {

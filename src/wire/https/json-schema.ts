@@ -15,6 +15,8 @@ const CHECKED = new Set([
   'minItems',
   'maxItems',
   'minimum',
+  'maximum',
+  'minLength',
 ])
 /** Keywords that only describe. */
 const DESCRIBING = new Set(['description', 'default'])
@@ -34,6 +36,7 @@ export function problemWith(schema: JsonSchema, value: unknown, at = 'body'): Bo
   const types = [schema['type']].flat().filter((type) => type !== undefined)
   if (types.length > 0 && !types.some((type) => isOfType(value, String(type))))
     return wrong(at, `must be ${types.join(' or ')}`)
+  if (typeof value === 'string') return textProblem(schema, value, at)
   if (typeof value === 'number') return numberProblem(schema, value, at)
   if (Array.isArray(value)) return listProblem(schema, value, at)
   return typeof value === 'object' && value !== null ? objectProblem(schema, value as Members, at) : undefined
@@ -41,8 +44,14 @@ export function problemWith(schema: JsonSchema, value: unknown, at = 'body'): Bo
 
 type Members = Readonly<Record<string, unknown>>
 
-function numberProblem({minimum}: JsonSchema, value: number, at: string): BodyProblem | undefined {
-  return typeof minimum === 'number' && value < minimum ? wrong(at, `must be at least ${minimum}`) : undefined
+function textProblem({minLength}: JsonSchema, value: string, at: string): BodyProblem | undefined {
+  const isShort = typeof minLength === 'number' && value.length < minLength
+  return isShort ? wrong(at, `must have at least ${minLength} characters`) : undefined
+}
+
+function numberProblem({minimum, maximum}: JsonSchema, value: number, at: string): BodyProblem | undefined {
+  if (typeof minimum === 'number' && value < minimum) return wrong(at, `must be at least ${minimum}`)
+  return typeof maximum === 'number' && value > maximum ? wrong(at, `must be at most ${maximum}`) : undefined
 }
 
 function listProblem(

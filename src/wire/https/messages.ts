@@ -39,6 +39,8 @@ export interface HttpsRoute<Admitted> {
   readonly isForStrangers?: boolean
   /** Checked before `handle`; without it a body is not looked at. */
   readonly body?: JsonSchema | undefined
+  /** A request without a body is as good as one that fits. */
+  readonly isBodyOptional?: boolean | undefined
   /** Makes the error of a body that does not fit the schema. */
   refuseBody?(problem: BodyProblem): Error
   admit(request: HttpsRequest): Admitted | Promise<Admitted>

@@ -103,6 +103,7 @@ export class Routing<Admitted> {
   /** Reads and checks the body, where the route wants one. */
   #bodyOf(request: FastifyRequest, route: HttpsRoute<Admitted>): unknown {
     if (route.body === undefined) return undefined
+    if (route.isBodyOptional && !hasBody(request.body)) return undefined
     const body = readBody(request.body, this.#options.limits)
     const problem = problemWith(route.body, body)
     if (problem !== undefined) throw route.refuseBody?.(problem) ?? new NotJson(problem.text)
@@ -174,6 +175,10 @@ export function send(reply: FastifyReply, answer: HttpsAnswer): FastifyReply {
     .header('content-type', isText ? 'text/plain; charset=UTF-8' : 'application/json; charset=UTF-8')
     .headers(answer.headers ?? {})
     .send(isText ? String(answer.body) : jsonText(answer))
+}
+
+function hasBody(bytes: unknown): boolean {
+  return Buffer.isBuffer(bytes) && bytes.length > 0
 }
 
 /** `/user/{iden}` as `/user/:iden`. */
