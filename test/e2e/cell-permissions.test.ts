@@ -1,15 +1,16 @@
 // An ordinary user, and nobody, on the real listeners: nothing is done that the table of methods does not allow, whatever way it is asked for.
 
 import {once} from 'node:events'
+import {readdir} from 'node:fs/promises'
 import type {IncomingMessage} from 'node:http'
 import {request} from 'node:https'
 import {afterAll, beforeAll, expect, test} from 'vitest'
-import {HTTPS_ROUTES} from '../../src/server/https-routes.ts'
-import {TELEPATH_METHODS} from '../../src/server/methods.ts'
+import {HTTPS_ROUTES, type HttpsRow} from '../../src/server/https-routes.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
+import {harmfulCalls, isForEnrolled} from '../support/harmful-calls.ts'
 import {ask, basic, sessionOf} from '../support/https.ts'
 import {RawClient} from '../support/raw-client.ts'
-import {idenOf, ServedCell} from '../support/served-cell.ts'
+import {HOST, idenOf, NETWORK, ServedCell} from '../support/served-cell.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -20,9 +21,12 @@ let root: string
 let all: string
 let visiKey: string
 beforeAll(async () => {
-  cell = await ServedCell.start({certificates: ['root', 'visi'], conf: {'auth:passwd': 'rootpass'}})
+  const conf = {'auth:passwd': 'rootpass', 'dns:name': HOST, 'provision:listen': `ssl://127.0.0.1:0?hostname=${HOST}`}
+  cell = await ServedCell.start({certificates: ['root', 'visi'], conf})
   https = (await cell.listeners()).https
   visi = await cell.addUser('visi', 'visipass')
+  await cell.asRoot('addUserRule', visi, [true, ['aha', 'service', 'get', NETWORK]]) // as one who was enrolled
+  await cell.asRoot('addAhaSvcProv', '00.axon', {})
   root = idenOf(await cell.asRoot('getUserDefByName', 'root'))
   all = idenOf(await cell.asRoot('getRoleDefByName', 'all'))
   visiKey = String(((await cell.asRoot('addUserApiKey', 'k', null, visi)) as Value[])[0])
@@ -31,63 +35,28 @@ afterAll(() => cell?.[Symbol.asyncDispose]())
 
 /** All that a change could have altered. */
 async function state(): Promise<unknown> {
-  const lists = ['getUserDefs', 'getRoleDefs', 'getAuthGates', 'isCellActive']
+  const lists = ['getUserDefs', 'getRoleDefs', 'getAuthGates', 'isCellActive', 'getAhaServers']
   const keys = [visi, root].map((iden) => cell.asRoot('listUserApiKeys', iden))
-  return await Promise.all([...lists.map((list) => cell.asRoot(list)), ...keys])
+  await using session = await cell.local()
+  const streams = ['getAhaSvcs', 'getAhaPools', 'getProvisions'].map((list) => Array.fromAsync(session.stream(list)))
+  const files = (await readdir(cell.certs.paths[0], {recursive: true})).toSorted()
+  return await Promise.all([...lists.map((list) => cell.asRoot(list)), ...keys, ...streams, files])
 }
-
-/** Arguments that would do something if it were allowed, by the name of the parameter. */
-const VALUES = (): Readonly<Record<string, Value>> => ({
-  iden: root,
-  useriden: root,
-  roleiden: all,
-  name: 'root',
-  passwd: 'stolen',
-  email: 'stolen@loop.test',
-  admin: true,
-  isadmin: true,
-  locked: true,
-  archived: true,
-  rule: [true, ['health']],
-  rules: [[true, ['health']]],
-  perm: ['health'],
-  roles: [all],
-  on: true,
-  reason: 'stolen',
-  id: 'cam-1',
-})
-
-/** What everybody may call who has logged in, with any arguments. */
-const FOR_ALL =
-  /^(getCellInfo|getCellIden|getCellType|getCellRunId|isCellActive|getCellUser|allowed|getPermDefs?|ps|kill|getRegistryInfo)$/
 
 test('over Telepath, a user can call nothing that is for admins, with any arguments', async () => {
   await using session = await cell.byCertificate('visi')
   using client = new RawClient(cell.server.ports.req)
   await client.register('cam-1', {type: 'camera'})
   const before = await state()
-  const done: string[] = []
-  for (const [method, {params}] of TELEPATH_METHODS) {
-    const given = VALUES()
-    const needed = params.filter((param) => !('byDefault' in param)).map(({name}) => given[name] ?? 'root')
-    const calls: readonly (readonly [readonly Value[], Record<string, Value>])[] = [
-      // Where nobody is named, it is about himself.
-      ...(/ApiKeys?$/.test(method) ? [] : ([[needed, {}]] as const)),
-      [params.map(({name}) => given[name] ?? null), {}],
-      [[], Object.fromEntries(params.map(({name}) => [name, given[name] ?? null]))],
-    ]
-    for (const [args, kwargs] of calls) {
-      const options = {args, kwargs, timeoutMs: 5000}
-      const outcome = TELEPATH_METHODS.get(method)?.isGenerator
-        ? await Array.fromAsync(session.stream(method, options)).then(() => 'done', String)
-        : await session.call(method, options).then(
-            () => 'done',
-            (error: {telepath: string}) => error.telepath,
-          )
-      if (outcome === 'done') done.push(method)
-    }
+  const done = new Set<string>()
+  const calls = await harmfulCalls({user: root, role: all, network: NETWORK, service: 'cam-1'})
+  expect(calls.length).toBeGreaterThan(300)
+  for (const {method, isGenerator, options} of calls) {
+    const limited = {...options, timeoutMs: 5000}
+    const outcome = isGenerator ? Array.fromAsync(session.stream(method, limited)) : session.call(method, limited)
+    await outcome.then(() => done.add(method)).catch(() => undefined)
   }
-  expect(done.filter((method) => !FOR_ALL.test(method))).toEqual([])
+  expect([...done].filter((method) => !isForEnrolled(method))).toEqual([])
   expect(await state()).toEqual(before)
   expect(await client.ask({action: 'discover', service_type: 'camera'})).toMatchObject({success: true})
 })
@@ -123,9 +92,11 @@ const BODIES: Readonly<Record<string, unknown>> = {
   addUser: {name: 'eve', admin: true},
   addRole: {name: 'evil'},
   delRole: {name: 'all'},
+  ahaServices: {network: NETWORK},
+  provisionService: {name: '00.evil'},
 }
 
-test('over HTTPS, a user and nobody can alter nothing, however they log in', async () => {
+test('over HTTPS, a user and nobody can alter nothing, and see nothing that is for admins, however they log in', async () => {
   const before = await state()
   const cookie = sessionOf(await ask(https, '/api/v1/login', {body: {user: 'visi', passwd: 'visipass'}}))
   const ways: readonly (readonly [string, Headers, object])[] = [
@@ -139,8 +110,9 @@ test('over HTTPS, a user and nobody can alter nothing, however they log in', asy
   ]
   const taken: string[] = []
   for (const [name, row] of Object.entries(HTTPS_ROUTES)) {
-    if (!('alters' in row) || row.need === undefined) continue
-    if (typeof row.need !== 'function' && row.need.kind === 'anyone') continue
+    const {need, alters}: HttpsRow = row
+    const kind = typeof need === 'function' ? 'depends' : need.kind
+    if (kind === 'anyone' || (kind !== 'admin' && !alters)) continue
     const path = row.path.replace('{iden}', name === 'editRole' ? all : root)
     const body = BODIES[name] ?? {user: visi, role: all, name: 'all'}
     for (const [who, headers, tls] of ways) {
