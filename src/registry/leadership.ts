@@ -102,20 +102,9 @@ export interface Situation {
  * @throws RegistryError `REG_CONFLICT` when it is no mirror, has no name, or has not caught up; `REG_UNREACHABLE` when a graceful one has no leader
  */
 export function assertPromotable(situation: Situation, isForced: boolean): void {
-  const {me, members, isNamed} = situation
+  const {me, isNamed} = situation
   const {state} = me
-  if (state !== undefined && (state.isActive || state.mirror === null)) {
-    const mirrors = members.filter((member) => roleOf(member) === 'mirror')
-    throw new RegistryError(
-      'REG_CONFLICT',
-      `${me.name} is no mirror: it leads${mirrors.length > 0 ? '' : ' and has none'}`,
-      {
-        telepath: 'BadConfValu',
-        info: {name: me.name},
-        hints: [...mirrors.map(({name}) => `registry promote aha://${name}`), 'registry status URL'],
-      },
-    )
-  }
+  if (state !== undefined && (state.isActive || state.mirror === null)) throw noMirror(situation)
   if (isForced) return
   if (!isNamed) {
     throw new RegistryError(
@@ -142,6 +131,20 @@ export function assertPromotable(situation: Situation, isForced: boolean): void 
       },
     )
   }
+}
+
+function noMirror({me, members, isNamed}: Situation): RegistryError {
+  const mirrors = members.filter((member) => roleOf(member) === 'mirror')
+  const more = members.length === 1 ? ' and has no mirrors' : ' and none of its mirrors can be asked'
+  return new RegistryError('REG_CONFLICT', `${me.name} is no mirror: it leads${mirrors.length > 0 ? '' : more}`, {
+    telepath: 'BadConfValu',
+    info: {name: me.name},
+    hints: [...mirrors.map(({name}) => `registry promote aha://${name}`), statusOf(me, isNamed)],
+  })
+}
+
+function statusOf({name}: Member, isNamed: boolean): string {
+  return `registry status ${isNamed ? `aha://${name}` : 'URL'}`
 }
 
 function assertLeader({me, members, isListed}: Situation): void {
@@ -215,7 +218,7 @@ export function assertDemotable(situation: Situation): readonly Member[] {
   throw new RegistryError('REG_CONFLICT', `${me.name} has no mirror that could lead${reasons.join('')}`, {
     telepath: 'BadState',
     info: {name: me.name},
-    hints: ['registry status URL', 'registry provision service NAME --mirror LEADER'],
+    hints: [statusOf(me, isNamed), 'registry provision service NAME --mirror LEADER'],
   })
 }
 

@@ -92,11 +92,14 @@ describe('a promotion', () => {
       expect(check(situation([leader(), member('01', {})]), isForced)).toEqual({
         code: 'REG_CONFLICT',
         message: '00.axon.net is no mirror: it leads',
-        hints: ['registry promote aha://01.axon.net', 'registry status URL'],
+        hints: ['registry promote aha://01.axon.net', 'registry status aha://00.axon.net'],
       })
       expect(check(situation([leader()]), isForced)).toMatchObject({
         code: 'REG_CONFLICT',
-        message: '00.axon.net is no mirror: it leads and has none',
+        message: '00.axon.net is no mirror: it leads and has no mirrors',
+      })
+      expect(check(situation([leader(), offline('01')]), isForced)).toMatchObject({
+        message: '00.axon.net is no mirror: it leads and none of its mirrors can be asked',
       })
     }
   })
