@@ -48,10 +48,13 @@ export abstract class LeadCommand extends CellCommand {
     return {cell, groups, before, [Symbol.asyncDispose]: () => ends.disposeAsync()}
   }
 
-  /** Waits until all follow the one that leads, and no service is worse off than before; gives how they are then, or when it lasts too long. */
+  /**
+   * Waits until the service leads, or follows, as it should, and unless it is alone all others follow who leads and none is worse off than before;
+   * gives how they are then, or when it lasts too long.
+   */
   protected async settled(
     {cell, groups, before}: LeadTarget,
-    isDone: (group: ServiceGroup) => boolean,
+    {isLeading, isAlone}: {readonly isLeading: boolean; readonly isAlone: boolean},
   ): Promise<ServiceGroup> {
     using progress = await this.progress('waiting until the mirrors follow')
     const known = new Set(problemsOf(before.members))
@@ -59,7 +62,8 @@ export abstract class LeadCommand extends CellCommand {
     for (;;) {
       const group = await groups.find(cell)
       const problems = problemsOf(group.members).filter((problem) => !known.has(problem))
-      if (late.aborted || (isDone(group) && problems.length === 0)) return group
+      const isDone = group.me.state?.isActive === isLeading && (isAlone || problems.length === 0)
+      if (late.aborted || isDone) return group
       progress.say(`waiting: ${printable(problems[0] ?? 'the lead moves')}`)
       await setTimeout(LOOK_EVERY_MS, undefined, {signal: this.signal}).catch(() => this.signal.throwIfAborted())
     }

@@ -25,8 +25,8 @@ is: it would lead too. The name of the mirror is to be typed, or --yes given.`
       command: '<%= config.bin %> <%= command.id %> aha://01.cortex... --dry-run',
     },
     {
-      description: 'Let a mirror lead whose leader is gone for good.',
-      command: '<%= config.bin %> <%= command.id %> aha://01.cortex... --failure',
+      description: 'Let a mirror lead whose leader is gone for good, without being asked.',
+      command: '<%= config.bin %> <%= command.id %> aha://01.cortex... --failure --yes',
     },
   ]
   static override readonly flags = {
@@ -48,7 +48,7 @@ is: it would lead too. The name of the mirror is to be typed, or --yes given.`
     if (isForced) await this.#confirmLoss(me.name, warnings, {yes: flags.yes === true, 'dry-run': flags['dry-run']})
     if (flags['dry-run']) return this.showLead(me.name, before, undefined, {warnings, next})
     await promote(cell, me.name, {isForced, timeoutMs: flags.timeout, signal: this.signal})
-    const after = await this.settled(target, (group) => group.me.state?.isActive === true)
+    const after = await this.settled(target, {isLeading: true, isAlone: isForced})
     return this.showLead(me.name, before, after, {warnings, next})
   }
 

@@ -12,7 +12,8 @@ export default class Status extends CellCommand {
     'Show how a registry or any Synapse service is: health, role, versions, uptime, counts.'
   static override readonly description =
     `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
-that does not let you ask for its health or its users is shown without them. With --watch it goes on, also while the registry is away.`
+that does not let you ask for its health or its users is shown without them. Of a service that AHA knows, its leader and its mirrors are shown, each
+asked directly: that needs a user there, and no more rights. With --watch it goes on, also while the registry is away.`
   static override readonly exits = {8: 'it is degraded or failed, with --verify'}
   static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [
@@ -22,6 +23,10 @@ that does not let you ask for its health or its users is shown without them. Wit
       command: '<%= config.bin %> <%= command.id %> zmq://127.0.0.1:5556 --verify --json',
     },
     {description: 'Look at an Axon.', command: '<%= config.bin %> <%= command.id %> cell:///srv/axon'},
+    {
+      description: 'See who leads a Cortex, and how far its mirrors are behind.',
+      command: '<%= config.bin %> <%= command.id %> aha://cortex...',
+    },
   ]
   static override readonly flags = {
     // Without a default: `dependsOn` counts one as given.

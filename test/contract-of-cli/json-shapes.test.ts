@@ -1,14 +1,21 @@
+import {mkdir, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {RegistryClient} from '../../src/client/registry-client.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
+import {LeadPair} from '../support/lead-pair.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 let server: TestServer
 /** For what only an AHA can do. */
 let aha: TestServer
+let pair: LeadPair
 beforeAll(async () => {
   server = await startServer()
+  pair = await LeadPair.start()
+  await mkdir(join(server.dir, 'syn'))
+  await writeFile(join(server.dir, 'syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
   aha = await startAhaServer()
   await registerAt(aha, ['00.axon', '01.axon'])
   await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
@@ -20,6 +27,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
   await aha[Symbol.asyncDispose]()
+  await pair[Symbol.asyncDispose]()
 })
 
 const LINES = [
@@ -78,6 +86,10 @@ const LINES = [
   'status zmq://127.0.0.1:1',
   'promote',
   'demote',
+  'status aha://cortex...',
+  'promote aha://01.cortex... --dry-run',
+  'promote aha://01.cortex... --failure --yes',
+  'demote aha://cortex...',
   'service show nothing',
   'service list --nonsense',
   'cert ca demo.net --key p256 --dir DIR',
@@ -108,7 +120,7 @@ describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
     const args = `${line.replaceAll('DIR', server.dir)} --json`.split(' ')
     const {status, stdout} = await runCli(args, {
-      env: {REGISTRY_DIR: (/^(provision|pool)/.test(line) ? aha : server).dir},
+      env: {REGISTRY_DIR: (/^(provision|pool)/.test(line) ? aha : server).dir, SYN_DIR: join(server.dir, 'syn')},
     })
     const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')

@@ -9,6 +9,7 @@ import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
+import {LeadPair} from '../support/lead-pair.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {StormPeer} from '../support/storm-peer.ts'
 import {prepareCerts} from './example-certs.ts'
@@ -39,6 +40,7 @@ let server: TestServer
 let aha: TestServer
 // In the place of the Cortex and the Axon that the examples name.
 let cortex: StormPeer
+let pair: LeadPair
 let home: string
 let url: string
 
@@ -46,6 +48,7 @@ beforeAll(async () => {
   server = await startServer()
   aha = await startAhaServer()
   cortex = await StormPeer.start({storm: () => STORM})
+  pair = await LeadPair.start()
   url = `zmq://127.0.0.1:${server.ports.req}`
   home = await mkdtemp(join(tmpdir(), 'registry-examples-'))
   await mkdir(join(home, 'bin'))
@@ -57,12 +60,15 @@ beforeAll(async () => {
   await writeFile(join(home, 'report.pdf'), 'a report')
   await writeFile(join(home, 'hosts.storm'), 'inet:fqdn=$fqdn')
   await writeFile(join(home, 'vars.yaml'), 'vars: {fqdn: vertex.link}')
+  await mkdir(join(home, '.syn'))
+  await writeFile(join(home, '.syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
   for (const name of ['ops', 'visi']) await writeFile(join(home, `${name}.passwd`), 'not so secret\n', {mode: 0o600})
 })
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
   await aha[Symbol.asyncDispose]()
   await cortex[Symbol.asyncDispose]()
+  await pair[Symbol.asyncDispose]()
   await rm(home, {recursive: true, force: true})
 })
 
@@ -129,6 +135,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (id.startsWith('provision:')) await prepareUrls(id)
     if (id.startsWith('pool:')) await preparePools(id)
     if (CELL_COMMAND.test(id)) await prepareUsers()
+    pair.reset()
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
 
