@@ -166,7 +166,7 @@ async function typeLine(
     .replaceAll(DEFAULT_URL, url)
     .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
     .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
-    .replaceAll(/aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)
+    .replaceAll(/(?<=^registry query .*)aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)
   const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
   const env = cleanEnv({
     HOME: home,
