@@ -41,6 +41,8 @@ export interface CellWish {
   readonly url?: string | undefined
   readonly dir?: string | undefined
   readonly timeout?: number | undefined
+  /** Whether values are to come such that the same can be sent again. */
+  readonly isExact?: boolean | undefined
 }
 
 /** A command that talks to a cell over Telepath. */
@@ -54,7 +56,7 @@ export abstract class CellCommand extends BaseCommand {
   protected async openFirst(urls: readonly [string, ...string[]], flags: CellWish): Promise<OpenedCell> {
     const {openCell} = await import('./open-cell.ts')
     const onWarning = (text: string) => this.say(text)
-    return await openCell(urls, {timeoutMs: flags.timeout, signal: this.signal, onWarning})
+    return await openCell(urls, {timeoutMs: flags.timeout, isExact: flags.isExact, signal: this.signal, onWarning})
   }
 
   /** Opens the cell that the flags name, for the calls about users, roles and keys. */

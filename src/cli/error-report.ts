@@ -1,5 +1,6 @@
 import {styleText} from 'node:util'
 import {ERRORS, messageOf, RegistryError} from '../base/errors.ts'
+import {parseExact} from './exact-json.ts'
 import {printable} from './printable.ts'
 
 /** What a command says about an error: the shape under `--json`, and what the text on a terminal is made from. */
@@ -59,9 +60,14 @@ export function reportOf(error: RegistryError): ErrorReport {
  * it can also end a stream. `withStack` adds where it came from, on stderr.
  */
 export function printError(error: RegistryError, {json, withStack}: {json: boolean; withStack: boolean}): void {
-  if (json) process.stdout.write(`${JSON.stringify({error: reportOf(error)})}\n`)
+  if (json) process.stdout.write(`${JSON.stringify({error: reportOf(error)}, exactly)}\n`)
   else process.stderr.write(errorText(error))
   if (withStack) process.stderr.write(`${stackOf(error)}\n`)
+}
+
+/** Peers may send integers of any size as facts. */
+function exactly(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? parseExact(String(value)) : value
 }
 
 function errorText(error: RegistryError): string {

@@ -7,6 +7,7 @@ import {parseUrl, placeOf, sanitizeUrl} from '../wire/telepath/url.ts'
 export interface OpenCellOptions {
   /** Longest wait for the session, and for each answer. */
   readonly timeoutMs?: number | undefined
+  readonly isExact?: boolean | undefined
   readonly signal: AbortSignal
   /** Hears what is wrong with a file that is ignored, and why AHA servers cannot be reached. */
   readonly onWarning: (text: string) => void
@@ -24,13 +25,13 @@ export interface OpenedCell {
  */
 export async function openCell(
   urls: readonly [string, ...string[]],
-  {timeoutMs, signal, onWarning}: OpenCellOptions,
+  {timeoutMs, isExact, signal, onWarning}: OpenCellOptions,
 ): Promise<OpenedCell> {
   await using env = await withTeleEnv({onWarning})
   let failure: unknown
   for (const url of urls) {
     try {
-      const cell = await env.open(url, {connectMs: timeoutMs, timeoutMs, signal, spareLinks: 0})
+      const cell = await env.open(url, {connectMs: timeoutMs, timeoutMs, isExact, signal, spareLinks: 0})
       if (url !== urls[0]) onWarning(`cell: ${sanitizeUrl(url)} answers`)
       return {url, cell}
     } catch (error) {

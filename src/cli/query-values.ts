@@ -1,6 +1,6 @@
 import {RegistryError} from '../base/errors.ts'
 import {readYaml, type YamlNode} from '../config/yaml.ts'
-import {Float, Timestamp, type Value} from '../wire/msgpack/value.ts'
+import {Float, RawText, Timestamp, type Value} from '../wire/msgpack/value.ts'
 import {parseExact} from './exact-json.ts'
 
 /**
@@ -44,10 +44,15 @@ export function jsonOf(value: Value): unknown {
     return {$time: `${value.seconds}.${String(value.nanoseconds).padStart(9, '0')}`}
   }
   if (Array.isArray(value)) return value.map(jsonOf)
-  if (value instanceof Map) return jsonOfPairs([...value])
-  const entries = Object.entries(value as Readonly<Record<string, Value>>)
-  const isForm = entries.length === 1 && FORM.test(entries[0]?.[0] ?? '')
-  return isForm ? jsonOfPairs(entries) : Object.fromEntries(entries.map(([key, one]) => [key, jsonOf(one)]))
+  // Halves of surrogate pairs; JSON has no better form for them.
+  if (value instanceof RawText) return Buffer.from(value.utf8).toString()
+  return jsonOfMap(value instanceof Map ? [...value] : Object.entries(value as Readonly<Record<string, Value>>))
+}
+
+function jsonOfMap(entries: readonly (readonly [Value, Value])[]): unknown {
+  const isForm = entries.length === 1 && FORM.test(String(entries[0]?.[0]))
+  if (isForm || entries.some(([key]) => typeof key !== 'string')) return jsonOfPairs(entries)
+  return Object.fromEntries(entries.map(([key, one]) => [key, jsonOf(one)]))
 }
 
 function jsonOfNumber(value: number): unknown {

@@ -116,7 +116,7 @@ A first word with :// is the service; what begins with a minus stands behind --.
     const out = this.#output()
     if (mode.kind === 'call') {
       const call = readCall(mode.method, words, flags.kwarg)
-      await using cell = await this.openCell(flags, url)
+      await using cell = await this.openCell({...flags, isExact: true}, url)
       return await runCall(cell, call, flags.raw, out)
     }
     if (mode.kind === 'file') {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {jsonOf, readArgument} from '../../src/cli/query-values.ts'
 import {readCall, splitWords} from '../../src/cli/query-words.ts'
-import {Float, Timestamp, type Value} from '../../src/wire/msgpack/value.ts'
+import {Float, RawText, Timestamp, type Value} from '../../src/wire/msgpack/value.ts'
 
 const read = (text: string) => readArgument(text, 'argument 1')
 const written = (value: Value) => JSON.stringify(jsonOf(value))
@@ -67,6 +67,15 @@ describe('a result', () => {
     [new Float(2), '2.0'],
     [Buffer.from('deadbeef', 'hex'), '{"$bytes":"3q2+7w=="}'],
     [new Map<Value, Value>([[1, 'one']]), '{"$map":[[1,"one"]]}'],
+    [
+      new Map<Value, Value>([
+        ['10', 1],
+        ['9', new Float(2)],
+      ]),
+      '{"9":2.0,"10":1}',
+    ],
+    [new Map<Value, Value>([['$bytes', 'AA==']]), '{"$map":[["$bytes","AA=="]]}'],
+    [new RawText(Buffer.from('a')), '"a"'],
     [{$bytes: 'AA=='}, '{"$map":[["$bytes","AA=="]]}'],
     [new Timestamp(5n, 1), '{"$time":"5.000000001"}'],
     [[undefined, null, {a: undefined}], '[null,null,{"a":null}]'],

@@ -117,6 +117,13 @@ describe('a Storm query', () => {
     expect(json).toMatchObject({status: 1, stderr: ''})
   })
 
+  test('that is refused with facts of any size is shown', async () => {
+    const refusal: Value = ['NoSuchView', {mesg: 'no view', offset: 2n ** 63n}]
+    const {stdout, status} = await query({refusal}, 'q', '--json')
+    expect(stdout).toContain('"info":{"errname":"NoSuchView","offset":9223372036854775808}')
+    expect(status).toBe(3)
+  })
+
   test('that returns prints the value, and has not failed', async () => {
     const peer = saying(['err', ['StormReturn', {mesg: "['1', None]"}]], fini(0))
     expect(await query(peer, 'return((1, $lib.null))')).toMatchObject({status: 0, stdout: "['1', None]\n"})

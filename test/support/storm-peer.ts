@@ -6,6 +6,8 @@ import {type PeerLink, partsOf, TelepathPeer} from './telepath-peer.ts'
 export interface StormPeerOptions {
   /** What it says to a query, with the options it came with. */
   readonly storm?: (query: string, opts: Value) => AsyncIterable<Value> | Iterable<Value>
+  /** Refuses all calls with this name and these facts. */
+  readonly refusal?: Value
   /** What it gives for any file; otherwise what was uploaded. */
   readonly pieces?: readonly Uint8Array[]
   /** What it says it keeps after an upload. */
@@ -62,6 +64,8 @@ export class StormPeer implements AsyncDisposable {
     const [kind, body] = partsOf(message)
     if (kind === 'tele:syn') return link.send(welcome())
     if (kind !== 't2:init') return
+    const {refusal} = this.#options
+    if (refusal !== undefined) return link.send(['t2:fini', {retn: [false, refusal]}])
     const [method, args = [], kwargs] = body['todo'] as readonly [string, readonly Value[], Record<string, Value>]
     switch (method) {
       case 'storm':

@@ -15,6 +15,8 @@ export interface OpenOptions {
   readonly spareLinks?: number | undefined
   /** Largest message that is taken; 64 MiB when absent. */
   readonly maxMessageBytes?: number | undefined
+  /** Gives values such that the same can be sent again: an integral float is a `Float`, and a map may be a Map. */
+  readonly isExact?: boolean | undefined
   /** Gives up while the session is opened; does nothing afterwards. */
   readonly signal?: AbortSignal | undefined
 }

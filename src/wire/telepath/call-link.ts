@@ -12,6 +12,8 @@ export interface CallLinkOptions {
   /** Who is at the other end, for texts. */
   readonly peer: string
   readonly maxBytes: number
+  /** Whether values are decoded such that they can be written again as they were. */
+  readonly isExact?: boolean | undefined
   /** Says what an error of the socket means where it means more than that the link is gone: a certificate that the peer refused. */
   readonly explain?: ((error: Error) => RegistryError | undefined) | undefined
   /** Called once, when the link is over. */
@@ -36,7 +38,7 @@ export class CallLink implements LinkOwner {
 
   constructor(socket: Socket, options: CallLinkOptions) {
     this.#options = options
-    this.#decoder = new Decoder({maxBytes: options.maxBytes})
+    this.#decoder = new Decoder({maxBytes: options.maxBytes}, {exact: options.isExact ?? false})
     this.#link = new Link(socket, {decoder: this.#decoder, owner: this})
   }
 

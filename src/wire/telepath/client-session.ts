@@ -39,6 +39,8 @@ export interface ProxyOptions {
   readonly spareLinks?: number | undefined
   /** Largest message that is taken; 64 MiB when absent. */
   readonly maxMessageBytes?: number | undefined
+  /** Gives values as the exact decoder does. */
+  readonly isExact?: boolean | undefined
   /** Says what an error of the socket means where it means more than that the link is gone: a certificate that the peer refused. */
   readonly explain?: CallLinkOptions['explain']
   /** Gives up while the session is opened. */
@@ -273,11 +275,11 @@ async function openLink(
   maxBytes: number,
   events: Pick<CallLinkOptions, 'onEnded' | 'onUnasked'>,
 ): Promise<CallLink> {
-  const {dial, peer, explain} = options
+  const {dial, peer, explain, isExact} = options
   const aborter = new AbortController()
   using patience = patienceOf(options, `there was no connection to ${peer}`)
   patience.begin({fail: (error) => aborter.abort(error)})
-  return new CallLink(await dial(aborter.signal), {peer, maxBytes, explain, ...events})
+  return new CallLink(await dial(aborter.signal), {peer, maxBytes, isExact, explain, ...events})
 }
 
 function patienceOf({connectMs = DEFAULT_CONNECT_MS, signal}: ProxyOptions, about: string): Patience {

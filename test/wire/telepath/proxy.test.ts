@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {encode} from '../../../src/wire/msgpack/encode.ts'
-import type {Value} from '../../../src/wire/msgpack/value.ts'
+import {Float, type Value} from '../../../src/wire/msgpack/value.ts'
 import type {TelepathProxy} from '../../../src/wire/telepath/caller.ts'
 import type {ProxyOptions} from '../../../src/wire/telepath/client-session.ts'
 import {openProxy} from '../../../src/wire/telepath/proxy.ts'
@@ -79,6 +79,17 @@ describe('the session', () => {
     await expect(openProxy({dial, peer: 'the peer', name: '', connectMs: 20})).rejects.toEqual(
       failing('REG_TIMED_OUT', 'there was no connection to the peer within 0.02 s'),
     )
+  })
+
+  test('gives floats as such to who wants them exact', async () => {
+    await using peer = await TelepathPeer.start(
+      welcoming((_message, link) => link.send(['t2:fini', {retn: [true, new Float(2)]}])),
+    )
+    await using plain = await open(peer)
+    expect(await plain.call('add')).toBe(2)
+    await using exact = await open(peer, {isExact: true})
+    expect(await exact.call('add')).toEqual(new Float(2))
+    expect(exact.info).toEqual(plain.info)
   })
 
   test('is given up when its signal aborts', async () => {
