@@ -112,6 +112,17 @@ async function prepareUrls(id: string): Promise<void> {
   await root.call('addAhaUserEnroll', {args: ['visi']})
 }
 
+let onceUrl = ''
+
+/** Makes the one-time URL that the examples of `enroll` name, for a user who has nothing yet. */
+async function prepareEnrollment(): Promise<void> {
+  await using root = await openTelepath(`cell://${aha.dir}`)
+  const made = await root.call('addAhaUserEnroll', {args: ['visi'], kwargs: {again: true}})
+  onceUrl = String(made).replace('aha.demo.net', '127.0.0.1')
+  await writeFile(join(home, 'url.txt'), `${onceUrl}\n`)
+  await rm(join(home, '.syn'), {recursive: true, force: true})
+}
+
 /** Makes the pool that the examples name, and services for it. */
 async function preparePools(id: string): Promise<void> {
   await registerAt(aha, ['01.cortex', '02.cortex', '03.cortex'])
@@ -134,6 +145,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
   beforeEach(async () => {
     if (id.startsWith('provision:')) await prepareUrls(id)
     if (id.startsWith('pool:')) await preparePools(id)
+    if (id === 'enroll') await prepareEnrollment()
     if (CELL_COMMAND.test(id)) await prepareUsers()
     pair.reset()
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
@@ -165,6 +177,7 @@ async function typeLine(
   const ours = line
     .replaceAll(DEFAULT_URL, url)
     .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
+    .replaceAll(/ssl:\/\/aha\.example\.net:27272\/[0-9a-f]{32}\?certhash=[0-9a-f]{64}/g, onceUrl)
     .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
     .replaceAll(/(?<=^registry query .*)aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)
   const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
