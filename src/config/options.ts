@@ -251,7 +251,7 @@ export const OPTIONS = {
   'aha:name': live(
     text('network'),
     'null',
-    'Name of this service in its network, which it tells its clients.',
+    'Name of this service in its network, which it tells its clients. With aha:urls or provision:listen, and without dns:name, it is the AHA of that name.',
     '00.aha',
   ),
   'aha:leader': live(

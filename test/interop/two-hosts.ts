@@ -16,32 +16,38 @@ type Host = 0 | 1
 export class TwoHosts implements AsyncDisposable {
   readonly addresses = ADDRESSES
   readonly #holders: readonly [ChildProcess, ChildProcess]
+  readonly #isUser: boolean
 
-  private constructor(holders: readonly [ChildProcess, ChildProcess]) {
+  private constructor(holders: readonly [ChildProcess, ChildProcess], isUser: boolean) {
     this.#holders = holders
+    this.#isUser = isUser
   }
 
   /** Throws where the machine allows no namespaces, or has no `unshare`, `nsenter` or `ip`. */
   static async start(): Promise<TwoHosts> {
-    const holders: ChildProcess[] = []
-    try {
-      const first = await hold(['unshare', '--user', '--map-root-user', '--net'])
-      holders.push(first)
-      const second = await hold([...enter(first), 'unshare', '--net'])
-      holders.push(second)
-      const hosts = new TwoHosts([first, second])
-      await hosts.#lay()
-      return hosts
-    } catch (cause) {
-      for (const holder of holders) holder.kill('SIGKILL')
-      const why = 'two hosts with a cable cannot be made here, so that nothing can be said of one that vanishes'
-      throw new Error(`${why}: it takes user and network namespaces, and unshare, nsenter and ip (${cause})`, {cause})
+    const troubles: unknown[] = []
+    for (const isUser of process.getuid?.() === 0 ? [false, true] : [true]) {
+      const hosts = await TwoHosts.#make(isUser).catch((trouble: unknown) => void troubles.push(trouble))
+      if (hosts) return hosts
     }
+    const why = 'two hosts with a cable cannot be made here, so that nothing can be said of one that vanishes'
+    throw new Error(`${why}: it takes network namespaces, and unshare, nsenter and ip (${troubles.join('; ')})`)
+  }
+
+  /** A user may make a network for himself only where he is root, in a namespace of users of his own. */
+  static async #make(isUser: boolean): Promise<TwoHosts> {
+    await using stack = new AsyncDisposableStack()
+    const first = stack.adopt(await hold(['unshare', ...(isUser ? ['--user', '--map-root-user'] : []), '--net']), end)
+    const second = stack.adopt(await hold([...enter(first, isUser), 'unshare', '--net']), end)
+    const hosts = new TwoHosts([first, second], isUser)
+    await hosts.#lay()
+    stack.move()
+    return hosts
   }
 
   /** What a command that is to run on a host begins with. */
   on(host: Host): readonly string[] {
-    return enter(this.#holders[host])
+    return enter(this.#holders[host], this.#isUser)
   }
 
   /** Takes the cable out of a host, which can say nothing more then. */
@@ -79,21 +85,19 @@ export class TwoHosts implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const holder of this.#holders) {
-      holder.kill('SIGKILL')
-      if (holder.exitCode === null && holder.signalCode === null) await once(holder, 'exit')
-    }
+    for (const holder of this.#holders) await end(holder)
   }
 }
 
-const enter = (holder: ChildProcess) => [
-  'nsenter',
-  '--target',
-  `${holder.pid}`,
-  '--user',
-  '--net',
-  '--preserve-credentials',
+const enter = (holder: ChildProcess, isUser: boolean) => [
+  ...['nsenter', '--target', `${holder.pid}`, '--net'],
+  ...(isUser ? ['--user', '--preserve-credentials'] : []),
 ]
+
+async function end(holder: ChildProcess): Promise<void> {
+  holder.kill('SIGKILL')
+  if (holder.exitCode === null && holder.signalCode === null) await once(holder, 'exit')
+}
 
 /** Starts a process that does nothing but hold its namespaces, until it is killed or the test ends. */
 async function hold(command: readonly string[]): Promise<ChildProcess> {
