@@ -13,9 +13,11 @@ const ADMIN: Need = {kind: 'admin'}
 export const LEADERSHIP_METHODS = {
   getNexsIndx: method(ADMIN, [], ({parts}) => parts.changes.nextOffset),
   waitNexsOffs: method(ADMIN, [required('offs'), optional('timeout')], waitForOffset),
-  getMirrorUrls: method(ADMIN, [], () => refuse('BadConfValu', NO_MIRROR_URLS)),
+  getMirrorUrls: method(ADMIN, [], ({parts}) => (parts.isMember ? [] : refuse('BadConfValu', NO_MIRROR_URLS))),
   promote: method(ADMIN, [optional('graceful', false)], () => refuse('BadConfValu', NO_MIRROR), {isLogged: true}),
-  demote: method(ADMIN, [optional('timeout')], () => refuse('NeedConfValu', NO_AHA), {isLogged: true}),
+  demote: method(ADMIN, [optional('timeout')], ({parts}) => (parts.isMember ? false : refuse('NeedConfValu', NO_AHA)), {
+    isLogged: true,
+  }),
 } as const satisfies Record<string, CellMethod>
 
 const NO_MIRROR = 'promote() called on non-mirror'

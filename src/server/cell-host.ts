@@ -275,6 +275,7 @@ export class CellHost implements AsyncDisposable {
       users,
       registry,
       changes,
+      isMember: this.#ports.member !== undefined,
       aha: this.#ports.aha?.parts,
       log,
       logs,

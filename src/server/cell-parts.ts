@@ -17,6 +17,8 @@ export interface CellParts {
   readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
   /** The change log: which offset is next, and when one is written. */
   readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
+  /** It is a service of an AHA. */
+  readonly isMember: boolean
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   readonly log: Log

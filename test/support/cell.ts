@@ -77,6 +77,7 @@ export class TestCell {
     const parts: CellParts = {
       users,
       changes: changeLog,
+      isMember: false,
       aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),
       log,
       logs,
