@@ -8,7 +8,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import {ahaOf} from './aha-parts.ts'
 import type {CellCall} from './cell-call.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
-import {packEntry, packPool} from './packed-aha.ts'
+import {packEntry, packListed, packPool} from './packed-aha.ts'
 
 const LOGIN: Need = {kind: 'login'}
 
@@ -155,5 +155,5 @@ function isRecord(value: Value): value is {readonly [key: string]: Value} {
 }
 
 async function* each(entries: readonly AhaEntry[]): AsyncGenerator<Value, void> {
-  for (const entry of entries) yield packEntry(entry)
+  for (const entry of entries) yield packListed(entry)
 }

@@ -2,6 +2,7 @@
 import type {AhaEntry} from '../registry/aha-entry.ts'
 import type {AhaPool} from '../registry/aha-pool.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import {sentOften} from '../wire/telepath/messages.ts'
 
 type Packed = Readonly<Record<string, Value>>
 
@@ -14,4 +15,15 @@ export function packPool({name, createdMs, creator, members}: AhaPool): Packed {
     members.map((member) => [member.service, {created: member.createdMs, creator: member.creator}]),
   )
   return {name, created: createdMs, services, creator}
+}
+
+const listed = new WeakMap<AhaEntry, Packed>()
+
+/** Gives a service as lists show it: the same object as long as nothing changes of it. */
+export function packListed(entry: AhaEntry): Packed {
+  const known = listed.get(entry)
+  if (known !== undefined) return known
+  const packed = sentOften(packEntry(entry))
+  listed.set(entry, packed)
+  return packed
 }

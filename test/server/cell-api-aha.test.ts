@@ -52,6 +52,16 @@ async function refusal(asked: Promise<Value>): Promise<[string, string]> {
 }
 
 describe('a service', () => {
+  test('is one and the same in lists until something of it changes', async () => {
+    const aha = await Aha.open()
+    const session = await aha.axon()
+    const listed = async () => ((await aha.root.call('getAhaSvcs')) as {svcinfo: {ready: boolean}}[])[0]
+    const before = await listed()
+    expect(await listed()).toBe(before)
+    await session.call('modAhaSvcInfo', ['00.axon...', {ready: false}])
+    expect([before?.svcinfo.ready, (await listed())?.svcinfo.ready]).toEqual([true, false])
+  })
+
   test('looks as the recorded one to who asks, with his name as the user', async () => {
     const aha = await Aha.open()
     await aha.axon()

@@ -121,9 +121,24 @@ export const STREAM_MESSAGE: Buffer = Buffer.from(encode(['t2:genr', {}]))
 /** Ends a stream. */
 export const STREAM_END_MESSAGE: Buffer = Buffer.from(encode(['t2:yield', {retn: null}]))
 
-/** Writes an item of a stream. Throws as `valueMessage`. */
+/** The bytes of items that are sent often, from the first time on. */
+const often = new WeakMap<object, Buffer | null>()
+
+/** Says that a value never changes and is an item of many streams: it is encoded once, and its bytes live as long as the value. */
+export function sentOften<Item extends object>(value: Item): Item {
+  often.set(value, null)
+  return value
+}
+
+/** Writes an item of a stream. What is handed out must not be changed. Throws as `valueMessage`. */
 export function itemMessage(value: Value): Buffer {
-  return encode(['t2:yield', {retn: [true, value]}])
+  const known = typeof value === 'object' && value !== null ? often.get(value) : undefined
+  if (known) return known
+  const message = encode(['t2:yield', {retn: [true, value]}])
+  if (known === undefined) return message
+  const kept = Buffer.from(message)
+  often.set(value as object, kept)
+  return kept
 }
 
 /** Ends a stream with an error. */

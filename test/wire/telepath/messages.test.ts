@@ -2,7 +2,14 @@ import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../../src/base/errors.ts'
 import {decode} from '../../../src/wire/msgpack/decode.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
-import {errorMessage, readMessage, readSyn, readTodo} from '../../../src/wire/telepath/messages.ts'
+import {
+  errorMessage,
+  itemMessage,
+  readMessage,
+  readSyn,
+  readTodo,
+  sentOften,
+} from '../../../src/wire/telepath/messages.ts'
 
 describe('a greeting', () => {
   test.each<[Value, string, readonly string[]]>([
@@ -70,4 +77,19 @@ test('an error whose facts cannot be sent is sent without them', () => {
   const [, {retn}] = decode(errorMessage(error)) as [string, {retn: [boolean, [string, Record<string, Value>]]}]
   expect(retn[0]).toBe(false)
   expect(retn[1]).toMatchObject(['BadState', {mesg: 'stands in the way'}])
+})
+
+describe('an item that is sent often', () => {
+  test('is encoded once, to the bytes that it would have anyway', () => {
+    const item = () => ({name: '00.axon', list: [1, null, {a: 'é'}]})
+    const plain = itemMessage(item())
+    const often = sentOften(item())
+    const first = itemMessage(often)
+    const bytes = Buffer.from(first)
+    for (let i = 0; i < 1000; i++) itemMessage({other: i}) // what is written after it leaves it alone
+    expect(first).toEqual(bytes)
+    expect(first).toEqual(plain)
+    expect(itemMessage(often)).toBe(first)
+    expect(itemMessage(item())).not.toBe(plain)
+  })
 })
