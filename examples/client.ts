@@ -21,7 +21,8 @@ try {
   for await (const event of registry.watch({type: 'camera'}, {signal: AbortSignal.timeout(10_000)})) {
     if ('service' in event) console.log(`${event.kind} ${event.service.name}`)
     if (event.kind === 'synced') await registry.deregister(second)
-    if (event.kind === 'deregistered') break
+    // Gone is what left without its event having been seen.
+    if (event.kind === 'deregistered' || event.kind === 'gone') break
   }
 
   await registry.get(second)

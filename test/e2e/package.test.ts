@@ -81,7 +81,7 @@ describe('the packed package', () => {
       'a camera listens at 127.0.0.1:5000',
       'present cam1',
       'present cam2',
-      'deregistered cam2',
+      expect.stringMatching(/^(deregistered|gone) cam2$/), // on a busy machine the event may come before the subscription
       'REG_NOT_FOUND: service cam2 is not registered',
     ])
   })
