@@ -175,7 +175,7 @@ export class AhaAdmin implements AsyncDisposable {
 /** What to do next, by the name of the error; the hints of the codes are about services. */
 const HINTS: Readonly<Record<string, readonly string[]>> = {
   AuthDeny: ['ask an administrator of that AHA'],
-  BadArg: ['registry help provision service'],
+  BadArg: ['registry help provision'],
   DupUserName: ['registry provision user NAME --again'],
   NeedConfValu: ['registry config explain provision:listen', 'registry config explain dmon:listen'],
   NoSuchName: ['registry provision list'],

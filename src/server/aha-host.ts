@@ -79,7 +79,7 @@ export class AhaHost {
   ) {
     this.#ports = ports
     this.#settings = settings
-    const {network, admin, provision} = settings
+    const {network, admin, provision, dnsName} = settings
     const {users, log} = ports
     const clock: Clock = systemClock
     const urls = (user: string): readonly string[] => this.#urls(user)
@@ -88,7 +88,7 @@ export class AhaHost {
     const onceUrl = (iden: string) => this.#onceUrl?.(iden)
     const provisioning = new Provisioning(
       {ledger: tickets, users, clock, log, onceUrl},
-      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, assertFree},
+      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, dnsName, assertFree},
     )
     const claimOf = (iden: string) => redemptions.claimOf(iden)
     this.parts = {

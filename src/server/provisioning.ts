@@ -33,6 +33,8 @@ export interface ProvisioningSettings extends ProvisionSettings {
   readonly expiresMs: number | undefined
   /** `provision:service:root` */
   readonly allowsRoot: boolean
+  /** `dns:name`: who had a certificate for it could stand in for this AHA. */
+  readonly dnsName?: string
   /** Refuses a full name that no service of AHA may have. */
   readonly assertFree?: (full: string) => void
 }
@@ -68,7 +70,7 @@ export class Provisioning {
 
   /**
    * Makes a ticket for a user and gives its one-time URL. The user `name@network` is made, who may look up services; `again` when he may be there
-   * already.
+   * already. Where there is a user `name`, the certificate is his, and nobody is made.
    *
    * @throws RegistryError as `addService`; `REG_CONFLICT` (`DupUserName`)
    */
@@ -117,6 +119,7 @@ export class Provisioning {
     if (name !== '') this.#onceUrl(iden) // the peer looks for the listener before it looks at the rest
     const planned = planService(name, provinfo, this.#settings)
     this.#checkRights(planned)
+    this.#checkHost(`${planned.name}.${network}`)
     const names = planned.leader === null ? [planned.name] : [planned.name, planned.leader]
     for (const one of names) this.#settings.assertFree?.(`${one}.${network}`)
     const adds = names.map((one) => ['aha', 'service', 'add', network, one])
@@ -136,11 +139,12 @@ export class Provisioning {
     checkEnrolled(name, network)
     const life = lifeForUser(userinfo)
     const fullName = `${name}@${network}`
-    if (!again && this.#ports.users.userByName(fullName) !== undefined) {
+    const known = [name, fullName].find((one) => this.#ports.users.userByName(one) !== undefined)
+    if (!again && known !== undefined) {
       const text = `User name (${name}) already exists.  Need --again?`
       throw new RegistryError('REG_CONFLICT', text, {telepath: 'DupUserName', info: {name}})
     }
-    await this.#ensureUser(fullName, [['aha', 'service', 'get', network]], actor)
+    await this.#ensureUser(known ?? fullName, [['aha', 'service', 'get', network]], actor)
     const wants = [{purpose: 'user', name: fullName}] as const
     return await this.#add({iden, kind: 'user', name, wants, info: null}, life, actor)
   }
@@ -205,6 +209,15 @@ export class Provisioning {
     throw new RegistryError('REG_DENIED', `provision:service:root forbids services that are ${user}, who is admin`, {
       info: {user, option: 'provision:service:root'},
       hints: ['registry provision service NAME --user own'],
+    })
+  }
+
+  #checkHost(full: string): void {
+    if (full.toLowerCase() !== this.#settings.dnsName?.toLowerCase()) return
+    throw new RegistryError('REG_CONFLICT', `${full} is the name of this AHA itself: a service needs another`, {
+      telepath: 'BadArg',
+      info: {name: full},
+      hints: ['registry config explain dns:name'],
     })
   }
 

@@ -93,6 +93,7 @@ describe('provision service', () => {
     ['service 00.axon --dmon-port 70000', 2, '--dmon-port'],
     ['service 00.axon --cellyaml /nowhere', 2, '/nowhere is not there'],
     ['service 00.axon --only-url --json', 2, '--only-url'],
+    ['service aha', 2, 'aha.demo.net is the name of this AHA itself'],
     ['service a/b', 2, 'cannot be the name of a service'],
     ['user visi@demo.net', 2, 'without its network: visi'],
     ['revoke nobody --yes', 3, 'there is no one-time URL for nobody'],
@@ -112,6 +113,21 @@ describe('provision user', () => {
     expect(refused).toMatchObject({status: 5, stdout: ''})
     expect(refused.stderr).toContain('registry provision user NAME --again')
     expect((await registry('user visi --again --only-url')).stdout.trim()).toMatch(URL_FORM)
+  })
+})
+
+describe('a user whom the AHA has already', () => {
+  test.each([
+    ['root', 'an administrator', 'root: everything on this AHA, and on every service'],
+    ['axsvc', 'with rights of its own', 'axsvc: look up services of demo.net, register as 07.axon and axon'],
+  ])('%s gets a certificate only when that is said, and it is told what he may', async (name, why, rights) => {
+    await registry('service 07.axon --user axsvc')
+    const refused = await registry(`user ${name}`)
+    expect(refused).toMatchObject({status: 5, stdout: '', stderr: expect.stringContaining(why)})
+    expect(refused.stderr).toContain(`registry provision user ${name} --again`)
+    const {stdout} = await registry(`user ${name} --again`)
+    expect(stdout).toContain(`${name}@demo.net`)
+    expect(stdout).toContain(rights)
   })
 })
 

@@ -136,6 +136,19 @@ describe('a service that is provisioned', () => {
   })
 })
 
+test.each([
+  ['aha', null],
+  ['AHA', null],
+  ['x', {conf: {'aha:name': 'aha'}}],
+])('no service gets the certificate of the AHA itself: %s, %j', async (name, provinfo) => {
+  const aha = await fresh({dnsName: `aha.${NETWORK}`})
+  await expect(aha.service(name, provinfo)).rejects.toMatchObject({
+    ...{code: 'REG_CONFLICT', telepath: 'BadArg', message: expect.stringContaining('is the name of this AHA itself')},
+  })
+  expect(aha.ledger.pending.size).toBe(0)
+  await aha.service('00.aha')
+})
+
 describe('a user who is enrolled', () => {
   test('may look up services, and is no admin', async () => {
     const aha = await fresh()
@@ -151,6 +164,15 @@ describe('a user who is enrolled', () => {
     await expect(aha.user('visi')).rejects.toMatchObject({telepath: 'DupUserName', message})
     await aha.user('visi', true)
     expect(rulesOf(aha, `visi@${NETWORK}`)).toHaveLength(1)
+  })
+
+  // The certificate of visi@demo.net is that of the user visi where there is one.
+  test.each(['root', 'axsvc'])('is %s, who is there already, only when that is wanted', async (name) => {
+    const aha = await fresh()
+    await aha.service('00.axon', {conf: {'aha:user': 'axsvc'}})
+    await expect(aha.user(name)).rejects.toMatchObject({telepath: 'DupUserName'})
+    await aha.user(name, true)
+    expect(aha.book.book.userByName(`${name}@${NETWORK}`)).toBeUndefined()
   })
 
   test.each([
