@@ -345,13 +345,17 @@ describe('a URL', () => {
       code: 'REG_NOT_FOUND',
       hints: [expect.stringContaining('provision user NAME --again')],
     })
+    const url = await aha.userUrl()
+    const own = url.slice(-32)
     aha.meddle = () => {
-      throw new RegistryError('REG_INTERNAL', `no ${iden}`, {info: {name: iden}})
+      throw new RegistryError('REG_BAD_REQUEST', `no ${own}`, {info: {name: own}})
     }
-    const url = (await aha.userUrl()).replace(/\/[0-9a-f]{32}$/, '')
-    const known = `${url}/${iden}`
-    const all = [unknown, await me.refusal(known), await me.refusal(`ssl://x/${iden}/y`), await me.refusal(`${iden}`)]
-    for (const error of all) expect(JSON.stringify([error.message, error.info, error.hints])).not.toContain(iden)
+    const failed = await me.refusal(url)
+    expect(failed).toMatchObject({code: 'REG_BAD_REQUEST', message: 'no …'})
+    const all = [unknown, failed, await me.refusal(`ssl://x/${iden}/y`), await me.refusal(iden)]
+    for (const error of all) {
+      expect(JSON.stringify([error.message, error.info, error.hints, String(error.cause)])).not.toMatch(/[0-9a-f]{32}/)
+    }
   })
 
   test('is not used when its keys cannot be kept', async () => {
