@@ -60,7 +60,9 @@ function call({socket, sess}: Client, todo: Todo): Promise<Value> {
 }
 
 async function fill(from: number, to: number): Promise<{filled: number}> {
-  keeper ??= await open()
+  // The server has been started again since.
+  if (keeper === undefined || keeper.socket.destroyed) keeper = await open()
+  keeper.socket.resume().on('error', () => {})
   const {sess} = keeper
   let next = from
   const one = async () => {
