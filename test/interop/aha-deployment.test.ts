@@ -308,7 +308,6 @@ test('a service is shut down by the stock tool, and a second time it is not ther
 
 test('our server had nothing to warn of', () => {
   const warnings = net.aha.server.output().match(/^.*\[(WARNING|ERROR|CRITICAL)\].*$/gm) ?? []
-  // A tool that has its answer leaves links that it was opening ahead.
-  const left = 'the client closed during the handshake'
-  expect(warnings.filter((line) => !line.includes(left))).toEqual([])
+  // A tool that has its answer leaves links in the middle of their handshake, which it was opening ahead.
+  expect(warnings.filter((line) => !line.includes('telepath.tls.refused'))).toEqual([])
 })
