@@ -71,7 +71,7 @@ describe('the one-time URLs of an AHA of this software', () => {
     })
     await aha.addUser('visi', true, undefined)
     await expect(aha.revoke('0'.repeat(8))).rejects.toMatchObject({hints: ['registry provision list']})
-    await expect(aha.addService({name: ''})).rejects.toMatchObject({hints: ['registry help provision service']})
+    await expect(aha.addService({name: ''})).rejects.toMatchObject({hints: ['registry help provision']})
   })
 
   test('are refused as root by an option, which has its own hint', async () => {
