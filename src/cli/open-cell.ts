@@ -29,6 +29,7 @@ export async function openCell(
 ): Promise<OpenedCell> {
   await using env = await withTeleEnv({onWarning})
   let failure: unknown
+  let last = urls[0]
   for (const url of urls) {
     try {
       const cell = await env.open(url, {connectMs: timeoutMs, timeoutMs, isExact, signal, spareLinks: 0})
@@ -37,9 +38,10 @@ export async function openCell(
     } catch (error) {
       signal.throwIfAborted()
       failure = error
+      last = url
     }
   }
-  throw failure instanceof RegistryError ? withHints(failure) : failure
+  throw failure instanceof RegistryError ? withHints(failure, last) : failure
 }
 
 /**
@@ -63,18 +65,21 @@ function directoryOf(url: string): string | undefined {
   return place.kind === 'unix' ? dirname(place.path) : undefined
 }
 
-/** What to do when nothing could be opened, by the name of the error; the hints of the codes are about services. */
-const HINTS: Readonly<Record<string, readonly string[]>> = {
-  AuthDeny: ['on the machine of the cell: registry user list --url cell://DIR'],
-  NoSuchUser: [
-    'on the machine of the cell: registry user list --url cell://DIR',
-    'on the machine of the cell: registry user add NAME --url cell://DIR',
-  ],
-  LinkErr: ['registry status --url URL', 'registry serve DIR'],
+/** What to do when the cell does not let the caller in; other errors say it themselves. */
+function withHints(error: RegistryError, url: string): RegistryError {
+  const {code, message, info, telepath} = error
+  const isUnknown = telepath === 'NoSuchUser'
+  if (!isUnknown && telepath !== 'AuthDeny') return error
+  const command = isUnknown ? `registry user add ${userIn(info)}` : 'registry user list'
+  // Who asked by a name of AHA tells an administrator that name; who is at the machine of the cell is one.
+  const byName = url.toLowerCase().startsWith('aha:')
+    ? [`an administrator of it: ${command} --url ${sanitizeUrl(url)}`]
+    : []
+  const hints = [...byName, `on its machine: ${command} --url cell://DIR`]
+  return new RegistryError(code, message, {hints, info, telepath, cause: error.cause})
 }
 
-function withHints(error: RegistryError): RegistryError {
-  const {code, message, info, telepath} = error
-  const hints = HINTS[telepath]
-  return hints === undefined ? error : new RegistryError(code, message, {hints, info, telepath, cause: error.cause})
+/** The cell says whom it does not know; only what is a name becomes part of a command. */
+function userIn({username}: RegistryError['info']): string {
+  return typeof username === 'string' && /^\w[\w.@+-]{0,127}$/.test(username) ? username : 'NAME'
 }

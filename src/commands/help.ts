@@ -1,6 +1,7 @@
-import {Args, type Command, Flags, Help} from '@oclif/core'
+import {Args, type Command, Flags} from '@oclif/core'
 import {RegistryError} from '../base/errors.ts'
 import {BaseCommand} from '../cli/base-command.ts'
+import {HelpText} from '../cli/help-text.ts'
 import {suggestCommand} from '../cli/words.ts'
 
 export default class HelpCommand extends BaseCommand {
@@ -58,15 +59,5 @@ function describe(command: Command.Loadable) {
         summary: summary ?? description,
         required,
       })),
-  }
-}
-
-class HelpText extends Help {
-  async showId(id: string): Promise<void> {
-    const command = this.config.findCommand(id)
-    const topic = this.config.findTopic(id)
-    if (command !== undefined) await this.showCommandHelp(command)
-    else if (topic !== undefined) await this.showTopicHelp(topic)
-    else await this.showRootHelp()
   }
 }

@@ -97,7 +97,6 @@ export class AhaPools {
     checkPoolName(full)
     this.#services.assertNotKept(full)
     const {pending} = this.#ledger
-    this.#services.assertNotKept(full)
     if (this.#services.standing(full) !== undefined || pending.has(full)) {
       const text = `An AHA service or pool is already using the name "${full}".`
       const hints = ['registry pool list', 'registry pool show NAME']

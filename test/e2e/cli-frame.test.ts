@@ -45,6 +45,15 @@ describe('help', () => {
     },
   )
 
+  test.each(['status', 'pool add', 'enroll', 'query'])(
+    'of %s has no empty defaults and groups, and unbroken examples',
+    async (command) => {
+      const {stdout} = await cli(`help ${command}`)
+      expect(stdout).toMatch(/^EXAMPLES$/m)
+      expect(stdout).not.toMatch(/\[default: \]|\| \]|\\$/m)
+    },
+  )
+
   test('of a topic lists its commands, also when only the topic is typed', async () => {
     const {status, stdout} = await cli('service')
     expect(status).toBe(0)

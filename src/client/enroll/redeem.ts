@@ -201,9 +201,17 @@ function withoutIden(error: unknown, {iden, shown}: OnceUrl, kind: OnceKind): un
       hints: [`ask for a new one: ${ask}`],
     })
   }
-  if (!JSON.stringify([error.message, error.info]).includes(iden)) return error
+  if (!JSON.stringify([error.message, error.info]).includes(iden)) return goodStill(error)
   const {code, hints, telepath} = error
   return new RegistryError(code, error.message.replaceAll(iden, '…'), {hints, telepath, info: {aha: shown}})
+}
+
+/** Nobody was reached, so nobody has used the URL. */
+function goodStill(error: RegistryError): RegistryError {
+  const {code, message, info, telepath, cause} = error
+  if (code !== 'REG_UNREACHABLE' || !('peer' in info)) return error
+  const hints = [...error.hints, 'give the same URL again then: it is as good as before']
+  return new RegistryError(code, message, {hints, info, telepath, cause})
 }
 
 /** Reads a text of an answer. @throws RegistryError `REG_BAD_ANSWER` when it is none, or longer than a name can be */

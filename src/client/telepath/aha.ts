@@ -205,11 +205,11 @@ function noServers(name: string): RegistryError {
   })
 }
 
-const UNKNOWN_HINTS = [
-  'registry query --call getAhaSvcs',
-  'write a name of the own network with three dots: aha://00.axon...',
-]
-
 function notFound(name: string): RegistryError {
-  return new RegistryError('REG_NOT_FOUND', `aha lookup failed: ${name}`, {info: {name}, hints: UNKNOWN_HINTS})
+  const isRelative = name.endsWith('...')
+  const hints = [
+    'see what the AHA knows: registry query --call getAhaSvcs NETWORK',
+    ...(isRelative ? [] : ['a name without its network ends in three dots: aha://00.axon...']),
+  ]
+  return new RegistryError('REG_NOT_FOUND', `aha lookup failed: ${name}`, {info: {name}, hints})
 }

@@ -22,6 +22,16 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it does not answer',
 }
 
+const ELSEWHERE = 'on its machine: registry status --url cell://DIR'
+
+/** What to do about it; for the rest, look there whether it runs. */
+const NEXT: Readonly<Record<string, readonly string[]>> = {
+  EACCES: ['be root, or the user that it runs as'],
+  ENOENT: ['start it, or check the directory', 'registry serve DIR'],
+  ENOTFOUND: ['check the name: it has to resolve on this machine'],
+  ERR_SSL_WRONG_VERSION_NUMBER: ['check the port', ELSEWHERE],
+}
+
 /** A UNIX socket whose queue of connections is full says so at once, instead of letting the caller wait. */
 const FULL_QUEUE = 'EAGAIN'
 const FULL_QUEUE_PAUSE_MS = 5
@@ -109,6 +119,7 @@ function dialError(error: Error, peer: string): RegistryError {
   const reason = REASONS[code] ?? messageOf(error)
   return new RegistryError('REG_UNREACHABLE', `cannot connect to ${peer}: ${reason}`, {
     info: {peer, reason: code},
+    hints: NEXT[code] ?? [ELSEWHERE],
     cause: error,
   })
 }

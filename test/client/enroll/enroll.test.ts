@@ -163,7 +163,10 @@ describe('what is there', () => {
       expect(await me.refusal(url)).toMatchObject({code: 'REG_FILE_EXISTS'})
     }
     // A name that only ends alike is another network.
-    expect(await me.refusal(`tcp://not${NETWORK}.invalid:1/${'0'.repeat(32)}`)).toMatchObject({code: 'REG_UNREACHABLE'})
+    expect(await me.refusal(`tcp://not${NETWORK}.invalid:1/${'0'.repeat(32)}`)).toMatchObject({
+      code: 'REG_UNREACHABLE',
+      hints: [expect.stringContaining('resolve'), 'give the same URL again then: it is as good as before'],
+    })
   })
 
   test.each([

@@ -165,3 +165,12 @@ describe('what cannot be reached says why', () => {
     server.close()
   })
 })
+
+test.each([
+  ['tcp://nowhere.invalid:1', 'it has to resolve'],
+  ['tcp://127.0.0.1:1', 'registry status --url cell://DIR'],
+  ['cell:///nowhere', 'registry serve DIR'],
+])('who cannot connect to %s is told what to look at', async (url, hint) => {
+  const error = await openTelepath(url).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({code: 'REG_UNREACHABLE', hints: expect.arrayContaining([expect.stringContaining(hint)])})
+})
