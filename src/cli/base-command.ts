@@ -4,6 +4,7 @@ import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {chooseAny, chooseCell, chooseRegistry, type RegistryChoice, type RegistryWish} from './choose-registry.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {Interrupt} from './interrupt.ts'
+import {printableJson} from './printable.ts'
 import {wantsJson} from './words.ts'
 
 /** How far a long step is, for people; silent where nobody watches. */
@@ -45,11 +46,11 @@ export abstract class BaseCommand extends Command {
   ): Promise<void> {
     let step = await items.next()
     for (; !step.done && !this.#interrupt.isPipeClosed; step = await items.next()) {
-      const text = this.jsonEnabled() ? JSON.stringify(step.value) : render(step.value)
+      const text = this.jsonEnabled() ? printableJson(JSON.stringify(step.value)) : render(step.value)
       if (text !== undefined) await writeOut(`${text}\n`, this.#interrupt.started)
     }
     if (!step.done) await items.return(undefined as never)
-    else if (this.jsonEnabled()) await writeOut(`${JSON.stringify({end: step.value ?? {}})}\n`)
+    else if (this.jsonEnabled()) await writeOut(`${printableJson(JSON.stringify({end: step.value ?? {}}))}\n`)
   }
 
   /** Writes to stdout as it is, no faster than the reader takes it. Throws when nobody reads any more. */
@@ -119,7 +120,7 @@ export abstract class BaseCommand extends Command {
   }
 
   protected override logJson(json: unknown): void {
-    printText(JSON.stringify(json, undefined, 2))
+    printText(printableJson(JSON.stringify(json, undefined, 2)))
   }
 
   protected override async catch(thrown: unknown): Promise<void> {

@@ -1,7 +1,7 @@
 import {styleText} from 'node:util'
 import {ERRORS, messageOf, RegistryError} from '../base/errors.ts'
 import {parseExact} from './exact-json.ts'
-import {printable} from './printable.ts'
+import {printable, printableJson} from './printable.ts'
 
 /** What a command says about an error: the shape under `--json`, and what the text on a terminal is made from. */
 export interface ErrorReport {
@@ -60,7 +60,7 @@ export function reportOf(error: RegistryError): ErrorReport {
  * it can also end a stream. `withStack` adds where it came from, on stderr.
  */
 export function printError(error: RegistryError, {json, withStack}: {json: boolean; withStack: boolean}): void {
-  if (json) process.stdout.write(`${JSON.stringify({error: reportOf(error)}, exactly)}\n`)
+  if (json) process.stdout.write(`${printableJson(JSON.stringify({error: reportOf(error)}, exactly))}\n`)
   else process.stderr.write(errorText(error))
   if (withStack) process.stderr.write(`${stackOf(error)}\n`)
 }

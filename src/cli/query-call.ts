@@ -1,5 +1,6 @@
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
+import {printableJson} from './printable.ts'
 import type {QueryOutput} from './query-output.ts'
 import {jsonOf} from './query-values.ts'
 import {type CallWords, withMethodHints} from './query-words.ts'
@@ -23,7 +24,8 @@ export async function runCall(
       return undefined
     }
     const value = await cell.call(method, options)
-    if (!isRaw) return out.show({result: jsonOf(value)}, ({result}) => JSON.stringify(result, undefined, 2))
+    if (!isRaw)
+      return out.show({result: jsonOf(value)}, ({result}) => printableJson(JSON.stringify(result, undefined, 2)))
     await printRaw(value, out)
     return undefined
   } catch (error) {
@@ -32,13 +34,13 @@ export async function runCall(
 }
 
 async function printItems(items: AsyncGenerator<Value, void>, isRaw: boolean, out: QueryOutput): Promise<void> {
-  if (!isRaw) return await out.stream(counted(items), (item) => JSON.stringify(item))
+  if (!isRaw) return await out.stream(counted(items), (item) => printableJson(JSON.stringify(item)))
   for await (const item of items) await printRaw(item, out)
 }
 
 async function printRaw(value: Value, out: QueryOutput): Promise<void> {
   if (typeof value === 'string' || value instanceof Uint8Array) await out.write(value)
-  else await out.write(`${JSON.stringify(jsonOf(value))}\n`)
+  else await out.write(`${printableJson(JSON.stringify(jsonOf(value)))}\n`)
 }
 
 async function* counted(items: AsyncGenerator<Value, void>): AsyncGenerator<unknown, {items: number}> {

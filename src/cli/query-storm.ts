@@ -1,7 +1,7 @@
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
-import {printable} from './printable.ts'
+import {printable, printableJson} from './printable.ts'
 import type {QueryOutput} from './query-output.ts'
 import {jsonOf, readArgument} from './query-values.ts'
 import {withPeerHints} from './query-words.ts'
@@ -75,7 +75,7 @@ class Printed {
   }
 
   raw(): string {
-    return JSON.stringify([this.#message.name, jsonOf(this.#message.body)])
+    return printableJson(JSON.stringify([this.#message.name, jsonOf(this.#message.body)]))
   }
 
   /** What stands on stdout; what is only said goes to `out`. */

@@ -96,9 +96,9 @@ export function readKey(value: Value): CellKey {
     iden: text(fields, 'iden'),
     name: text(fields, 'name'),
     user: text(fields, 'user'),
-    createdMs: Number(fields['created'] ?? 0),
-    updatedMs: Number(fields['updated'] ?? 0),
-    expiresMs: typeof expires === 'number' ? expires : undefined,
+    createdMs: timeOf(fields['created'] ?? 0, 'created'),
+    updatedMs: timeOf(fields['updated'] ?? 0, 'updated'),
+    expiresMs: expires === null || expires === undefined ? undefined : timeOf(expires, 'expires'),
   }
 }
 
@@ -122,6 +122,13 @@ export function fieldsOf(value: Value, what: string): Fields {
   throw oddAnswer(what, 'it is not an object')
 }
 
+/** Gives a time in ms since 1970, one that a calendar has; throws `REG_BAD_ANSWER` when it is none. */
+export function timeOf(value: Value, what: string): number {
+  const timeMs = typeof value === 'number' ? value : Number.NaN
+  if (!Number.isNaN(new Date(timeMs).getTime())) return timeMs
+  throw oddAnswer(what, 'it is no time')
+}
+
 export function oddAnswer(what: string, why: string): RegistryError {
   return new RegistryError('REG_BAD_ANSWER', `the service's answer makes no sense: ${what}: ${why}`, {
     hints: ['registry status URL'],
@@ -130,7 +137,9 @@ export function oddAnswer(what: string, why: string): RegistryError {
 
 function stateOf(value: Value): MaintenanceState | null {
   const state = readMaintenance(value)
-  return state === undefined ? null : {reason: state.reason, sinceMs: state.sinceS * 1000, by: state.by}
+  return state === undefined
+    ? null
+    : {reason: state.reason, sinceMs: timeOf(state.sinceS * 1000, 'maintenance'), by: state.by}
 }
 
 /** Roles come as objects, as idens or as names, depending on the method. */

@@ -1,7 +1,7 @@
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
-import {type CellUser, fieldsOf, listOf, oddAnswer, readUser} from './admin-values.ts'
+import {type CellUser, fieldsOf, listOf, oddAnswer, readUser, timeOf} from './admin-values.ts'
 
 /** How long a one-time URL can be used: milliseconds, or for ever. */
 export type UrlLife = number | 'never'
@@ -192,8 +192,9 @@ function withHints(error: unknown): unknown {
 }
 
 function urlOf(value: Value): string {
-  if (typeof value === 'string') return value
-  throw oddAnswer('a one-time URL', 'it is not a text')
+  // It goes to terminals and into scripts as it is.
+  if (typeof value === 'string' && /^[\x21-\x7e]{1,1024}$/.test(value)) return value
+  throw oddAnswer('a one-time URL', 'it is no URL')
 }
 
 function readProvision(value: Value): Provision {
@@ -206,9 +207,9 @@ function readProvision(value: Value): Provision {
     name: textIn(fields, 'name'),
     state: textIn(fields, 'state'),
     user: typeof user === 'string' ? user : null,
-    createdMs: Number(fields['created']),
+    createdMs: timeOf(fields['created'], 'created'),
     creator: textIn(fields, 'creator'),
-    expiresMs: typeof expires === 'number' ? expires : null,
+    expiresMs: expires === null || expires === undefined ? null : timeOf(expires, 'expires'),
     claimed: contactOf(fields['claimed']),
     used: contactOf(fields['used']),
     certificates: listOf(fields['certs'] ?? [], 'certs').map(readCertificate),
@@ -218,7 +219,7 @@ function readProvision(value: Value): Provision {
 function contactOf(value: Value): Contact | null {
   if (value === null || value === undefined) return null
   const fields = fieldsOf(value, 'a session')
-  return {atMs: Number(fields['at']), from: textIn(fields, 'from')}
+  return {atMs: timeOf(fields['at'], 'at'), from: textIn(fields, 'from')}
 }
 
 function readCertificate(value: Value): ProvisionCertificate {
@@ -228,7 +229,7 @@ function readCertificate(value: Value): ProvisionCertificate {
     purpose: purpose ?? '',
     name: name ?? '',
     serial: serial ?? '',
-    issuedMs: Number(fields['issued']),
+    issuedMs: timeOf(fields['issued'], 'issued'),
     from: from ?? '',
   }
 }

@@ -2,7 +2,7 @@ import {RegistryError} from '../base/errors.ts'
 import {nearestName} from '../base/nearest.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
-import {fieldsOf, oddAnswer} from './admin-values.ts'
+import {fieldsOf, oddAnswer, timeOf} from './admin-values.ts'
 
 /** A pool of AHA, as it says. */
 export interface Pool {
@@ -160,7 +160,7 @@ function readPool(value: Value): Pool {
   const fields = fieldsOf(value, 'a pool')
   return {
     name: textIn(value, 'name'),
-    createdMs: Number(fields['created'] ?? 0),
+    createdMs: timeOf(fields['created'] ?? 0, 'created'),
     creator: textIn(value, 'creator'),
     services: Object.keys(fieldsOf(fields['services'], 'services')),
   }

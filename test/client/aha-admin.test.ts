@@ -74,6 +74,26 @@ describe('the one-time URLs of an AHA of this software', () => {
     await expect(aha.addService({name: ''})).rejects.toMatchObject({hints: ['registry help provision']})
   })
 
+  test.each(['', 'ssl://aha\x1b[2J', 'ssl://aha/\nx', `ssl://${'x'.repeat(1100)}`, 7])(
+    'are no URL: %j',
+    async (url) => {
+      const call = new DirectCall(await cell.session('root'))
+      call.call = () => Promise.resolve(url)
+      await expect(new AhaAdmin(call, PLACE).addUser('visi', false, undefined)).rejects.toMatchObject({
+        code: 'REG_BAD_ANSWER',
+      })
+    },
+  )
+
+  test.each([1e300, '1', null, Number.NaN])('have no such time: %j', async (created) => {
+    const call = new DirectCall(await cell.session('root'))
+    const one = {id: '00000000', kind: 'user', name: 'visi', state: 'used', creator: 'x', created}
+    call.stream = async function* () {
+      yield one
+    }
+    await expect(new AhaAdmin(call, PLACE).provisions()).rejects.toMatchObject({code: 'REG_BAD_ANSWER'})
+  })
+
   test('are refused as root by an option, which has its own hint', async () => {
     const denied = new RegistryError('REG_DENIED', 'x', {info: {option: 'provision:service:root', user: 'root'}})
     const call = new DirectCall(await cell.session('root'))
