@@ -4,8 +4,10 @@
  */
 import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
+import type {Value} from '../wire/msgpack/value.ts'
 import type {CellCall} from './cell-call.ts'
-import {type CellMethod, method, optional, required} from './cell-method.ts'
+import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
+import {packEntry} from './packed-entry.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 
@@ -14,6 +16,12 @@ export const LEADERSHIP_METHODS = {
   getNexsIndx: method(ADMIN, [], ({parts}) => parts.changes.nextOffset),
   waitNexsOffs: method(ADMIN, [required('offs'), optional('timeout')], waitForOffset),
   getMirrorUrls: method(ADMIN, [], ({parts}) => (parts.isMember ? [] : refuse('BadConfValu', NO_MIRROR_URLS))),
+  getNexusChanges: generator(
+    ADMIN,
+    [required('offs'), optional('tellready', false), optional('wait', true)],
+    (call) => changesFrom(call, call.integer('offs', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)),
+    {isUnawaited: true} as const,
+  ),
   promote: method(ADMIN, [optional('graceful', false)], () => refuse('BadConfValu', NO_MIRROR), {isLogged: true}),
   demote: method(ADMIN, [optional('timeout')], ({parts}) => (parts.isMember ? false : refuse('NeedConfValu', NO_AHA)), {
     isLogged: true,
@@ -30,6 +38,16 @@ async function waitForOffset(call: CellCall): Promise<boolean> {
   const timeoutMs = call.timeoutMs('timeout')
   const late = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]
   return await call.parts.changes.written(offset, AbortSignal.any([call.signal, ...late]))
+}
+
+/** Entries below the first that is kept are passed over, as the peer does. Null: the caller is caught up. */
+async function* changesFrom(call: CellCall, offset: number): AsyncGenerator<Value, void> {
+  const [tellsReady, isLive] = [call.boolean('tellready'), call.boolean('wait')]
+  const {entries, cellIden} = call.parts
+  for await (const step of entries.read(offset, {signal: call.signal, isLive, isRaised: true})) {
+    if (step.kind === 'entries') for (const entry of step.entries) yield packEntry(entry, cellIden)
+    else if (tellsReady) yield null
+  }
 }
 
 function refuse(telepath: 'BadConfValu' | 'NeedConfValu', text: string): never {

@@ -10,6 +10,7 @@ import type {LogTail} from '../cell/log-tail.ts'
 import {systemInfo} from '../cell/system-info.ts'
 import type {Users} from '../cell/users.ts'
 import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
+import type {LogReaders} from '../nexus/log-reader.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
 import {clientCertificate} from '../pki/peer-certificate.ts'
 import type {Revocations} from '../pki/revocation.ts'
@@ -38,6 +39,7 @@ export interface CellHostPorts {
   readonly cellDir: CellDir
   readonly users: Users
   readonly changes: ChangeLog
+  readonly entries: LogReaders
   readonly registry: RegistryDesk
   /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
   readonly aha: AhaHost | undefined
@@ -266,7 +268,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #parts(): CellParts {
-    const {users, changes, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
+    const {users, changes, entries, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
     const certs = async (): Promise<Value> => {
       await this.reloadCerts()
       return true
@@ -276,6 +278,7 @@ export class CellHost implements AsyncDisposable {
       registry,
       changes,
       isMember: this.#ports.member !== undefined,
+      entries,
       aha: this.#ports.aha?.parts,
       log,
       logs,

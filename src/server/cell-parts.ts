@@ -4,6 +4,7 @@ import type {HealthReport} from '../cell/health.ts'
 import type {LogTail} from '../cell/log-tail.ts'
 import type {Users} from '../cell/users.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
@@ -19,6 +20,8 @@ export interface CellParts {
   readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
   /** It is a service of an AHA. */
   readonly isMember: boolean
+  /** Who reads the change log. */
+  readonly entries: Pick<LogReaders, 'read'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   readonly log: Log

@@ -19,6 +19,7 @@ import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config
 import type {Conf} from '../config/options.ts'
 import {checkAhaUrls, checkProvisioned, writeProvisioned} from '../config/provisioned.ts'
 import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
+import {LogReaders} from '../nexus/log-reader.ts'
 import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
@@ -238,6 +239,7 @@ class Registry implements RunningRegistry {
         cellDir: this.#cellDir,
         users,
         changes,
+        entries: new LogReaders({store: this.#store, changes}),
         registry: server.desk,
         aha,
         certs,

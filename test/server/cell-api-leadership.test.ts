@@ -40,8 +40,8 @@ describe('a cell that leads and has no mirrors', () => {
   test('tells administrators only', async () => {
     await cell.users.addUser({name: 'visi'}, 'test')
     const visi = await cell.session('visi')
-    for (const method of ['getNexsIndx', 'waitNexsOffs', 'getMirrorUrls', 'promote', 'demote']) {
-      const args = method === 'waitNexsOffs' ? [0] : []
+    for (const method of ['getNexsIndx', 'waitNexsOffs', 'getNexusChanges', 'getMirrorUrls', 'promote', 'demote']) {
+      const args = ['waitNexsOffs', 'getNexusChanges'].includes(method) ? [0] : []
       expect(await errorOf(visi.call(method, args))).toEqual(['AuthDeny', 'User is not an admin [visi]'])
     }
     expect(await visi.call('isCellActive')).toBe(true)
@@ -86,6 +86,73 @@ describe('the offset', () => {
         'BadArg',
         expect.stringMatching(/^offs must be an integer/),
       ])
+    }
+  })
+})
+
+describe('the change log', () => {
+  /** Gives the offsets of the items, and null where the caller is told that he is caught up. */
+  async function offsets(kwargs: Record<string, Value>): Promise<readonly Value[]> {
+    const items = (await root.call('getNexusChanges', [], kwargs)) as readonly ([number, Value] | null)[]
+    return items.map((item) => (item === null ? null : item[0]))
+  }
+
+  function upTo(next: number, from = 0): readonly number[] {
+    return Array.from({length: next - from}, (_, index) => from + index)
+  }
+
+  // As a real cell of 2.256.0 was seen to answer.
+  test('is read from an offset to its end', async () => {
+    const next = cell.changeLog.nextOffset
+    expect(await offsets({offs: 0, wait: false})).toEqual(upTo(next))
+    expect(await offsets({offs: 0, wait: false, tellready: true})).toEqual([...upTo(next), null])
+    expect(await offsets({offs: -2, wait: false})).toEqual(upTo(next))
+    expect(await offsets({offs: 1, wait: false})).toEqual(upTo(next, 1))
+    expect(await offsets({offs: next, wait: false})).toEqual([])
+    expect(await offsets({offs: next + 3, wait: false, tellready: true})).toEqual([null])
+  })
+
+  test('goes on with what comes, from an offset that is yet to come too', async () => {
+    const next = cell.changeLog.nextOffset
+    const answer = await root.answer('getNexusChanges', [next + 1], {tellready: true})
+    if (answer.kind !== 'stream') throw new Error('no stream')
+    const items = answer.items[Symbol.asyncIterator]()
+    expect((await items.next()).value).toBeNull()
+    const waiting = items.next()
+    for (const name of ['one', 'two']) await cell.users.addRole(name, undefined, 'telepath/visi')
+    expect((await waiting).value).toMatchObject([
+      next + 1,
+      [
+        cell.parts.cellIden,
+        'role:add',
+        [{kind: 'role:add', role: {name: 'two'}}],
+        {},
+        {epoch: 1, actor: 'telepath/visi', hash: expect.stringMatching(/^[0-9a-f]{64}$/)},
+      ],
+    ])
+    const further = items.next()
+    root.leave.abort(new Error('gone'))
+    await expect(further).rejects.toThrow('getNexusChanges was killed')
+  })
+
+  test('tells no secret, and no one-time URL', async () => {
+    const {users} = cell
+    const {iden} = await users.addUser({name: 'visi', passwd: 'planted-passwd'}, 'test')
+    const onepass = await users.genUserOnepass(iden, 60_000, 'test')
+    const [key] = (await root.call('addUserApiKey', ['k', null, iden])) as readonly [string]
+    const provinfo = {conf: {'auth:passwd': 'planted-conf'}}
+    const urls = [
+      await root.call('addAhaSvcProv', ['00.axon'], {provinfo}),
+      await root.call('addAhaUserEnroll', ['kim']),
+    ]
+    const idens = urls.map((url) => /[0-9a-f]{32}/.exec(String(url))?.[0] ?? '')
+    await root.call('delAhaSvcProv', [idens[0] ?? ''])
+    const text = JSON.stringify(await root.call('getNexusChanges', [0], {wait: false}))
+    expect(text).toContain('ticket:add')
+    expect(text).toContain('ticket:del')
+    for (const secret of ['planted-passwd', onepass, key, 'planted-conf', ...idens]) {
+      expect(secret).not.toBe('')
+      expect(text).not.toContain(secret)
     }
   })
 })

@@ -7,6 +7,7 @@ import {Passwords} from '../../src/cell/passwords.ts'
 import {systemInfo} from '../../src/cell/system-info.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
+import {LogReaders} from '../../src/nexus/log-reader.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {Tasks} from '../../src/server/tasks.ts'
 import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
@@ -78,6 +79,7 @@ export class TestCell {
       users,
       changes: changeLog,
       isMember: false,
+      entries: new LogReaders({store, changes: changeLog}),
       aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),
       log,
       logs,

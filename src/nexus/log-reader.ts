@@ -1,0 +1,145 @@
+/**
+ * Readers of the change log. One reads what is stored already, then is caught up, then gets each entry as it becomes durable: all from the
+ * store, at the pace of who reads, so that a slow one keeps nothing in memory and holds nobody up. Who falls behind the oldest entry that is kept is
+ * cut off. Entries are given only when they are visible, so that who acts on one finds what it left.
+ *
+ *     reader from 3:  3 4 5  caught-up  6 7 …
+ */
+import {RegistryError} from '../base/errors.ts'
+import {CHAIN_START, type ChainPlace, verifyChain} from '../store/chain.ts'
+import type {Entry, Store} from '../store/store.ts'
+import type {ChangeLog} from './change-log.ts'
+
+export interface LogReaderPorts {
+  readonly store: Pick<Store, 'read' | 'place'>
+  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
+}
+
+export interface LogReaderLimits {
+  /** How many may read at a time. */
+  readonly readers: number
+  /** Entries of one step. */
+  readonly chunk: number
+}
+
+/** A step of 256 entries is at most 16 MB, and usually 100 kB; it is what one reader holds. */
+export const READER_LIMITS: LogReaderLimits = {readers: 32, chunk: 256}
+
+/** What a reader gets: entries in order, and once, when there are no more for now, that he is caught up. */
+export type LogStep =
+  | {readonly kind: 'entries'; readonly entries: readonly Entry[]}
+  | {readonly kind: 'caught-up'; readonly nextOffset: number}
+
+export interface LogWish {
+  readonly signal: AbortSignal
+  /** Goes on when it is caught up. */
+  readonly isLive: boolean
+  /** Begins with the oldest entry that is kept where older ones are asked for, instead of refusing. */
+  readonly isRaised?: boolean
+}
+
+/** Lets a bounded number read. */
+export class LogReaders {
+  readonly #ports: LogReaderPorts
+  readonly #limits: LogReaderLimits
+  #open = 0
+
+  constructor(ports: LogReaderPorts, limits: LogReaderLimits = READER_LIMITS) {
+    this.#ports = ports
+    this.#limits = limits
+  }
+
+  /** How many read now. */
+  get open(): number {
+    return this.#open
+  }
+
+  /**
+   * Yields the entries from `from` (inclusive) in order, without a gap and none twice. An offset that is yet to come is waited for. Every entry
+   * is verified against the one before it.
+   *
+   * @throws RegistryError `REG_BUSY` when too many read; `REG_OFFSET_CULLED` when the next entry was trimmed away, `info.first` is the oldest
+   * kept; `REG_STORE_DAMAGED` when an entry is missing or not what was written, `info.offset` says which; the reason of the signal
+   */
+  async *read(from: number, {signal, isLive, isRaised = false}: LogWish): AsyncGenerator<LogStep, void> {
+    this.#enter()
+    try {
+      let at = isRaised ? await this.#raised(from) : from
+      let place: ChainPlace | undefined
+      let isCaughtUp = false
+      for (;;) {
+        signal.throwIfAborted()
+        const {nextOffset} = this.#ports.changes
+        if (at < nextOffset) {
+          place ??= await this.#placeBefore(at)
+          const entries = await this.#ports.store.read(at, Math.min(this.#limits.chunk, nextOffset - at))
+          place = this.#verify(entries, at, place)
+          at = place.nextOffset
+          yield {kind: 'entries', entries}
+        } else if (!isCaughtUp) {
+          isCaughtUp = true
+          yield {kind: 'caught-up', nextOffset}
+        } else if (isLive) {
+          await this.#ports.changes.written(at, signal)
+        } else {
+          return
+        }
+      }
+    } finally {
+      this.#open -= 1
+    }
+  }
+
+  #enter(): void {
+    if (this.#open >= this.#limits.readers) {
+      throw new RegistryError('REG_BUSY', `${this.#open} readers of the change log are taken, and no more`)
+    }
+    this.#open += 1
+  }
+
+  /** Gives `from`, or the oldest offset that is kept. */
+  async #raised(from: number): Promise<number> {
+    try {
+      await this.#ports.store.read(from, 1)
+      return from
+    } catch (error) {
+      const first = culledBefore(error)
+      if (first === undefined) throw error
+      return first
+    }
+  }
+
+  /** Gives the place before an entry, by the hash of the one before; undefined when that one was trimmed away. */
+  async #placeBefore(offset: number): Promise<ChainPlace | undefined> {
+    if (offset === 0) return CHAIN_START
+    try {
+      const [before] = await this.#ports.store.read(offset - 1, 1)
+      if (before === undefined) throw this.#damaged(offset - 1, `entry ${offset - 1} is missing`)
+      return {nextOffset: offset, lastHash: before.hash}
+    } catch (error) {
+      if (culledBefore(error) === undefined) throw error
+      return undefined
+    }
+  }
+
+  #verify(entries: readonly Entry[], at: number, place: ChainPlace | undefined): ChainPlace {
+    const [first, ...others] = entries
+    if (first === undefined) throw this.#damaged(at, `entry ${at} is missing`)
+    const isAnchor = place === undefined && first.offset === at
+    const start = isAnchor ? {nextOffset: at + 1, lastHash: first.hash} : (place ?? CHAIN_START)
+    const verdict = verifyChain(isAnchor ? others : entries, start)
+    if (verdict.kind === 'damaged') throw this.#damaged(verdict.offset, verdict.reason)
+    return verdict.end
+  }
+
+  #damaged(offset: number, reason: string): RegistryError {
+    const {place} = this.#ports.store
+    return new RegistryError('REG_STORE_DAMAGED', `${place} is damaged: ${reason}`, {info: {place, offset}})
+  }
+}
+
+/** The oldest offset that is kept, when the error says that an older one was asked for. */
+function culledBefore(error: unknown): number | undefined {
+  if (!(error instanceof RegistryError) || error.code !== 'REG_OFFSET_CULLED') return undefined
+  return Number(error.info['first'])
+}
