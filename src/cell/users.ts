@@ -16,7 +16,7 @@ export interface NewUser {
   readonly iden?: string | undefined
 }
 
-/** `actor` is who asked, for the change log: `telepath/root`, `https/visi`, `unix/root`. */
+/** `actor` is who asked, for the change log: `telepath/root/10.0.0.7`, `https/visi/10.0.0.7`, `unix/root`. */
 export interface Users extends Directory {
   /** The built-in administrator. */
   readonly rootIden: string

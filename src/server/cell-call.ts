@@ -1,7 +1,8 @@
 import type {User} from '../auth/model.ts'
 import {RegistryError} from '../base/errors.ts'
+import {actorText} from '../registry/actor.ts'
 import type {Value} from '../wire/msgpack/value.ts'
-import type {Call} from '../wire/telepath/share.ts'
+import type {Call, Peer} from '../wire/telepath/share.ts'
 import type {CellParts, Session} from './cell-parts.ts'
 
 /** Longest text that a call may hold; names, passwords and permissions are far shorter. */
@@ -39,9 +40,9 @@ export class CellCall {
     this.#bound = bound
   }
 
-  /** Who asks, for the change log: `telepath/visi`, on the UNIX socket `unix/root`. */
+  /** Who asks, for the change log: `telepath/visi/10.0.0.7`, on the UNIX socket `unix/root`. */
   get actor(): string {
-    return actorOf(this.session.peer.family, this.user.name)
+    return actorOf(this.session.peer, this.user.name)
   }
 
   /** The name of who calls without its network: whom he would be at another service. */
@@ -108,8 +109,8 @@ export class CellCall {
   }
 }
 
-export function actorOf(family: 'tcp' | 'tls' | 'unix', name: string): string {
-  return `${family === 'unix' ? 'unix' : 'telepath'}/${name}`
+export function actorOf({family, address}: Pick<Peer, 'family' | 'address'>, name: string): string {
+  return actorText(family === 'unix' ? 'unix' : 'telepath', name, address)
 }
 
 function isNil(value: Value): value is null | undefined {

@@ -3,6 +3,7 @@
 import {authorize} from '../auth/door.ts'
 import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
+import {actorText} from '../registry/actor.ts'
 import type {BodyProblem, HttpsAnswer, HttpsRequest, HttpsRoute} from '../wire/https/messages.ts'
 import {notAuthenticated} from './https-errors.ts'
 import {HTTPS_HANDLERS, type HttpsCall, type HttpsParts} from './https-handlers.ts'
@@ -35,7 +36,7 @@ export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admit
       handle: async (request, login, body) => {
         const headers: Record<string, string> = {}
         const members = (body ?? {}) as HttpsCall['body']
-        const actor = `https/${login?.username ?? 'anonymous'}`
+        const actor = actorText('https', login?.username ?? 'anonymous', request.remoteAddress)
         const call = {request, body: members, actor, headers, parts: options.parts}
         return answer(row, await HTTPS_HANDLERS[name](call), headers)
       },

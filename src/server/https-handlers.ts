@@ -19,7 +19,7 @@ export interface HttpsCall {
   readonly request: HttpsRequest
   /** The body, which fits the schema of the row; empty where the row has none. */
   readonly body: Readonly<Record<string, unknown>>
-  /** Who asks, for the change log: `https/visi`. */
+  /** Who asks, for the change log: `https/visi/10.0.0.7`. */
   readonly actor: string
   /** Headers of the answer. */
   readonly headers: Record<string, string>

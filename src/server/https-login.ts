@@ -4,6 +4,7 @@ import {type Clock, systemClock} from '../base/clock.ts'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
+import {actorText} from '../registry/actor.ts'
 import type {HttpsRequest} from '../wire/https/messages.ts'
 import {addressGroup} from '../wire/https/remote-address.ts'
 import {badLogin} from './https-errors.ts'
@@ -160,7 +161,7 @@ export class HttpsLogins {
     const address = addressGroup(request.remoteAddress)
     this.#limiter.assertAllowed(address, name)
     try {
-      return await users.login(name, passwd, `https/${name}`)
+      return await users.login(name, passwd, actorText('https', name, request.remoteAddress))
     } catch (error) {
       if (!isDenied(error)) throw error
       this.#limiter.countFailure(address, name)

@@ -8,6 +8,7 @@ import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
+import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
@@ -50,6 +51,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...ROLE_METHODS,
     ...KEY_METHODS,
     ...SERVICE_METHODS,
+    ...HISTORY_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
   }),

@@ -5,6 +5,7 @@ import {newGuid} from '../base/ids.ts'
 import {parseJson} from '../base/json-parse.ts'
 import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
+import {withoutAddress} from '../registry/actor.ts'
 import {isObject} from '../registry/service.ts'
 import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
@@ -167,7 +168,7 @@ export class Provisioning {
     const ticket: Ticket = {
       ...made,
       createdMs: nowMs,
-      createdBy: actor,
+      createdBy: withoutAddress(actor),
       expiresMs: lifeMs === 'never' ? null : nowMs + lifeMs,
       certificates: [],
       used: null,

@@ -1,5 +1,6 @@
 import {RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
+import {withoutAddress} from '../registry/actor.ts'
 import type {Catalog} from '../registry/catalog.ts'
 import type {Instance} from '../registry/instance.ts'
 import type {Maintenance} from '../registry/maintenance.ts'
@@ -39,7 +40,7 @@ export class RegistryDesk {
     const instance = this.#find(idOrName)
     const before = packed(instance.maintenance)
     const {promise, resolve, reject} = Promise.withResolvers<void>()
-    const wish = reason === undefined ? undefined : {reason, by: actor}
+    const wish = reason === undefined ? undefined : {reason, by: withoutAddress(actor)}
     const refusal = registrar.setMaintenance(instance.id, wish, actor, (error) =>
       error === undefined ? resolve() : reject(error),
     )

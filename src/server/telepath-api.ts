@@ -87,11 +87,12 @@ export class CellFrame {
     return this.#ofPassword(auth, peer)
   }
 
-  async #ofPassword({user, passwd}: NonNullable<Greeting['auth']>, {family, address}: Peer): Promise<User> {
+  async #ofPassword({user, passwd}: NonNullable<Greeting['auth']>, peer: Peer): Promise<User> {
+    const {address} = peer
     const {limiter, users} = this.#parts
     limiter.assertAllowed(address, user)
     try {
-      return await users.login(user, passwd, actorOf(family, user))
+      return await users.login(user, passwd, actorOf(peer, user))
     } catch (error) {
       const isBusy = error instanceof RegistryError && error.code === 'REG_BUSY'
       if (!isBusy) limiter.countFailure(address, user)

@@ -502,6 +502,40 @@ describe('maintenance', () => {
   })
 })
 
+describe('history', () => {
+  const history = (...words: readonly string[]) =>
+    runCli(['service', 'history', ...words, '--url', `cell://${server.dir}`])
+
+  test('says who did what to a service, through restarts of the registry', async () => {
+    await client.register({...CAM, id: 'told'}, {ttlS: 60})
+    await runCli(['service', 'maintenance', 'on', 'told', '--reason', 'new lens', '--url', `cell://${server.dir}`])
+    await server.restart()
+    await client.deregister('told')
+    const {status, stdout} = await history('told', '--json')
+    expect(status).toBe(0)
+    const events = linesOf(stdout).map((line) => JSON.parse(line))
+    const zmq = {via: 'zeromq', who: null, from: expect.stringMatching(/./)}
+    expect(events).toMatchObject([
+      {event: 'registered', name: 'cam', by: zmq, facts: {type: 'camera', host: '10.0.0.7', port: 5000}},
+      {event: 'maintenance on', name: 'cam', by: {via: 'unix', who: 'root', from: null}, facts: {reason: 'new lens'}},
+      {event: 'deregistered', name: 'cam', by: zmq},
+      {end: {events: 3}},
+    ])
+    const last = await history('told', '--limit', '1')
+    expect(last.stdout).toMatch(/^\d{4}-.* {2}#\d+ {2}zeromq: deregistered {2}cam \(told\) {2}by ZeroMQ connection /)
+    const since = await history('told', '--since', String(events[1].offset), '--json')
+    expect(linesOf(since.stdout).at(-1)).toBe('{"end":{"events":2}}')
+  })
+
+  test('needs an offset or a time, and the cell', async () => {
+    expect(await history('--since', 'yesterday')).toMatchObject({status: 2})
+    expect(await history('--since', '2100-01-01')).toMatchObject({status: 0, stdout: ''})
+    expect(await runCli(['service', 'history', '--url', client.url])).toMatchObject({status: 2})
+    const nobody = await history('newp')
+    expect(nobody).toMatchObject({status: 0, stdout: '', stderr: 'the change log tells nothing of that\n'})
+  })
+})
+
 describe('status', () => {
   test('tells about this registry', async () => {
     await client.register(CAM)

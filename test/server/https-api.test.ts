@@ -143,7 +143,7 @@ describe('users over HTTPS', () => {
     await https.users.setUserAdmin(visi.iden, true, undefined, ACTOR)
     await https.ask('/api/v1/auth/addrole', {body: {name: 'r'}, headers: basic('visi', 'secret')})
     const [entry] = (await https.store.read(0, 1000)).slice(-1)
-    expect(entry).toMatchObject({actor: 'https/visi', change: expect.stringContaining('role:add')})
+    expect(entry).toMatchObject({actor: 'https/visi/127.0.0.1', change: expect.stringContaining('role:add')})
   })
 })
 

@@ -170,13 +170,14 @@ describe('what a session is told', () => {
       'getAhaPools',
       'getAhaSvcs',
       'getAhaSvcsByIden',
+      'getHistory',
+      'getNexusChanges',
       'getProvisions',
       'getTasks',
       'iterPoolTopo',
       'watch',
     ])
-    for (const later of ['handoff', 'getNexusChanges', 'runBackup', 'freeze', 'issue'])
-      expect(methods.has(later)).toBe(false)
+    for (const later of ['handoff', 'runBackup', 'freeze', 'issue']) expect(methods.has(later)).toBe(false)
   })
 
   test('what is not there answers NoSuchMeth', async () => {
@@ -234,7 +235,7 @@ describe('a call', () => {
     expect(await lastActor()).toBe('unix/root')
     await cell.users.setUserAdmin(await idenOf('visi'), true, undefined, 'test')
     await (await cell.login('visi', 'visipass')).call('addRole', ['two'])
-    expect(await lastActor()).toBe('telepath/visi')
+    expect(await lastActor()).toBe('telepath/visi/127.0.0.1')
   })
 
   test('of a method that was replaced is warned about once', async () => {

@@ -1,0 +1,188 @@
+import {type Actor, readActor} from './actor.ts'
+import {type AhaChange, decodeAhaChange, subjectOf} from './aha-change.ts'
+import {decodeCertChange} from './cert-change.ts'
+import {decodeChange} from './change.ts'
+import {decodeTicketChange, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
+
+/** What of an entry of the log the history is made of. */
+export interface LoggedChange {
+  readonly offset: number
+  readonly timeMs: number
+  readonly actor: string
+  readonly change: string
+}
+
+type Fact = string | number | null
+
+/** Something that happened to a service. */
+export interface HistoryEvent {
+  readonly offset: number
+  readonly timeMs: number
+  /** How the service is known: at the ZeroMQ ports, in AHA, or as one that is let in. */
+  readonly world: 'zeromq' | 'aha' | 'provision'
+  readonly event: string
+  /** Name of the service; undefined when the entry that said it was trimmed away. */
+  readonly name: string | undefined
+  /** Id of the service at the ZeroMQ ports; beginning of the iden of a one-time URL. */
+  readonly id: string | undefined
+  readonly by: Actor
+  readonly facts: Readonly<Record<string, Fact>>
+}
+
+/** An event, and other names under which the service can be asked for. */
+interface Found {
+  readonly event: Omit<HistoryEvent, 'offset' | 'timeMs' | 'by'> & {readonly from?: string}
+  readonly aliases: readonly string[]
+}
+
+interface TicketNames {
+  readonly name: string
+  readonly hosts: readonly string[]
+}
+
+/** Digits of an iden that may be shown: the whole of it is the credential of a URL. */
+const SHORT_DIGITS = 8
+
+/**
+ * Tells from the entries of the log, read in order, what happened to services. Entries name a service by its id or number only, so names are
+ * remembered as long as it is there: what this keeps is bounded by what the registry itself keeps.
+ */
+export class History {
+  readonly #wanted: string | undefined
+  readonly #names = new Map<number, string>()
+  readonly #tickets = new Map<string, TicketNames>()
+
+  /** `wanted`: a name or an id; without it, all services. */
+  constructor(wanted?: string) {
+    this.#wanted = wanted
+  }
+
+  /** Gives what an entry tells. Throws a `TypeError` or `SyntaxError` when its change cannot be read: the log is from a newer version. */
+  read({offset, timeMs, actor, change}: LoggedChange): readonly HistoryEvent[] {
+    const wanted = this.#wanted
+    return this.#find(change).flatMap(({event: {from, ...event}, aliases}) => {
+      if (wanted !== undefined && ![event.name, event.id, ...aliases].includes(wanted)) return []
+      const by = readActor(actor)
+      return [{offset, timeMs, ...event, by: from === undefined ? by : {...by, from}}]
+    })
+  }
+
+  #find(change: string): readonly Found[] {
+    const kind = kindOf(change)
+    if (SERVICE_KINDS.has(kind)) return [this.#ofService(change)]
+    if (kind.startsWith('aha:svc:')) return [ofAha(decodeAhaChange(change))]
+    if (kind.startsWith('ticket:')) return this.#ofTicket(decodeTicketChange(change))
+    return kind === 'cert:issue' ? ofCertificate(change) : []
+  }
+
+  #ofService(text: string): Found {
+    const change = decodeChange(text)
+    const {kind, seq} = change
+    if (kind === 'register') {
+      const {id, name, type = null, host, port} = change.service
+      const event = this.#names.has(seq) ? 'registered again' : 'registered'
+      this.#names.set(seq, name)
+      return {event: {world: 'zeromq', event, name, id, facts: {type, host, port}}, aliases: []}
+    }
+    const about = {world: 'zeromq', name: this.#names.get(seq), id: change.id} as const
+    if (kind === 'maintenance') {
+      const {maintenance} = change
+      const event = maintenance === undefined ? 'maintenance off' : 'maintenance on'
+      return {
+        event: {...about, event, facts: maintenance === undefined ? {} : {reason: maintenance.reason}},
+        aliases: [],
+      }
+    }
+    this.#names.delete(seq)
+    return {event: {...about, event: kind === 'expire' ? 'expired' : 'deregistered', facts: {}}, aliases: []}
+  }
+
+  #ofTicket(change: TicketChange): readonly Found[] {
+    switch (change.kind) {
+      case 'ticket:add':
+        for (const iden of change.dropped) this.#tickets.delete(iden)
+        return this.#added(change.ticket)
+      case 'ticket:del':
+        return change.idens.flatMap((iden) => {
+          const found = this.#about(iden, 'URL revoked', {})
+          this.#tickets.delete(iden)
+          return found
+        })
+      case 'ticket:issue':
+        return this.#about(change.iden, 'certificate issued', factsOf(change.certificate), change.certificate.from)
+      case 'ticket:use': {
+        const {iden, certificate, use} = change
+        const issued =
+          certificate === null ? [] : this.#about(iden, 'certificate issued', factsOf(certificate), certificate.from)
+        return [...issued, ...this.#about(iden, 'URL used', {}, use.from)]
+      }
+    }
+  }
+
+  #added({iden, kind, name, wants, expiresMs}: Ticket): readonly Found[] {
+    if (kind !== 'service') return []
+    const hosts = wants.flatMap((want) => (want.purpose === 'host' ? [want.name] : []))
+    this.#tickets.set(iden, {name, hosts})
+    return this.#about(iden, 'URL minted', {expires: expiresMs === null ? null : new Date(expiresMs).toISOString()})
+  }
+
+  /** Nothing for a ticket that is not of a service, or was made before the log begins. */
+  #about(iden: string, event: string, facts: HistoryEvent['facts'], from?: string): readonly Found[] {
+    const known = this.#tickets.get(iden)
+    if (known === undefined) return []
+    const id = iden.slice(0, SHORT_DIGITS)
+    const where = from === undefined ? {} : {from}
+    return [{event: {world: 'provision', event, name: known.name, id, facts, ...where}, aliases: known.hosts}]
+  }
+}
+
+const SERVICE_KINDS: ReadonlySet<string> = new Set(['register', 'deregister', 'expire', 'maintenance'])
+/** All changes are written like that. */
+const KIND = /^\{"v":\d+,"kind":"([a-z:]+)"/
+
+function kindOf(change: string): string {
+  const kind = KIND.exec(change)?.[1]
+  if (kind === undefined) throw new TypeError('not a change')
+  return kind
+}
+
+function ofAha(change: AhaChange): Found {
+  const full = subjectOf(change)
+  const about = {world: 'aha', name: full, id: undefined} as const
+  switch (change.kind) {
+    case 'aha:svc:add': {
+      const {scheme, host, port} = change.entry.info.urlinfo
+      const facts = {url: `${String(scheme)}://${String(host)}:${String(port)}`}
+      return {event: {...about, event: 'up', facts}, aliases: [change.entry.name]}
+    }
+    case 'aha:svc:mod':
+      return {event: {...about, event: change.isReady ? 'ready' : 'not ready', facts: {}}, aliases: beginnings(full)}
+    case 'aha:svc:down':
+      return {event: {...about, event: 'down', facts: {}}, aliases: beginnings(full)}
+    case 'aha:svc:del':
+      return {event: {...about, event: 'removed', facts: {}}, aliases: beginnings(full)}
+  }
+}
+
+/** What the service may be called within its network, which such an entry does not name: `00.axon` of `00.axon.demo.net`. */
+function beginnings(full: string): readonly string[] {
+  const labels = full.split('.')
+  return labels.map((_, count) => labels.slice(0, count).join('.'))
+}
+
+function ofCertificate(text: string): readonly Found[] {
+  const {purpose, name, authority, serial, from} = decodeCertChange(text)
+  if (purpose !== 'host') return []
+  const service = name.endsWith(`.${authority}`) ? name.slice(0, -authority.length - 1) : name
+  const facts = {certificate: name, serial}
+  return [
+    {
+      event: {world: 'provision', event: 'certificate issued', name: service, id: undefined, facts, from},
+      aliases: [name],
+    },
+  ]
+}
+
+function factsOf({name, serial}: TicketCertificate): HistoryEvent['facts'] {
+  return {certificate: name, serial}
+}
