@@ -327,7 +327,7 @@ describe('a real network', () => {
     const first = await client.proxy()
     await js.stop()
     await first.closed
-    await expect(env.open('aha://00.js...')).rejects.toEqual(failing('REG_NOT_FOUND', 'NoSuchName'))
+    await expect(env.open('aha://00.js...')).rejects.toEqual(failing('REG_UNREACHABLE', 'NoSuchName'))
     await js.start()
     const second = await client.proxy({timeoutMs: 30_000})
     expect(await second.call('getCellUser')).toMatchObject({name: 'visi'})
