@@ -1,11 +1,11 @@
-import {stat} from 'node:fs/promises'
+import {realpath, stat} from 'node:fs/promises'
 import {PRIVATE_FILE_MODE, writeFileAtomic} from '../base/files.ts'
 import {readConfigFile} from './read-file.ts'
 import {addYamlItems, plainMapping, removeYamlKey, setYamlKey, type YamlValue} from './yaml-rewrite.ts'
 
 /**
- * Sets keys of a configuration file, or removes them (undefined); comments and order stay. The file is replaced as a whole and keeps its
- * mode; a new one belongs to the owner alone. Two writers at the same time: the last one wins.
+ * Sets keys of a configuration file, or removes them (undefined); comments and order stay. The file is replaced as a whole, where a link
+ * leads when it is one, and keeps its mode; a new one belongs to the owner alone. Two writers at the same time: the last one wins.
  *
  * @throws RegistryError `REG_CONFIG_INVALID` when the file is not one that can be changed key by key; it is then as it was.
  */
@@ -53,6 +53,8 @@ export async function addConfigItems(
 
 async function replaceText(file: string, before: string | undefined, text: string): Promise<void> {
   if (text === (before ?? '')) return
-  const mode = before === undefined ? PRIVATE_FILE_MODE : (await stat(file)).mode & 0o777
-  await writeFileAtomic(file, text, mode)
+  if (before === undefined) return await writeFileAtomic(file, text, PRIVATE_FILE_MODE)
+  // A link stays one: some keep such files elsewhere.
+  const place = await realpath(file)
+  await writeFileAtomic(place, text, (await stat(place)).mode & 0o777)
 }
