@@ -2,6 +2,8 @@ import {RegistryError} from '../base/errors.ts'
 
 /** Longest full name of a service; those that are provisioned have at most 64, as certificates do. */
 const MAX_NAME = 256
+/** A store takes no NUL in a key: one such name would fail the changes of all others with it. */
+const CONTROL = /\p{Cc}/u
 
 /** Where a service stands in AHA: `00.axon` in `loop.vertex.link` is `00.axon.loop.vertex.link` in full. */
 export interface AhaName {
@@ -28,6 +30,7 @@ export function placeName(name: string, network: string | undefined, ownNetwork:
   if (dot === -1) throw badName(name, 'Name must contain at least one "."')
   if (full.length > MAX_NAME) throw badName(name.slice(0, MAX_NAME), `Name must not exceed ${MAX_NAME} characters`)
   if (full.split('.').includes('')) throw badName(name, 'Name must not have empty parts between its dots')
+  if (CONTROL.test(full)) throw badName(name, 'Name must not hold control characters')
   if (full.endsWith(`.${ownNetwork}`)) {
     return {full, name: full.slice(0, -ownNetwork.length - 1), network: ownNetwork}
   }

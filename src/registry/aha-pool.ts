@@ -52,6 +52,7 @@ export function checkPoolName(name: string): void {
   if (name.split('.').includes('')) {
     throw badRequest('name', 'the name of a pool must not be empty nor have empty parts between its dots')
   }
+  if (/\p{Cc}/u.test(name)) throw badRequest('name', 'the name of a pool must not hold control characters')
 }
 
 /**

@@ -23,7 +23,7 @@ export type AhaServerChange =
   | {readonly kind: 'aha:server:del'; readonly host: string; readonly port: number}
 
 const DEFAULT_PORT = 27_492
-const HOST = /^[^\s/?#@%]{1,255}$/
+const HOST = /^[^\s\p{Cc}/?#@%]{1,255}$/u
 
 /**
  * Checks what is said of a server; without a port it has the default one.

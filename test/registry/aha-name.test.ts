@@ -41,6 +41,9 @@ describe('the place of a name', () => {
     ['axon', '', 'empty parts'],
     ['axon...', OWN, 'empty parts'],
     ['.axon', OWN, 'empty parts'],
+    ['a\u0000b', OWN, 'control characters'],
+    ['axon', 'net\n', 'control characters'],
+    ['a\u0085b...', undefined, 'control characters'],
     ['a'.repeat(250), OWN, 'must not exceed 256 characters'],
   ])('%s in %s is none', (name, network, text) => {
     expect(() => placeName(name, network, OWN)).toThrow(text)

@@ -88,6 +88,7 @@ test.each([
   ['', 'must not be empty'],
   ['.net', 'empty parts'],
   ['a..net', 'empty parts'],
+  ['a\u0000b.net', 'control characters'],
   ['a'.repeat(257), 'must not exceed 256 characters'],
 ])('the name of a pool is refused: %s', (name, why) => {
   expect(() => checkPoolName(name)).toThrow(why)

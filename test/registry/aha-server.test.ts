@@ -65,6 +65,7 @@ describe('what is said of a server', () => {
   test.each([
     [7, 'server must be a map'],
     [{port: 1}, 'server.host must be the name of a host'],
+    [{host: 'a\u0000'}, 'server.host must be the name of a host'],
     [{host: 'a/b'}, 'server.host must be the name of a host'],
     [{host: 'user@a'}, 'server.host must be the name of a host'],
     [{host: 'a?certname=b'}, 'server.host must be the name of a host'],

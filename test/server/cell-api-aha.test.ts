@@ -199,6 +199,9 @@ describe('who may', () => {
 describe('what is not understood', () => {
   test.each([
     ['addAhaSvc', ['axon', INFO], 'Name must contain at least one "."'],
+    ['addAhaSvc', ['a\u0000b', INFO, AHA_NETWORK], 'control characters'],
+    ['addAhaPool', ['a\u0000b...', {}], 'control characters'],
+    ['addAhaServer', [{host: 'a\u0000', port: 1}], 'must be the name of a host'],
     ['addAhaSvc', ['axon', {}, AHA_NETWORK], 'info.urlinfo must be a map'],
     ['addAhaSvc', ['axon', INFO, AHA_NETWORK], 'info.urlinfo needs a host'],
     ['modAhaSvcInfo', ['newp', {foo: 1}], 'Editing AHA service info property (foo) is not supported!'],
