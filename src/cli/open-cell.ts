@@ -27,7 +27,7 @@ export async function openCell(
   urls: readonly [string, ...string[]],
   {timeoutMs, isExact, signal, onWarning}: OpenCellOptions,
 ): Promise<OpenedCell> {
-  await using env = await withTeleEnv({onWarning})
+  await using env = await withTeleEnv({onWarning: saidOnce(onWarning)})
   let failure: unknown
   let last = urls[0]
   for (const url of urls) {
@@ -49,13 +49,17 @@ export async function openCell(
  * What is wrong is said once.
  */
 export async function envFor(url: string, onWarning: (text: string) => void): Promise<TeleEnv> {
+  const dir = directoryOf(url)
+  return await withTeleEnv({onWarning: saidOnce(onWarning), ...(dir === undefined ? {} : {serviceDir: dir})})
+}
+
+/** A client that waits for its AHA tries again and again, each time with the same result. */
+function saidOnce(say: (text: string) => void): (text: string) => void {
   const said = new Set<string>()
-  const once = (text: string) => {
-    if (!said.has(text)) onWarning(text)
+  return (text) => {
+    if (!said.has(text)) say(text)
     said.add(text)
   }
-  const dir = directoryOf(url)
-  return await withTeleEnv({onWarning: once, ...(dir === undefined ? {} : {serviceDir: dir})})
 }
 
 /** Where the cell of a local URL lives; undefined for others, and for the name of one. */
@@ -67,16 +71,26 @@ function directoryOf(url: string): string | undefined {
 
 /** What to do when the cell does not let the caller in; other errors say it themselves. */
 function withHints(error: RegistryError, url: string): RegistryError {
-  const {code, message, info, telepath} = error
-  const isUnknown = telepath === 'NoSuchUser'
-  if (!isUnknown && telepath !== 'AuthDeny') return error
-  const command = isUnknown ? `registry user add ${userIn(info)}` : 'registry user list'
+  const {code, message, info, telepath, cause} = error
+  // Who was refused by each AHA until the time was over.
+  if (telepath === 'TimeOut' && cause instanceof RegistryError && isRefusal(cause)) {
+    const hint = `on the machine of the AHA: ${commandFor(cause)} --url cell://DIR`
+    return new RegistryError(code, message, {hints: [hint], info, telepath, cause})
+  }
+  if (!isRefusal(error)) return error
+  const command = commandFor(error)
   // Who asked by a name of AHA tells an administrator that name; who is at the machine of the cell is one.
   const byName = url.toLowerCase().startsWith('aha:')
     ? [`an administrator of it: ${command} --url ${sanitizeUrl(url)}`]
     : []
   const hints = [...byName, `on its machine: ${command} --url cell://DIR`]
-  return new RegistryError(code, message, {hints, info, telepath, cause: error.cause})
+  return new RegistryError(code, message, {hints, info, telepath, cause})
+}
+
+const isRefusal = ({telepath}: RegistryError): boolean => telepath === 'NoSuchUser' || telepath === 'AuthDeny'
+
+function commandFor({telepath, info}: RegistryError): string {
+  return telepath === 'NoSuchUser' ? `registry user add ${userIn(info)}` : 'registry user list'
 }
 
 /** The cell says whom it does not know; only what is a name becomes part of a command. */
