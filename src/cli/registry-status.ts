@@ -7,6 +7,7 @@ import type {RegistryClient} from '../client/registry-client.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {reportOf} from './error-report.ts'
 import {groupText} from './group-report.ts'
+import {logCheckText} from './log-check.ts'
 import {keyValues, localTime} from './render.ts'
 import type {CellFacts, RegistryStatus} from './status-report.ts'
 
@@ -72,6 +73,7 @@ export function statusText(status: RegistryStatus): string {
     ['unique types', status.uniqueTypes === undefined ? undefined : yesNo(status.uniqueTypes)],
     ['discover', status.discoverStrategy],
     ['store', store?.kind],
+    ['change log', status.log === undefined ? undefined : logCheckText(status.log)],
     ['events dropped', numberText(counts?.eventsDropped)],
     ['unanswerable', numberText(counts?.unanswerable)],
   ])

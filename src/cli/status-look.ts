@@ -1,17 +1,19 @@
 import type {RegistryClient} from '../client/registry-client.ts'
 import type {ReadGroup} from './cell-status.ts'
 import type {OpenedCell} from './open-cell.ts'
-import type {RegistryStatus} from './status-report.ts'
+import type {LogCheck, RegistryStatus} from './status-report.ts'
 
 /** Somebody whose status can be asked for, again and again. */
 export interface Look extends AsyncDisposable {
   readonly look: () => Promise<RegistryStatus>
+  /** Has it check its change log; undefined where it cannot, or not for who asks. */
+  readonly check: () => Promise<LogCheck | undefined>
 }
 
 /** Looks at a registry by its ZeroMQ port. */
 export async function lookAtRegistry(client: RegistryClient): Promise<Look> {
   const {readStatus} = await import('./registry-status.ts')
-  return {look: () => readStatus(client), [Symbol.asyncDispose]: () => client.close()}
+  return {look: () => readStatus(client), check: async () => undefined, [Symbol.asyncDispose]: () => client.close()}
 }
 
 /** Looks at a cell; the session is opened when it is first needed, and again when it is gone. */
@@ -33,6 +35,11 @@ export async function lookAtCell(
         await close()
         throw error
       })
+    },
+    check: async () => {
+      at ??= await open()
+      const {readLogCheck} = await import('./log-check.ts')
+      return await readLogCheck(at.cell, signal)
     },
     [Symbol.asyncDispose]: async () => {
       await close()

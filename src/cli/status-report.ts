@@ -26,6 +26,8 @@ export interface RegistryStatus {
     readonly eventsDropped?: number
     readonly unanswerable?: number
   }
+  /** With `--verify`: what became of the check of the change log. */
+  readonly log?: LogCheck
   /** What was asked is a cell: by Telepath. */
   readonly cell?: CellFacts
   readonly health?: CellHealth
@@ -69,4 +71,17 @@ export interface CellHealth {
     readonly mesg: string
     readonly data: unknown
   }[]
+}
+
+/** What a registry of this software found when it checked its change log. */
+export interface LogCheck {
+  /** Offset of the oldest entry that is kept, and of the next one. */
+  readonly first: number
+  readonly next: number
+  /** The first entry that is not what was written. */
+  readonly damage: {readonly offset: number; readonly reason: string} | null
+  /** Services compared with what the log leaves; null when it does not begin with the first entry, or is damaged. */
+  readonly services: number | null
+  /** Numbers of those that are not what the log leaves. */
+  readonly differing: readonly number[]
 }

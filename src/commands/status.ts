@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
 import {durationFlag} from '../cli/flags.ts'
+import {withLogCheck} from '../cli/log-check.ts'
 import {statusText, watchStatus} from '../cli/registry-status.ts'
 import {type Look, lookAtCell, lookAtRegistry} from '../cli/status-look.ts'
 import type {RegistryStatus} from '../cli/status-report.ts'
@@ -14,7 +15,7 @@ export default class Status extends CellCommand {
     `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
 that does not let you ask for its health or its users is shown without them. Of a service that AHA knows, its leader and its mirrors are shown, each
 asked directly: that needs a user there, and no more rights. With --watch it goes on, also while the registry is away.`
-  static override readonly exits = {8: 'it is degraded or failed, with --verify'}
+  static override readonly exits = {8: 'it is degraded or failed, or its change log is damaged, with --verify'}
   static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [
     {description: 'Show the registry of this machine.', command: '<%= config.bin %> <%= command.id %>'},
@@ -33,7 +34,7 @@ asked directly: that needs a user there, and no more rights. With --watch it goe
     watch: Flags.boolean({summary: 'Show it again and again, until Ctrl-C.'}),
     interval: durationFlag({summary: 'Time between two looks with --watch; 2s unless given.', dependsOn: ['watch']}),
     verify: Flags.boolean({
-      summary: 'Exit with 8 when it is degraded or failed.',
+      summary: 'Have a registry check its whole change log too, and exit with 8 when anything is degraded or failed.',
       default: false,
       exclusive: ['watch'],
     }),
@@ -51,7 +52,8 @@ asked directly: that needs a user there, and no more rights. With --watch it goe
       await this.stream(looks, (status) => `${clear}${statusText(status)}\n`)
       return undefined
     }
-    const status = await at.look()
+    const looked = await at.look()
+    const status = flags.verify ? withLogCheck(looked, await at.check()) : looked
     if (flags.verify && status.status !== 'ok') this.sayNo()
     return this.show(status, statusText)
   }

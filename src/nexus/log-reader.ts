@@ -11,7 +11,7 @@ import type {Entry, Store} from '../store/store.ts'
 import type {ChangeLog} from './change-log.ts'
 
 export interface LogReaderPorts {
-  readonly store: Pick<Store, 'read' | 'place'>
+  readonly store: Pick<Store, 'read'>
   readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
 }
 
@@ -23,7 +23,7 @@ export interface LogReaderLimits {
 }
 
 /** A step of 256 entries is at most 16 MB, and usually 100 kB; it is what one reader holds. */
-export const READER_LIMITS: LogReaderLimits = {readers: 32, chunk: 256}
+const READER_LIMITS: LogReaderLimits = {readers: 32, chunk: 256}
 
 /** What a reader gets: entries in order, and once, when there are no more for now, that he is caught up. */
 export type LogStep =
@@ -114,7 +114,7 @@ export class LogReaders {
     if (offset === 0) return CHAIN_START
     try {
       const [before] = await this.#ports.store.read(offset - 1, 1)
-      if (before === undefined) throw this.#damaged(offset - 1, `entry ${offset - 1} is missing`)
+      if (before === undefined) throw damaged(offset - 1, `entry ${offset - 1} is missing`)
       return {nextOffset: offset, lastHash: before.hash}
     } catch (error) {
       if (culledBefore(error) === undefined) throw error
@@ -124,18 +124,19 @@ export class LogReaders {
 
   #verify(entries: readonly Entry[], at: number, place: ChainPlace | undefined): ChainPlace {
     const [first, ...others] = entries
-    if (first === undefined) throw this.#damaged(at, `entry ${at} is missing`)
-    const isAnchor = place === undefined && first.offset === at
-    const start = isAnchor ? {nextOffset: at + 1, lastHash: first.hash} : (place ?? CHAIN_START)
-    const verdict = verifyChain(isAnchor ? others : entries, start)
-    if (verdict.kind === 'damaged') throw this.#damaged(verdict.offset, verdict.reason)
+    if (first?.offset !== at) throw damaged(at, `entry ${at} is missing`)
+    // Where the one before was trimmed away, the first one is believed.
+    const verdict =
+      place === undefined
+        ? verifyChain(others, {nextOffset: at + 1, lastHash: first.hash})
+        : verifyChain(entries, place)
+    if (verdict.kind === 'damaged') throw damaged(verdict.offset, verdict.reason)
     return verdict.end
   }
+}
 
-  #damaged(offset: number, reason: string): RegistryError {
-    const {place} = this.#ports.store
-    return new RegistryError('REG_STORE_DAMAGED', `${place} is damaged: ${reason}`, {info: {place, offset}})
-  }
+function damaged(offset: number, reason: string): RegistryError {
+  return new RegistryError('REG_STORE_DAMAGED', `the change log is damaged: ${reason}`, {info: {offset}})
 }
 
 /** The oldest offset that is kept, when the error says that an older one was asked for. */

@@ -1,11 +1,12 @@
-/** The method of the cell for what happened to services: our own, which no peer has. */
+/** The methods of the cell for what the change log tells of services, and whether it is whole: our own, which no peer has. */
 import {setImmediate} from 'node:timers/promises'
 import type {Need} from '../auth/need.ts'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import {History, type HistoryEvent, type LoggedChange} from '../registry/history.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {CellCall} from './cell-call.ts'
-import {type CellMethod, generator, optional} from './cell-method.ts'
+import {type CellMethod, generator, method, optional} from './cell-method.ts'
+import {checkLog} from './log-check.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 /** Events that can be asked for as the last ones; they are kept until the end of the log was read. */
@@ -19,7 +20,16 @@ export const HISTORY_METHODS = {
     (call) => packed(historyOf(call)),
     {isUnawaited: true} as const,
   ),
+  checkLog: method(ADMIN, [], verdictOf, {isLogged: true, isUnawaited: true}),
 } as const satisfies Record<string, CellMethod>
+
+async function verdictOf(call: CellCall): Promise<Value> {
+  const {entries, changes, registry, log} = call.parts
+  const ports = {entries, changes, services: () => registry.stored()}
+  const {first, next, damage = null, services = null, differing} = await checkLog(ports, call.signal)
+  if (damage !== null || differing.length > 0) log.error('changes.damaged', {...damage, differing})
+  return {first, next, damage, services, differing}
+}
 
 /** Gives the events, oldest first: the `last` ones of those that the other arguments leave, or all. */
 async function* historyOf(call: CellCall): AsyncGenerator<HistoryEvent, void> {

@@ -15,7 +15,7 @@ import type {Tasks} from './tasks.ts'
 export interface CellParts {
   readonly users: Users
   /** The services. */
-  readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
+  readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance' | 'stored'>
   /** The change log: which offset is next, and when one is written. */
   readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
   /** It is a service of an AHA. */

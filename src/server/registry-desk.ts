@@ -9,7 +9,7 @@ import type {Refusal, Registrar} from './registrar.ts'
 
 export interface RegistryDeskPorts {
   readonly catalog: Catalog
-  readonly registrar: Pick<Registrar, 'setMaintenance' | 'problem'>
+  readonly registrar: Pick<Registrar, 'setMaintenance' | 'problem' | 'isGuest'>
   /** What `info` of the ZeroMQ protocol tells beyond the catalog, as JSON members without braces. */
   readonly infoMembers: () => string
 }
@@ -27,6 +27,13 @@ export class RegistryDesk {
     const {registrar, infoMembers} = this.#ports
     const status = registrar.problem === undefined ? 'ok' : 'degraded'
     return parseJson(`{"status":"${status}",${infoMembers()}}`) as Value
+  }
+
+  /** Gives the services that are in the store, by their number, as they stand there. */
+  stored(): ReadonlyMap<number, string> {
+    const {catalog, registrar} = this.#ports
+    const own = [...catalog.all()].filter(({id}) => !registrar.isGuest(id))
+    return new Map(own.map((instance) => [instance.seq, instance.storedText()]))
   }
 
   /**

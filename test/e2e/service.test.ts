@@ -1,6 +1,8 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {DatabaseSync} from 'node:sqlite'
 import {text} from 'node:stream/consumers'
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest'
 import {RegistryClient} from '../../src/client/registry-client.ts'
@@ -533,6 +535,44 @@ describe('history', () => {
     expect(await runCli(['service', 'history', '--url', client.url])).toMatchObject({status: 2})
     const nobody = await history('newp')
     expect(nobody).toMatchObject({status: 0, stdout: '', stderr: 'the change log tells nothing of that\n'})
+  })
+})
+
+describe('status --verify', () => {
+  test('checks the change log and the services against each other, and names the entry that is damaged', async () => {
+    const cell = `cell://${server.dir}`
+    await client.register({...CAM, id: 'kept', metadata: {a: [1.0, 'x']}}, {ttlS: 60})
+    await runCli(['service', 'maintenance', 'on', 'kept', '--reason', 'new lens', '--url', cell])
+    await client.register({...CAM, id: 'kept', port: 5001}, {ttlS: 60})
+    await server.restart()
+    const verify = async () => {
+      const {status, stdout} = await runCli(['status', cell, '--verify', '--json'])
+      return {status, ...(JSON.parse(stdout) as {readonly log: {readonly next: number}})}
+    }
+    const whole = await verify()
+    expect(whole).toMatchObject({status: 'ok', log: {first: 0, damage: null, services: 1, differing: []}})
+    const {stdout} = await runCli(['status', cell, '--verify'])
+    expect(stdout).toMatch(/^change log .*entries 0 to \d+ are whole, and leave the 1 services that are served$/m)
+
+    const database = new DatabaseSync(join(server.dir, 'registry.db'))
+    const actorOf = (actor: string) => database.prepare('UPDATE log_1 SET actor = ? WHERE offset = 1').run(actor)
+    const actor = String(database.prepare('SELECT actor FROM log_1 WHERE offset = 1').get()?.['actor'])
+    actorOf('mallory')
+    const damaged = await runCli(['status', cell, '--verify', '--json'])
+    expect(damaged.status).toBe(8)
+    expect(JSON.parse(damaged.stdout)).toMatchObject({
+      status: 'failed',
+      log: {next: whole.log.next, damage: {offset: 1}, services: null},
+    })
+    const history = await runCli(['service', 'history', '--url', cell])
+    expect(history).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('the hash of entry 1 is not'),
+    })
+    actorOf(actor)
+    database.close()
+    expect(await verify()).toMatchObject({status: 'ok'})
   })
 })
 

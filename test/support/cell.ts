@@ -86,7 +86,7 @@ export class TestCell {
       clock,
       tasks: new Tasks(),
       limiter: {assertAllowed: () => {}, countFailure: () => {}},
-      registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id})},
+      registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id}), stored: () => new Map()},
       cellIden: CELL_IDEN,
       runId: 'f00d',
       info: () => cellInfo(FACTS),
