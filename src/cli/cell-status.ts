@@ -6,6 +6,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import type {GroupReport} from './group-report.ts'
+import {type NetworkReport, readNetwork} from './network-report.ts'
 import {jsonOf} from './query-values.ts'
 import {factsOf, startedFacts} from './registry-status.ts'
 import type {CellFacts, CellHealth, RegistryStatus} from './status-report.ts'
@@ -27,6 +28,7 @@ export async function readCellStatus(
   const ours = cell.info.methods.has('getRegistryInfo') ? fieldsOf(await ask('getRegistryInfo'), 'info') : undefined
   const facts = cellFacts(about, fieldsOf(info['synapse'], 'synapse'), partOf(info, 'features'))
   const group = facts.aha.name === null ? undefined : await readGroup?.(cell)
+  const network = await ifAllowed(async () => networkOf(cell, facts, signal))
   return {
     url: sanitizeUrl(url),
     status: statusOf(health, group),
@@ -35,7 +37,14 @@ export async function readCellStatus(
     ...(health === undefined ? {} : {health}),
     ...(users === undefined ? {} : {users}),
     ...(group === undefined ? {} : {group}),
+    ...(network === undefined ? {} : {network}),
   }
+}
+
+/** Asks an AHA for the services of its network; nothing comes of others. */
+async function networkOf(cell: Callable, {aha}: CellFacts, signal: AbortSignal): Promise<NetworkReport | undefined> {
+  if (aha.network === null || !cell.info.methods.has('getAhaSvcs')) return undefined
+  return await readNetwork(cell, aha.network, signal)
 }
 
 /** Asks who else belongs to the cell. */

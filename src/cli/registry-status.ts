@@ -8,6 +8,7 @@ import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {reportOf} from './error-report.ts'
 import {groupText} from './group-report.ts'
 import {logCheckText} from './log-check.ts'
+import {networkCounts, networkText} from './network-report.ts'
 import {keyValues, localTime} from './render.ts'
 import type {CellFacts, RegistryStatus} from './status-report.ts'
 
@@ -51,7 +52,7 @@ export async function* watchStatus(
 
 /** Tells a person how a registry is. */
 export function statusText(status: RegistryStatus): string {
-  const {ports, store, counts, startedAt, uptimeS, cell, group} = status
+  const {ports, store, counts, startedAt, uptimeS, cell, group, network} = status
   const pairs = keyValues([
     [status.software === 'synapse' ? 'cell' : 'registry', status.url],
     ['status', status.error === undefined ? status.status : `${status.status}: ${status.error.message}`],
@@ -68,6 +69,7 @@ export function statusText(status: RegistryStatus): string {
     ['events', portText(ports?.pub)],
     ['heartbeats', portText(ports?.hb)],
     ['requests (REP)', ports?.rep ? portText(ports.rep) : undefined],
+    ['AHA services', network === undefined ? undefined : networkCounts(network)],
     ['services', counts === undefined ? undefined : `${counts.services}, ${counts.critical} of them critical`],
     ['in maintenance', numberText(counts?.maintenance)],
     ['unique types', status.uniqueTypes === undefined ? undefined : yesNo(status.uniqueTypes)],
@@ -77,7 +79,11 @@ export function statusText(status: RegistryStatus): string {
     ['events dropped', numberText(counts?.eventsDropped)],
     ['unanswerable', numberText(counts?.unanswerable)],
   ])
-  return group === undefined ? pairs : `${pairs}\n\n${groupText(group)}`
+  const tables = [
+    ...(group === undefined ? [] : [groupText(group)]),
+    ...(network === undefined || network.services.length === 0 ? [] : [networkText(network)]),
+  ]
+  return [pairs, ...tables].join('\n\n')
 }
 
 /** Gives what is not as it should be. */

@@ -1,6 +1,7 @@
 import type {RegistryInfo} from '../client/answers.ts'
 import type {ErrorReport} from './error-report.ts'
 import type {GroupReport} from './group-report.ts'
+import type {NetworkReport} from './network-report.ts'
 
 /** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
 export interface RegistryStatus {
@@ -33,6 +34,8 @@ export interface RegistryStatus {
   readonly health?: CellHealth
   /** The leader and the mirrors of its cell, of a service that is in AHA. */
   readonly group?: GroupReport
+  /** The services of an AHA. */
+  readonly network?: NetworkReport
   /** How many there are; missing when who asks may not know. */
   readonly users?: number
 }

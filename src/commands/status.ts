@@ -14,7 +14,7 @@ export default class Status extends CellCommand {
   static override readonly description =
     `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
 that does not let you ask for its health or its users is shown without them. Of a service that AHA knows, its leader and its mirrors are shown, each
-asked directly: that needs a user there, and no more rights. With --watch it goes on, also while the registry is away.`
+asked directly: that needs a user there, and no more rights. An AHA is shown with the services of its network. With --watch it goes on, also while the registry is away.`
   static override readonly exits = {8: 'it is degraded or failed, or its change log is damaged, with --verify'}
   static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [

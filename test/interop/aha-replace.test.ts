@@ -74,6 +74,8 @@ test('in place of a real AHA, the services come by themselves, and the user who 
   const listed = await runCli(['user', 'list', '--url', aha.cellUrl, '--json'])
   const users = (JSON.parse(listed.stdout) as Users).users.filter(({name}) => name !== 'root')
   expect(users.map(({name}) => name)).toEqual([`fred@${NETWORK}`, 'js', `visi@${NETWORK}`])
+  const known = await servicesOf(aha.cellUrl)
+  expect(known).toEqual(['00.axon', '00.jsonstor', 'axon', 'jsonstor'].map((name) => `${name}.${NETWORK} yes yes`))
   await aha.stop()
 
   const {dir, conf} = await copyOf(aha)
@@ -95,6 +97,7 @@ test('in place of a real AHA, the services come by themselves, and the user who 
     expect(added).toMatchObject({status: 0})
   }
   await untilOnline(url, ['00.jsonstor', 'jsonstor'])
+  expect(await servicesOf(url)).toEqual(known)
 
   const found = await runCli(['query', 'aha://axon...', '--call', 'getCellInfo'], {env: visi})
   expect(found).toMatchObject({status: 0, stdout: expect.stringContaining('"type": "axon"')})
@@ -111,6 +114,13 @@ test('in place of a real AHA, the services come by themselves, and the user who 
   await untilOnline(url, ['01.axon'])
   expect([axon.pid, jsonstor.pid]).toEqual(before)
 })
+
+/** What `registry status` shows of the services of an AHA: who leads, and who is online. */
+async function servicesOf(url: string): Promise<readonly string[]> {
+  const {stdout} = await runCli(['status', url])
+  const rows = stdout.slice(stdout.indexOf('\n\n')).trim().split('\n').slice(1)
+  return rows.map((row) => row.split(/\s+/).slice(0, 3).join(' '))
+}
 
 interface Users {
   readonly users: readonly {readonly name: string; readonly rules: readonly {readonly rule: string}[]}[]
