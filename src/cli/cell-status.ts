@@ -5,6 +5,7 @@ import {readRegistryInfo} from '../client/answers.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {readAhaFacts} from './aha-status.ts'
 import type {GroupReport} from './group-report.ts'
 import {type NetworkReport, readNetwork} from './network-report.ts'
 import {jsonOf} from './query-values.ts'
@@ -68,7 +69,14 @@ function statusOf(health: CellHealth | undefined, group: GroupReport | undefined
 function ownFacts(info: Fields): Partial<RegistryStatus> {
   const {server, ports, uniqueTypes} = readRegistryInfo(info)
   if (server === undefined) throw oddAnswer('getRegistryInfo', 'it says nothing of the registry')
-  return {...factsOf(server), ports, ...(uniqueTypes === undefined ? {} : {uniqueTypes}), counts: server.counts}
+  const {aha} = info
+  return {
+    ...factsOf(server),
+    ports,
+    ...(uniqueTypes === undefined ? {} : {uniqueTypes}),
+    counts: server.counts,
+    ...(aha === undefined ? {} : {aha: readAhaFacts(aha)}),
+  }
 }
 
 function foreignFacts({version}: CellFacts, {started}: Fields): Partial<RegistryStatus> {

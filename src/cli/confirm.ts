@@ -33,7 +33,7 @@ export async function confirm({what, name, about = []}: Confirmation, options: C
   }
   for (const line of about) process.stderr.write(`${printable(line)}\n`)
   const wanted = name ?? 'yes'
-  const question = name === undefined ? `${what}? (yes)` : `${what}? Type its name:`
+  const question = name === undefined ? `${what}? Type yes:` : `${what}? Type its name:`
   const answer = await ask(printable(question), options.signal)
   if (answer.trim() === wanted || (name === undefined && answer.trim().toLowerCase() === 'y')) return
   throw new RegistryError('REG_CANCELLED', 'not confirmed: nothing was done')

@@ -5,6 +5,7 @@ import {RegistryError} from '../base/errors.ts'
 import type {ServerFacts} from '../client/answers.ts'
 import type {RegistryClient} from '../client/registry-client.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {ahaPairs} from './aha-status.ts'
 import {reportOf} from './error-report.ts'
 import {groupText} from './group-report.ts'
 import {logCheckText} from './log-check.ts'
@@ -62,6 +63,7 @@ export function statusText(status: RegistryStatus): string {
     ...(status.group?.problems ?? []).map((problem) => ['  mirrors', problem] as const),
     ['version', versionText(status)],
     ...cellPairs(cell),
+    ...ahaPairs(status.aha),
     ['users', numberText(status.users)],
     ['pid', numberText(status.pid)],
     ['started', startedAt === undefined ? undefined : `${localTime(Date.parse(startedAt))}, ${uptime(uptimeS)} ago`],

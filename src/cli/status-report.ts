@@ -1,4 +1,5 @@
 import type {RegistryInfo} from '../client/answers.ts'
+import type {AhaFacts} from './aha-status.ts'
 import type {ErrorReport} from './error-report.ts'
 import type {GroupReport} from './group-report.ts'
 import type {NetworkReport} from './network-report.ts'
@@ -29,6 +30,8 @@ export interface RegistryStatus {
   }
   /** With `--verify`: what became of the check of the change log. */
   readonly log?: LogCheck
+  /** It is the AHA of a network. */
+  readonly aha?: AhaFacts
   /** What was asked is a cell: by Telepath. */
   readonly cell?: CellFacts
   readonly health?: CellHealth

@@ -5,6 +5,7 @@ import {type Authority, loadAuthority} from '../pki/authority.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
 import {newPrivateKey, privateKeyPem} from '../pki/keys.ts'
 import {encodePem} from '../pki/pem.ts'
+import type {OwnCertificate} from './aha-report.ts'
 
 export interface AhaBootPorts {
   readonly certs: CertDir
@@ -58,6 +59,11 @@ export async function bootAha(ports: AhaBootPorts, names: AhaNames): Promise<Aut
 function wantedBy({network, dnsName, admin}: AhaNames): readonly Wanted[] {
   const users = new Set([`root@${network}`, ...(admin === undefined ? [] : [admin])])
   return [{purpose: 'host', name: dnsName}, ...Array.from(users, (name) => ({purpose: 'user', name}) as const)]
+}
+
+/** Names the certificates that the AHA has for itself, its authority first. */
+export function ownCertificates(names: AhaNames): readonly OwnCertificate[] {
+  return [{purpose: 'ca', name: names.network}, ...wantedBy(names)]
 }
 
 /** Makes the certificate of an authority, signed by itself. Writes nothing. */

@@ -10,11 +10,12 @@ import type {Store} from '../store/store.ts'
 import {Daemon} from '../wire/telepath/daemon.ts'
 import type {DaemonLimits} from '../wire/telepath/limits.ts'
 import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
-import {bootAha} from './aha-boot.ts'
+import {bootAha, ownCertificates} from './aha-boot.ts'
 import {AhaLedger} from './aha-ledger.ts'
 import type {AhaParts} from './aha-parts.ts'
 import {AhaPeers} from './aha-peers.ts'
 import {AhaPools} from './aha-pools.ts'
+import {AhaReport} from './aha-report.ts'
 import {AhaServerList} from './aha-server-list.ts'
 import {AhaServices} from './aha-services.ts'
 import type {AhaSettings} from './aha-settings.ts'
@@ -91,15 +92,18 @@ export class AhaHost {
       {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, dnsName, assertFree},
     )
     const claimOf = (iden: string) => redemptions.claimOf(iden)
+    const desk = new TicketDesk({ledger: tickets, clock, log, claimOf})
+    const {certs} = ports
     this.parts = {
       network,
       services,
       pools,
       servers,
       provisioning,
-      tickets: new TicketDesk({ledger: tickets, clock, log, claimOf}),
+      tickets: desk,
       peers: new AhaPeers({services, open: peerOpener(ports.certs)}),
       authorities: new Authorities({...ports, clock}, network),
+      report: new AhaReport({services, pools, tickets: desk, certs, own: ownCertificates(settings), clock}),
       urls,
     }
     this.provisioned = provisioning.fullNames()

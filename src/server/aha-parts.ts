@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import type {AhaPeers} from './aha-peers.ts'
 import type {AhaPools} from './aha-pools.ts'
+import type {AhaReport} from './aha-report.ts'
 import type {AhaServerList} from './aha-server-list.ts'
 import type {AhaServices} from './aha-services.ts'
 import type {Authorities} from './authorities.ts'
@@ -26,6 +27,8 @@ export interface AhaParts {
   readonly peers: AhaPeers
   /** Certificates for those who may ask for them. */
   readonly authorities: Authorities
+  /** Its figures, for `registry status`. */
+  readonly report: Pick<AhaReport, 'read'>
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
 }

@@ -4,7 +4,10 @@ import {type CellMethod, method, optional, required} from './cell-method.ts'
 
 /** Rows of the table of methods: the registry behind the cell. */
 export const SERVICE_METHODS = {
-  getRegistryInfo: method({kind: 'login'}, [], ({parts}) => parts.registry.info()),
+  getRegistryInfo: method({kind: 'login'}, [], async ({parts: {registry, aha}}) => {
+    const info = registry.info()
+    return aha === undefined ? info : {...info, aha: await aha.report.read()}
+  }),
   setServiceMaintenance: method(
     {kind: 'admin'},
     [required('service'), required('on'), optional('reason')],

@@ -23,10 +23,10 @@ export class RegistryDesk {
   }
 
   /** Gives what `info` of the ZeroMQ protocol tells, without the services. */
-  info(): Value {
+  info(): Readonly<Record<string, Value>> {
     const {registrar, infoMembers} = this.#ports
     const status = registrar.problem === undefined ? 'ok' : 'degraded'
-    return parseJson(`{"status":"${status}",${infoMembers()}}`) as Value
+    return parseJson(`{"status":"${status}",${infoMembers()}}`) as Readonly<Record<string, Value>>
   }
 
   /** Gives the services that are in the store, by their number, as they stand there. */

@@ -83,6 +83,7 @@ const LINES = [
   'query --call getCellType',
   'query --call getTasks',
   'query --call nothing',
+  'status --dir AHA',
   'status zmq://127.0.0.1:1',
   'promote',
   'demote',
@@ -118,7 +119,7 @@ const LINES = [
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.
 describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
-    const args = `${line.replaceAll('DIR', server.dir)} --json`.split(' ')
+    const args = `${line.replaceAll('DIR', server.dir).replaceAll('AHA', aha.dir)} --json`.split(' ')
     const {status, stdout} = await runCli(args, {
       env: {REGISTRY_DIR: (/^(provision|pool)/.test(line) ? aha : server).dir, SYN_DIR: join(server.dir, 'syn')},
     })

@@ -111,9 +111,9 @@ describe('what is asked on a terminal', () => {
   })
 
   test('what takes something away is confirmed: by yes, or by the name', async () => {
-    const no = await answering(['user', 'set', 'visi', '--locked'], ['(yes)', 'n\r'])
+    const no = await answering(['user', 'set', 'visi', '--locked'], ['Type yes:', 'n\r'])
     expect([no.status, no.shown]).toEqual([130, expect.stringContaining('nothing was done')])
-    const yes = await answering(['user', 'set', 'visi', '--locked'], ['(yes)', 'yes\r'])
+    const yes = await answering(['user', 'set', 'visi', '--locked'], ['Type yes:', 'yes\r'])
     expect([yes.status, yes.shown]).toEqual([0, expect.stringContaining('no -> yes')])
     const wrong = await answering(['user', 'remove', 'visi'], ['Type its name:', 'yes\r'])
     expect([wrong.status, await users()]).toEqual([130, expect.stringContaining('visi')])

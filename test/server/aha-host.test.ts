@@ -187,3 +187,13 @@ describe('an AHA', () => {
     expect(root.features).not.toHaveProperty('getAhaSvcsByIden')
   })
 })
+
+test('tells in figures how it is, to whoever may log in', async () => {
+  const {ask} = await start()
+  const info = {urlinfo: {scheme: 'ssl', host: '127.0.0.1', port: 4000}}
+  await ask('addAhaSvc', '00.axon', info, NETWORK)
+  await ask('addAhaUserEnroll', 'visi')
+  expect(await ask('getRegistryInfo')).toMatchObject({
+    aha: {network: NETWORK, services: {all: 1, online: 0}, pools: 0, provisions: {pending: 1, claimed: 0}, ending: []},
+  })
+})

@@ -7,6 +7,7 @@ import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
 import {AhaPeers} from '../../src/server/aha-peers.ts'
 import {AhaPools} from '../../src/server/aha-pools.ts'
+import {AhaReport} from '../../src/server/aha-report.ts'
 import {AhaServerList} from '../../src/server/aha-server-list.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
 import {Authorities} from '../../src/server/authorities.ts'
@@ -49,5 +50,6 @@ export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
   await servers.announce({host: `aha.${AHA_NETWORK}`, port: 27_492})
   const peers = new AhaPeers({services, open: openPeer})
   const authorities = new Authorities({certs, users, changeLog, clock, log}, AHA_NETWORK)
-  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, peers, authorities, urls}
+  const report = new AhaReport({services, pools, tickets: desk, certs, own: [], clock})
+  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, peers, authorities, report, urls}
 }
