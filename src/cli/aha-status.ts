@@ -31,13 +31,16 @@ export function readAhaFacts(value: Value): AhaFacts {
   }
 }
 
-/** Gives the lines about AHA. */
-export function ahaPairs(aha: AhaFacts | undefined): readonly (readonly [string, string | undefined])[] {
+/** Gives the lines about AHA; the services only where they are not listed as well. */
+export function ahaPairs(
+  aha: AhaFacts | undefined,
+  isUnlisted: boolean,
+): readonly (readonly [string, string | undefined])[] {
   if (aha === undefined) return []
   const {network, services, pools, provisions, ending} = aha
   return [
     ['AHA of', network],
-    ['AHA services', `${services.all}, ${services.online} of them online`],
+    ['AHA services', isUnlisted ? `${services.all}, ${services.online} of them online` : undefined],
     ['pools', String(pools)],
     [
       'URLs pending',

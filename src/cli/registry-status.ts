@@ -55,15 +55,16 @@ export async function* watchStatus(
 export function statusText(status: RegistryStatus): string {
   const {ports, store, counts, startedAt, uptimeS, cell, group, network} = status
   const pairs = keyValues([
-    [status.software === 'synapse' ? 'cell' : 'registry', status.url],
+    [isOurs(status) ? 'registry' : 'cell', status.url],
     ['status', status.error === undefined ? status.status : `${status.status}: ${status.error.message}`],
+    ...nextPairs(status),
     ['problem', store?.problem],
     ['since', store?.problemSince === undefined ? undefined : localTime(Date.parse(store.problemSince))],
     ...healthPairs(status),
     ...(status.group?.problems ?? []).map((problem) => ['  mirrors', problem] as const),
     ['version', versionText(status)],
     ...cellPairs(cell),
-    ...ahaPairs(status.aha),
+    ...ahaPairs(status.aha, network === undefined),
     ['users', numberText(status.users)],
     ['pid', numberText(status.pid)],
     ['started', startedAt === undefined ? undefined : `${localTime(Date.parse(startedAt))}, ${uptime(uptimeS)} ago`],
@@ -86,6 +87,15 @@ export function statusText(status: RegistryStatus): string {
     ...(network === undefined || network.services.length === 0 ? [] : [networkText(network)]),
   ]
   return [pairs, ...tables].join('\n\n')
+}
+
+function isOurs({software, status}: RegistryStatus): boolean {
+  return software !== 'synapse' && status !== 'refused'
+}
+
+/** Gives what who is not let in can do about it. */
+function nextPairs({status, error}: RegistryStatus): readonly (readonly [string, string])[] {
+  return status === 'refused' ? (error?.hints ?? []).map((hint) => ['try', hint] as const) : []
 }
 
 /** Gives what is not as it should be. */

@@ -7,8 +7,8 @@ import type {NetworkReport} from './network-report.ts'
 /** What `registry status` tells; the shape under `--json`. Members are missing where a registry does not tell. */
 export interface RegistryStatus {
   readonly url: string
-  readonly status: 'ok' | 'degraded' | 'failed' | 'away'
-  /** With `away`: why. */
+  readonly status: 'ok' | 'degraded' | 'failed' | 'away' | 'refused'
+  /** With `away`: why. With `refused`: who asked is not let in, and `group` is what AHA knows. */
   readonly error?: ErrorReport
   /** `registry`: this software; `cgse`: the Python registry; `synapse`: a Synapse service. */
   readonly software?: 'registry' | 'cgse' | 'synapse'

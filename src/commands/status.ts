@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
+import {exitOf} from '../cli/error-report.ts'
 import {durationFlag} from '../cli/flags.ts'
 import {withLogCheck} from '../cli/log-check.ts'
 import {statusText, watchStatus} from '../cli/registry-status.ts'
@@ -14,7 +15,7 @@ export default class Status extends CellCommand {
   static override readonly description =
     `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
 that does not let you ask for its health or its users is shown without them. Of a service that AHA knows, its leader and its mirrors are shown, each
-asked directly: that needs a user there, and no more rights. An AHA is shown with the services of its network. With --watch it goes on, also while the registry is away.`
+asked directly: that needs a user there, and no more rights; without one, what AHA knows of them is shown. An AHA is shown with the services of its network. With --watch it goes on, also while the registry is away.`
   static override readonly exits = {8: 'it is degraded or failed, or its change log is damaged, with --verify'}
   static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [
@@ -52,10 +53,21 @@ asked directly: that needs a user there, and no more rights. An AHA is shown wit
       await this.stream(looks, (status) => `${clear}${statusText(status)}\n`)
       return undefined
     }
-    const looked = await at.look()
+    const looked = await at.look().catch((error: unknown) => this.#refused(error, urls[0]))
+    if (looked.status === 'refused') return this.show(looked, statusText)
     const status = flags.verify ? withLogCheck(looked, await at.check()) : looked
     if (flags.verify && status.status !== 'ok') this.sayNo()
     return this.show(status, statusText)
+  }
+
+  /** Of a service that does not let the caller in, AHA may know something; the exit status is that of the refusal. */
+  async #refused(error: unknown, url: string): Promise<RegistryStatus> {
+    const {isRefusal, refusedStatus} = await import('../cli/refused-status.ts')
+    if (!isRefusal(error)) throw error
+    await using env = await this.openEnv(url)
+    const status = await refusedStatus(url, error, env, this.signal)
+    process.exitCode = exitOf(error)
+    return status
   }
 
   async #at(urls: readonly [string, ...string[]], flags: {readonly timeout?: number | undefined}): Promise<Look> {

@@ -73,6 +73,15 @@ describe('the status of a service', () => {
     const home = await net.enroll('visi')
     const stranger = await net.registry(['status', 'aha://cortex...', '--json'], home)
     expect(stranger).toMatchObject({status: 3, stdout: expect.stringContaining('User not found: visi@loop.test')})
+    const {status, error, group: known} = JSON.parse(stranger.stdout) as RegistryStatus
+    expect([status, known?.members.map(({name, online}) => [name, online])]).toEqual([
+      'refused',
+      [
+        [FIRST, true],
+        [SECOND, true],
+      ],
+    ])
+    expect(error?.hints[0]).toBe('an administrator of it: registry user add visi@loop.test --url aha://cortex...')
     await registry('user', 'add', 'visi@loop.test', '--url', 'aha://cortex...')
     const {stdout} = await net.registry(['status', 'aha://cortex...', '--json'], home)
     expect(rolesOf((JSON.parse(stdout) as RegistryStatus).group)).toEqual(LED_BY_FIRST)

@@ -17,6 +17,8 @@ export interface AhaService {
   /** The URL with which a member of it, or it itself, is opened. */
   readonly url: TelepathUrl
   readonly isPool: boolean
+  /** Of its cell, which mirrors share; undefined where it does not say. */
+  readonly iden: string | undefined
   /** The AHA that said it. */
   readonly aha: TelepathProxy
 }
@@ -123,7 +125,8 @@ export class AhaServers implements AsyncDisposable {
     if (typeof name !== 'string') return undefined
     if (textOf(online) === undefined) return {name, iden: textOf(fieldsOf(svcinfo)['iden'])}
     const isPool = services !== undefined && services !== null
-    return {name, url: mergeAhaInfo(url, fieldsOf(urlinfo)), isPool, aha}
+    const iden = textOf(fieldsOf(svcinfo)['iden'])
+    return {name, url: mergeAhaInfo(url, fieldsOf(urlinfo)), isPool, iden, aha}
   }
 
   /** Says that a service is offline, and which others of its cell are not. */
