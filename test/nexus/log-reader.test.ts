@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders, type LogStep} from '../../src/nexus/log-reader.ts'
@@ -13,6 +13,14 @@ const LIMITS = {readers: 4, chunk: 3}
 class TrimmedStore extends MoodyStore {
   first = 0
   spoilt: number | undefined
+  /** What is stored is acknowledged after this. */
+  acknowledging: Promise<void> | undefined
+
+  override async append(entries: Parameters<MoodyStore['append']>[0]): Promise<number> {
+    const first = await super.append(entries)
+    await this.acknowledging
+    return first
+  }
 
   override async read(offset: number, limit: number): Promise<readonly Entry[]> {
     const {first, spoilt} = this
@@ -94,6 +102,18 @@ describe('a reader of the change log', () => {
     const waiting = items.next()
     await appendMany(3)
     expect(shown(await waiting)).toEqual([3])
+  })
+
+  test('does not get what is stored, but not visible yet', async () => {
+    await appendMany(2)
+    const late = Promise.withResolvers<void>()
+    store.acknowledging = late.promise
+    const appended = append('{"n":2}')
+    await vi.waitFor(async () => expect(await store.read(2, 1)).toHaveLength(1))
+    expect(await all(0)).toEqual([[0, 1], 'caught-up'])
+    late.resolve()
+    await appended
+    expect(await all(0)).toEqual([[0, 1, 2], 'caught-up'])
   })
 
   test('is refused below the first entry that is kept, or begins there', async () => {
