@@ -63,7 +63,7 @@ describe.each([
   }
 
   test('a pool is added, listed, shown, changed and removed', async () => {
-    expect(await ours('pool list')).toMatchObject({status: 0})
+    expect(await ours('pool list')).toMatchObject({status: 0, stdout: ''})
     expect(await jsonOf('pool list')).toEqual({status: 0, pools: []})
     const name = 'pool00.axon.demo.net'
     expect(await jsonOf('pool add pool00.axon --service 00.axon --service 01.axon...')).toMatchObject({

@@ -19,7 +19,8 @@ export default class PoolList extends PoolCommand {
     const {flags} = await this.parse(PoolList)
     await using admin = await this.openPools(flags)
     const pools = await admin.pools()
-    this.show(pools, poolTable)
+    if (pools.length === 0) this.say('there are no pools')
+    else this.show(pools, poolTable)
     return {pools: pools.map(poolReport)}
   }
 }
