@@ -16,7 +16,7 @@ export interface MainOptions {
 /** Runs one command line. Never throws; the outcome is on stdout, on stderr and in the exit status. */
 export async function main(argv: readonly string[], options: MainOptions): Promise<void> {
   forgiveClosedPipes()
-  hidePasswords(argv)
+  hideSecrets(argv)
   try {
     await runRequest(argv, await loadCliConfig(options.root, options.fromSource))
   } catch (thrown) {
@@ -58,9 +58,15 @@ function unknownCommand(words: readonly string[], config: Config): RegistryError
   })
 }
 
-/** Takes passwords in URLs from what other users of the machine see of this process. They saw them at its start: REGISTRY_URL is the better place. */
-function hidePasswords(argv: readonly string[]): void {
-  const shown = argv.map(sanitizeUrl)
+/** What makes a URL a one-time URL, and good for whoever has it. */
+const ONCE_IDEN = /(?<=^\w+:\/\/[^/]+\/)[0-9a-f]{32}(?=\?|$)/
+
+/**
+ * Takes passwords in URLs, and one-time URLs, from what other users of the machine see of this process. They saw them at its start: REGISTRY_URL, and
+ * the standard input, are better places.
+ */
+function hideSecrets(argv: readonly string[]): void {
+  const shown = argv.map((word) => sanitizeUrl(word).replace(ONCE_IDEN, '…'))
   if (shown.some((word, index) => word !== argv[index])) process.title = ['registry', ...shown].join(' ')
 }
 

@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {mkdtemp, rm, symlink} from 'node:fs/promises'
-import {createServer} from 'node:net'
+import {mkdtemp, readFile, rm, symlink} from 'node:fs/promises'
+import {createServer, type Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -213,6 +213,22 @@ describe('a reader that goes away', () => {
     }
     expect(await closed).toEqual([0, null])
   })
+})
+
+test('a one-time URL is not in the process list while it is redeemed', async () => {
+  const iden = 'ab'.repeat(16)
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const {port} = silent.address() as {port: number}
+  const env = cleanEnv({SYN_DIR: await mkdtemp(join(tmpdir(), 'registry-cli-frame-'))})
+  const child = spawn(LAUNCHER, ['enroll', `tcp://127.0.0.1:${port}/${iden}`], {env, stdio: 'ignore'})
+  const [socket] = (await once(silent, 'connection')) as [Socket] // so it has begun
+  expect(await readFile(`/proc/${child.pid}/cmdline`, 'utf8')).toContain(`tcp://127.0.0.1:${port}/…`)
+  child.kill('SIGINT')
+  await once(child, 'close')
+  socket.destroy()
+  silent.close()
+  await rm(env['SYN_DIR'] ?? '', {recursive: true})
 })
 
 describe('completion', () => {
