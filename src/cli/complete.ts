@@ -8,7 +8,8 @@ export interface Candidate {
 export type ServiceKind = 'id' | 'type' | 'name' | 'tag'
 /** Values that only a cell knows. */
 export type HolderKind = 'user' | 'role' | 'apikey'
-export type LiveKind = ServiceKind | HolderKind | 'pool'
+/** `aha`: URLs of services that an AHA knows. */
+export type LiveKind = ServiceKind | HolderKind | 'pool' | 'aha'
 
 /** What can be completed: fixed candidates, and the kind of live value that fits as well. Both empty: the shell offers files. */
 export interface Completion {
@@ -75,7 +76,9 @@ function valuesOf(
   prefix: string,
 ): Completion {
   const options = (item.options ?? []).filter((value) => value.startsWith(current))
-  const live = 'url' in command.flags ? LIVE_KINDS.find((kind) => kind === item.name) : undefined
+  const isAha = item.name === 'url' && current.startsWith('aha:')
+  const named = isAha ? 'aha' : LIVE_KINDS.find((kind) => kind === item.name)
+  const live = 'url' in command.flags ? named : undefined
   return {live, candidates: options.map((value) => ({value: prefix + value, about: ''}))}
 }
 

@@ -33,6 +33,13 @@ export async function readNetwork(aha: Callable, network: string, signal: AbortS
   return {network, services}
 }
 
+/** As `readNetwork`, of the network that the AHA itself is in. */
+export async function readNetworkOf(aha: Callable, signal: AbortSignal): Promise<NetworkReport> {
+  const {cell} = fieldsOf(await aha.call('getCellInfo', {signal}), 'getCellInfo')
+  const {network} = lenient(lenient(cell)['aha'])
+  return await readNetwork(aha, textOf(network) ?? '', signal)
+}
+
 interface Entry extends Omit<NetworkService, 'leads'> {
   readonly run: string | undefined
   readonly leader: string | undefined

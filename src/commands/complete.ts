@@ -35,6 +35,7 @@ export default class Complete extends PoolCommand {
 
   async #values(kind: LiveKind, words: readonly string[]): Promise<readonly string[]> {
     if (kind === 'pool') return await this.#pools(words)
+    if (kind === 'aha') return await this.#ahaUrls(words)
     return isHolderKind(kind) ? await this.#holders(kind, words) : liveValues(kind, await this.#services(words))
   }
 
@@ -46,6 +47,13 @@ export default class Complete extends PoolCommand {
   async #pools(words: readonly string[]): Promise<string[]> {
     await using admin = await this.openPools(cellOf(words))
     return (await admin.pools()).map(({name}) => name)
+  }
+
+  async #ahaUrls(words: readonly string[]): Promise<readonly string[]> {
+    const {readNetworkOf} = await import('../cli/network-report.ts')
+    await using aha = await this.openCell({...cellOf(words), url: undefined})
+    const report = await readNetworkOf(aha, this.signal)
+    return report.services.map(({name}) => `aha://${name}`)
   }
 
   async #services(words: readonly string[]) {

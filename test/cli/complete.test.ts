@@ -105,3 +105,9 @@ test('users, roles and pools are those of the cell', () => {
   expect(at('user grant visi ')).toMatchObject({live: 'role'})
   expect(at('user grant --role ')).toMatchObject({live: 'role'})
 })
+
+test('a URL that begins with aha: is completed with the services of AHA, as a flag too', () => {
+  for (const line of ['pool show --url aha://', 'pool show --url=aha:', 'service list --url aha://00'])
+    expect(at(line)).toMatchObject({live: 'aha'})
+  for (const line of ['pool show --url ssl://', 'pool show aha:', 'backup aha:']) expect(at(line).live).not.toBe('aha')
+})

@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest'
-import {networkCounts, networkText, readNetwork} from '../../src/cli/network-report.ts'
+import {networkCounts, networkText, readNetwork, readNetworkOf} from '../../src/cli/network-report.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Callable} from '../../src/wire/telepath/caller.ts'
 
@@ -58,4 +58,10 @@ test('of very many services the first are shown, and how the others are found', 
   const text = networkText(await readNetwork(aha(many), 'demo.net', signal))
   expect(text.split('\n')).toHaveLength(202)
   expect(text).toMatch(/\nand 1 more: registry query URL --call getAhaSvcs demo\.net$/)
+})
+
+test('the network is that which the AHA itself is in', async () => {
+  const info: Value = {cell: {aha: {network: 'demo.net'}}}
+  const asked = {...aha([entry('00.axon', up)]), call: async () => info}
+  expect((await readNetworkOf(asked, signal)).services.map(({name}) => name)).toEqual(['00.axon.demo.net'])
 })
