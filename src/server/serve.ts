@@ -1,18 +1,15 @@
-import {NO_POLICY, readPolicy} from '../auth/policy.ts'
 import {systemClock} from '../base/clock.ts'
 import type {RegistryError} from '../base/errors.ts'
 import {createLog, type Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
-import {Secret} from '../base/secret.ts'
 import type {BootHooks} from '../cell/boot-hooks.ts'
 import {type CellDir, type Listeners, lockCellDir} from '../cell/dirs.ts'
 import {DiskGuard} from '../cell/disk-guard.ts'
 import {ensureAdmin} from '../cell/ensure-admin.ts'
-import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
 import {ModsFile} from '../cell/mods-file.ts'
-import {openUserBook, type UserBookOptions} from '../cell/user-book.ts'
+import {openUserBook} from '../cell/user-book.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
 import type {ConfSources} from '../config/layers.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
@@ -28,15 +25,10 @@ import type {AhaHost, AhaHostPorts} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
-import {CellHost, type CellHostSettings} from './cell-host.ts'
+import {CellHost} from './cell-host.ts'
 import type {GivenConf} from './self-provision.ts'
-import {type Ports, type Reloadable, Server} from './server.ts'
-
-/** Largest request, bytes; what a registration may hold is less. */
-const MESSAGE_BYTES = 1024 * 1024
-const HANDSHAKE_MS = 10_000
-/** Connections whose rate and order are remembered; a forgotten one that speaks again starts afresh. */
-const CONNECTIONS = 65_536
+import {type Ports, Server} from './server.ts'
+import {cellSettings, inauguralOf, reloadable, serverSettings, userOptions} from './settings.ts'
 
 export interface ServeOptions {
   /** Data directory; without it `REGISTRY_DIR`, else the place for a user's data. */
@@ -356,15 +348,8 @@ class Registry implements RunningRegistry {
   }
 
   #settings() {
-    const conf = this.#conf
     return {
-      ...reloadable(conf),
-      bind: conf.bind,
-      ports: {req: conf['zmq:req:port'], pub: conf['zmq:pub:port'], hb: conf['zmq:hb:port'], rep: conf['zmq:rep:port']},
-      limits: {messageBytes: MESSAGE_BYTES, hwm: conf['zmq:hwm'], handshakeMs: HANDSHAKE_MS, connections: CONNECTIONS},
-      pubHwm: conf['zmq:pub:hwm'],
-      uniqueTypes: conf['zmq:types:unique'],
-      bridge: {toAha: conf['bridge:zmq:to:aha'], toZeromq: conf['bridge:aha:to:zmq']},
+      ...serverSettings(this.#conf),
       onTerminate: () => {
         this.#log.warning('registry.terminated-by-client', {})
         // The answer leaves first.
@@ -375,53 +360,6 @@ class Registry implements RunningRegistry {
         this.#stopSoon(error)
       },
     }
-  }
-}
-
-function reloadable(conf: Conf): Reloadable {
-  return {
-    strategy: conf['discover:strategy'],
-    graceMs: conf['lease:grace'],
-    cleanupMs: conf['cleanup:interval'],
-    replyWithinMs: conf['zmq:reply:within'],
-    messagesPerS: conf['zmq:rate'],
-    allowTerminate: conf['zmq:allow:terminate'],
-  }
-}
-
-function userOptions(conf: Conf): Omit<UserBookOptions, 'cellIden' | 'inaugural'> {
-  const policy = conf['auth:passwd:policy']
-  const passwd = conf['auth:passwd']
-  return {
-    policy: policy === null ? NO_POLICY : readPolicy(policy),
-    maxUsers: conf['max:users'],
-    rootPasswd: passwd === null ? undefined : new Secret(passwd),
-  }
-}
-
-function inauguralOf({inaugural}: Conf): Inaugural | undefined {
-  return inaugural === null ? undefined : readInaugural(inaugural)
-}
-
-function cellSettings(conf: Conf): CellHostSettings {
-  const port = conf['https:port']
-  const name = conf['telepath:name']
-  return {
-    listen: conf['dmon:listen'],
-    https:
-      port === null
-        ? undefined
-        : {
-            bind: conf['https:bind'],
-            port,
-            headers: (conf['https:headers'] ?? {}) as Readonly<Record<string, string>>, // as the option's check found
-            isBehindProxy: conf['https:parse:proxy:remoteip'],
-          },
-    network: conf['aha:network'] ?? undefined,
-    ahaName: conf['aha:name'] ?? undefined,
-    leader: conf['aha:leader'] ?? undefined,
-    anonymous: conf['auth:anon'] ?? undefined,
-    shareNames: name === null ? [] : [name],
   }
 }
 
