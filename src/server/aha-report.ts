@@ -1,8 +1,6 @@
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
-import {factsOf} from '../pki/certificate-facts.ts'
-import {dueMs} from '../pki/renewal.ts'
 import {isAlias, onlineOf} from '../registry/aha-entry.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {AhaPools} from './aha-pools.ts'
@@ -62,6 +60,8 @@ export class AhaReport {
 
   /** Those that `registry cert renew` would renew. One that cannot be read is told of where it is used. */
   async #readCerts(nowMs: number): Promise<readonly Value[]> {
+    const {factsOf} = await import('../pki/certificate-facts.ts')
+    const {dueMs} = await import('../pki/renewal.ts')
     const ending: Value[] = []
     for (const {purpose, name} of this.#ports.own) {
       const certificate = await this.#ports.certs.certificate(purpose, name).catch(onlyOurs)
