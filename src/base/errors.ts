@@ -169,6 +169,11 @@ export const ERRORS = {
       'A Storm query ended with an error: it cannot be read, or what it asked for failed. `info.errname` is its name in Storm, `info.line` and `info.column` say where it stands.',
     hints: [],
   },
+  REG_OUTPUT_FAILED: {
+    exit: 1,
+    about: 'The output of the command could not be written. What the command did stays done.',
+    hints: ['free space on the file system that the output goes to'],
+  },
   REG_INTERNAL: {
     exit: 1,
     about: 'The program itself failed; this is a mistake in it, not in what was asked.',

@@ -15,7 +15,7 @@ export interface MainOptions {
 
 /** Runs one command line. Never throws; the outcome is on stdout, on stderr and in the exit status. */
 export async function main(argv: readonly string[], options: MainOptions): Promise<void> {
-  forgiveClosedPipes()
+  watchOutput()
   hideSecrets(argv)
   try {
     await runRequest(argv, await loadCliConfig(options.root, options.fromSource))
@@ -70,11 +70,18 @@ function hideSecrets(argv: readonly string[]): void {
   if (shown.some((word, index) => word !== argv[index])) process.title = ['registry', ...shown].join(' ')
 }
 
-/** A reader that went away (`registry … | head -1`) is no error; without a listener Node would print a stack and fail. */
-function forgiveClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
-  }
+/**
+ * A reader that went away (`registry … | head -1`) is no error; without a listener Node would print a stack and fail. What else keeps the results
+ * from being written is one, and ends the command at once: the listener of oclif, behind this one, throws. Where stderr fails, nothing can
+ * be said.
+ */
+function watchOutput(): void {
+  process.stdout.prependListener('error', (cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EPIPE') return
+    const text = `the output cannot be written: ${cause.code ?? cause.message}`
+    const error = new RegistryError('REG_OUTPUT_FAILED', text, {cause})
+    printError(error, {json: false, withStack: false}) // on stderr: the other is the one that fails
+    process.exit(exitOf(error))
+  })
+  process.stderr.on('error', () => undefined)
 }

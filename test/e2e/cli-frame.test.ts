@@ -4,6 +4,7 @@ import {mkdtemp, readFile, rm, symlink} from 'node:fs/promises'
 import {createServer, type Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {fileURLToPath} from 'node:url'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {type CliOptions, cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
@@ -229,6 +230,24 @@ test('a one-time URL is not in the process list while it is redeemed', async () 
   socket.destroy()
   silent.close()
   await rm(env['SYN_DIR'] ?? '', {recursive: true})
+})
+
+describe('an output that cannot be written', () => {
+  test.each(['help', 'service list', 'service list --json', 'service watch', 'service watch --json'])(
+    'is an error, without a stack, and ends a stream: %s',
+    async (line) => {
+      const to = line.startsWith('service') ? `--url ${url}` : ''
+      const child = spawn('sh', ['-c', `exec "${LAUNCHER}" ${line} ${to} > /dev/full`], {
+        env: cleanEnv(),
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')])
+      expect(status).toBe(1)
+      expect(stderr).toContain('output cannot be written: ENOSPC')
+      expect(stderr).toContain('REG_OUTPUT_FAILED')
+      expect(stderr).not.toMatch(STACK)
+    },
+  )
 })
 
 describe('completion', () => {
