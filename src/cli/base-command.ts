@@ -46,7 +46,7 @@ export abstract class BaseCommand extends Command {
   ): Promise<void> {
     let step = await items.next()
     for (; !step.done && !this.#interrupt.isPipeClosed; step = await items.next()) {
-      const text = this.jsonEnabled() ? printableJson(JSON.stringify(step.value)) : render(step.value)
+      const text = this.jsonEnabled() ? jsonLine(step.value) : render(step.value)
       if (text !== undefined) await writeOut(`${text}\n`, this.#interrupt.started)
     }
     if (!step.done) await items.return(undefined as never)
@@ -144,6 +144,12 @@ function isExitRequest(thrown: unknown): boolean {
     process.exitCode = Number(thrown.oclif.exit)
   }
   return true
+}
+
+/** Undefined where the item has no form in JSON: nothing is printed for it. */
+function jsonLine(item: unknown): string | undefined {
+  const json: string | undefined = JSON.stringify(item)
+  return json === undefined ? undefined : printableJson(json)
 }
 
 function printText(text: string): void {
