@@ -31,7 +31,7 @@ const STORM = [
   ['fini', {count: 1, took: 1}],
 ]
 
-const CELL_COMMAND = /^(user|role|apikey|query|service:maintenance)\b/
+const CELL_COMMAND = /^(user|role|apikey|query|service:(maintenance|history))\b/
 const AHA_COMMAND = /^(provision|pool)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
@@ -60,8 +60,6 @@ beforeAll(async () => {
   await writeFile(join(home, 'report.pdf'), 'a report')
   await writeFile(join(home, 'hosts.storm'), 'inet:fqdn=$fqdn')
   await writeFile(join(home, 'vars.yaml'), 'vars: {fqdn: vertex.link}')
-  await mkdir(join(home, '.syn'))
-  await writeFile(join(home, '.syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
   for (const name of ['ops', 'visi']) await writeFile(join(home, `${name}.passwd`), 'not so secret\n', {mode: 0o600})
 })
 afterAll(async () => {
@@ -114,13 +112,20 @@ async function prepareUrls(id: string): Promise<void> {
 
 let onceUrl = ''
 
-/** Makes the one-time URL that the examples of `enroll` name, for a user who has nothing yet. */
+/** Makes the one-time URL that the examples of `enroll` name. */
 async function prepareEnrollment(): Promise<void> {
   await using root = await openTelepath(`cell://${aha.dir}`)
   const made = await root.call('addAhaUserEnroll', {args: ['visi'], kwargs: {again: true}})
   onceUrl = String(made).replace('aha.demo.net', '127.0.0.1')
   await writeFile(join(home, 'url.txt'), `${onceUrl}\n`)
+}
+
+/** Gives the user an AHA that knows the services of the examples; who is to be enrolled has nothing yet. */
+async function prepareSynDir(id: string): Promise<void> {
   await rm(join(home, '.syn'), {recursive: true, force: true})
+  if (id === 'enroll') return
+  await mkdir(join(home, '.syn'))
+  await writeFile(join(home, '.syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
 }
 
 /** Makes the pool that the examples name, and services for it. */
@@ -143,6 +148,7 @@ function urlFor(id: string): string {
 
 describe.each(commands)('%s', (id, {examples = []}) => {
   beforeEach(async () => {
+    await prepareSynDir(id)
     if (id.startsWith('provision:')) await prepareUrls(id)
     if (id.startsWith('pool:')) await preparePools(id)
     if (id === 'enroll') await prepareEnrollment()
@@ -217,5 +223,5 @@ function statusOf(line: string): number {
 
 /** A stream has one JSON value per line, anything else is one value. */
 function jsonTexts(line: string, stdout: string): string[] {
-  return /^registry (service watch|query .*--query-file)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
+  return /^registry (service (watch|history)|query .*--query-file)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
 }
