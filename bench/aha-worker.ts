@@ -56,7 +56,7 @@ async function open(): Promise<Client> {
 }
 
 function call({socket, sess}: Client, todo: Todo): Promise<Value> {
-  return called(socket, sess, todo as unknown as Value)
+  return called(socket, sess, todo)
 }
 
 async function fill(from: number, to: number): Promise<{filled: number}> {

@@ -1,4 +1,5 @@
 import {execFileSync} from 'node:child_process'
+import type {Value} from '../src/wire/msgpack/value.ts'
 import {LineChild} from './child.ts'
 import {Histogram} from './histogram.ts'
 import {cpuUsOf} from './load.ts'
@@ -18,7 +19,7 @@ export interface Target {
   readonly links: number
 }
 
-export type Todo = readonly [method: string, args: readonly unknown[], kwargs: Readonly<Record<string, unknown>>]
+export type Todo = readonly [method: string, args: readonly Value[], kwargs: Readonly<Record<string, Value>>]
 
 export type Phase =
   /** Each link makes one call after the other. */
