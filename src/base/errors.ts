@@ -98,6 +98,24 @@ export const ERRORS = {
     about: 'The entries asked for were trimmed from the change log.',
     hints: ['start from the oldest kept entry'],
   },
+  REG_NOT_LEADER: {
+    exit: 5,
+    about: 'This member of the cell takes no changes now: another one leads, or is about to.',
+    hints: ['registry status', 'ask the leader'],
+    telepath: 'IsReadOnly',
+  },
+  REG_FENCED: {
+    exit: 5,
+    about: 'Another member took the lead while this one led: it takes no changes and answers nothing as a leader.',
+    hints: ['registry rejoin DIR', 'registry status'],
+    telepath: 'IsReadOnly',
+  },
+  REG_HISTORY_DIFFERS: {
+    exit: 5,
+    about: 'Two change logs of one cell went apart: each has entries that the other lacks. Nothing is merged.',
+    hints: ['registry rejoin DIR', 'registry status --verify'],
+    telepath: 'BadState',
+  },
   REG_LISTEN_FAILED: {
     exit: 5,
     about: 'A listener could not be opened: the port is taken, or the address is not one of this machine.',
