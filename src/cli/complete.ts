@@ -76,7 +76,7 @@ function valuesOf(
   prefix: string,
 ): Completion {
   const options = (item.options ?? []).filter((value) => value.startsWith(current))
-  const isAha = item.name === 'url' && current.startsWith('aha:')
+  const isAha = ['url', 'consumer'].includes(item.name) && current.startsWith('aha:')
   const named = isAha ? 'aha' : LIVE_KINDS.find((kind) => kind === item.name)
   const live = 'url' in command.flags ? named : undefined
   return {live, candidates: options.map((value) => ({value: prefix + value, about: ''}))}

@@ -42,6 +42,7 @@ const commands: readonly CompletedCommand[] = [
     flags: {url, role: {name: 'role', type: 'option', multiple: true}},
   },
   {id: 'pool:show', summary: 'Show.', args: {pool: {name: 'pool'}}, flags: {url}},
+  {id: 'trim', summary: 'Trim.', args: {url}, flags: {url, consumer: {name: 'consumer', type: 'option'}}},
 ]
 
 /** Completes a line whose last word is being typed. */
@@ -107,7 +108,12 @@ test('users, roles and pools are those of the cell', () => {
 })
 
 test('a URL that begins with aha: is completed with the services of AHA, as a flag too', () => {
-  for (const line of ['pool show --url aha://', 'pool show --url=aha:', 'service list --url aha://00'])
+  for (const line of [
+    'pool show --url aha://',
+    'pool show --url=aha:',
+    'service list --url aha://00',
+    'trim --consumer aha://0',
+  ])
     expect(at(line)).toMatchObject({live: 'aha'})
   for (const line of ['pool show --url ssl://', 'pool show aha:', 'backup aha:']) expect(at(line).live).not.toBe('aha')
 })

@@ -91,6 +91,8 @@ const LINES = [
   'promote aha://01.cortex... --dry-run',
   'promote aha://01.cortex... --failure --yes',
   'demote aha://cortex...',
+  'trim aha://cortex... --dry-run',
+  'trim aha://cortex... --consumer aha://00.search... --yes',
   'service show nothing',
   'service list --nonsense',
   'cert ca demo.net --key p256 --dir DIR',

@@ -45,12 +45,19 @@ export class LeadPair implements AsyncDisposable {
     const [method] = partsOf(message)[1]['todo'] as [string]
     if (method === 'promote') this.#leader = name
     if (method === 'demote') this.#leader = name === '00.cortex' ? '01.cortex' : '00.cortex'
+    if (method === 'getNexusChanges') {
+      sendStream(link, [[3, [IDEN, 'nexslog:rotate', [], {}, {}]]])
+      return
+    }
     const values: Readonly<Record<string, Value>> = {
       getCellInfo: this.#info(name),
       getHealthCheck: {status: 'nominal', components: []},
       getUserDefs: [],
       promote: null,
       demote: true,
+      getNexsIndx: 7,
+      waitNexsOffs: true,
+      trimNexsLog: 7,
     }
     link.send(['t2:fini', {retn: [true, values[method]]}])
   }
@@ -58,9 +65,10 @@ export class LeadPair implements AsyncDisposable {
   #answerAsAha(message: Value, link: PeerLink): void {
     const [method, [asked]] = partsOf(message)[1]['todo'] as [string, Value[]]
     if (method === 'getAhaSvcsByIden') {
-      link.send(['t2:genr', {}])
-      for (const name of NAMES) link.send(['t2:yield', {retn: [true, this.#entry(name)]}])
-      link.send(['t2:yield', {retn: null}])
+      sendStream(
+        link,
+        NAMES.map((name) => this.#entry(name)),
+      )
       return
     }
     const name = NAMES.find((one) => String(asked).startsWith(one)) ?? this.#leader
@@ -87,4 +95,10 @@ export class LeadPair implements AsyncDisposable {
       features: {},
     }
   }
+}
+
+function sendStream(link: PeerLink, items: readonly Value[]): void {
+  link.send(['t2:genr', {}])
+  for (const item of items) link.send(['t2:yield', {retn: [true, item]}])
+  link.send(['t2:yield', {retn: null}])
 }

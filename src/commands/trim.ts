@@ -1,0 +1,92 @@
+import {Args, Flags} from '@oclif/core'
+import {RegistryError} from '../base/errors.ts'
+import {CellCommand, cellFlags, confirmFlags} from '../cli/cell-command.ts'
+import {durationFlag} from '../cli/flags.ts'
+import {carryOut, planTrim, type TrimPlan, type TrimReport, type TrimTarget, trimReport} from '../cli/trim-run.ts'
+import {trimText} from '../cli/trim-text.ts'
+import {readLogFacts} from '../client/trim.ts'
+
+const FOLLOWS_WITHIN_MS = 60_000
+
+export default class Trim extends CellCommand {
+  static override readonly summary =
+    'Drop the oldest entries of the change log of a service, once all who follow it have them.'
+  static override readonly description =
+    `The URL is that of the leader. Its mirrors are found through AHA, and do the same; --consumer names others who follow the log. Nothing is dropped while one
+of them is away or behind: it would have to be made anew. A real service drops whole files: what --keep leaves of a file goes with a later trim.`
+  static override readonly exits = {
+    5: 'it does not lead, or keeps no change log',
+    6: 'one who follows cannot be reached',
+    7: 'one who follows did not catch up in time',
+  }
+  static override readonly args = {url: Args.string({description: 'Leader whose log to trim, instead of --url.'})}
+  static override readonly examples = [
+    {
+      description: 'Trim the log of a Cortex and of its mirrors.',
+      command: '<%= config.bin %> <%= command.id %> aha://cortex...',
+    },
+    {
+      description: 'Keep the last entries, and see what would be done.',
+      command: '<%= config.bin %> <%= command.id %> aha://cortex... --keep 10000 --dry-run',
+    },
+    {
+      description: 'Wait for one who is no mirror too.',
+      command: '<%= config.bin %> <%= command.id %> aha://cortex... --consumer aha://00.search... --yes',
+    },
+  ]
+  static override readonly flags = {
+    consumer: Flags.string({
+      summary: 'One more who follows the log, as the service reaches it; can be given several times.',
+      helpValue: 'URL',
+      multiple: true,
+      default: [],
+    }),
+    keep: Flags.integer({summary: 'How many of the newest entries stay.', min: 0, exclusive: ['keep-for']}),
+    'keep-for': durationFlag({summary: 'How old entries may be that stay; a real service does not know it.'}),
+    force: Flags.boolean({
+      summary: 'Trim although somebody who follows is away or behind, and cut it off.',
+      default: false,
+    }),
+    ...confirmFlags,
+    ...cellFlags,
+    timeout: durationFlag({summary: 'Longest wait for each who follows; 60s unless given.', helpGroup: 'CELL'}),
+  }
+
+  async run(): Promise<TrimReport> {
+    const {args, flags} = await this.parse(Trim)
+    const wish = {consumers: flags.consumer, keep: flags.keep ?? 0, isForced: flags.force}
+    const limits = {signal: this.signal, timeoutMs: flags.timeout ?? FOLLOWS_WITHIN_MS}
+    const {url, cell} = await this.openFirst(await this.chooseUrls('cell', flags, args.url), flags)
+    await using _ends = cell
+    await using env = await this.openEnv(url)
+    const target: TrimTarget = {cell, url, env}
+    if (flags['keep-for'] !== undefined) throw noTimes()
+    using progress = await this.progress('waiting until all who follow have the log')
+    const plan = await planTrim(target, wish, limits)
+    const isIdle = plan.last === undefined
+    const report = trimReport(plan, wish, {after: null, trimmedTo: plan.last, dryRun: flags['dry-run']})
+    if (flags['dry-run']) this.say('dry run: nothing was done')
+    if (flags['dry-run'] || isIdle) return this.show(report, trimText)
+    progress[Symbol.dispose]()
+    await this.#confirmLoss(plan, flags)
+    using _working = await this.progress('trimming')
+    const trimmedTo = await carryOut(target, plan, wish, limits)
+    const after = await readLogFacts(cell, url, this.signal)
+    return this.show(trimReport(plan, wish, {after, trimmedTo, dryRun: false}), trimText)
+  }
+
+  async #confirmLoss(
+    {group, log, last, followers, warnings}: TrimPlan,
+    flags: {readonly yes: boolean; readonly 'dry-run': boolean},
+  ): Promise<void> {
+    const {name} = group.me
+    const what = `drop entries ${log.oldest ?? 0} to ${last} of the change log of ${name}, which can then no longer be read`
+    // Who is cut off must be made anew: that is more than a yes.
+    await this.confirm({what, about: warnings, ...(followers.away.length > 0 ? {name} : {})}, flags)
+  }
+}
+
+function noTimes(): RegistryError {
+  const text = 'the log of a real service does not say when its entries were written, which --keep-for needs'
+  return new RegistryError('REG_USAGE', text, {hints: ['give --keep with a number of entries']})
+}
