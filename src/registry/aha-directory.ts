@@ -88,9 +88,11 @@ export function oneOfEachRun(entries: readonly AhaEntry[], skipRun: string | und
   return [...own.values(), ...[...aliases].flatMap(([run, entry]) => (own.has(run) ? [] : [entry]))]
 }
 
-/** Of the entries of a cell, gives those of its mirrors that take calls: online, ready, and not those of the start that leads. */
+/** Of the entries of a cell, gives those of its mirrors that take calls: online, ready, not kept from leading, and not those of the start that leads. */
 export function mirrorsAmong(entries: readonly AhaEntry[]): readonly AhaEntry[] {
-  const able = entries.filter((entry) => onlineOf(entry) !== undefined && entry.info['ready'] === true)
+  const able = entries.filter(
+    (entry) => onlineOf(entry) !== undefined && entry.info['ready'] === true && entry.info['fenced'] === undefined,
+  )
   const leading = new Set(able.filter(isAlias).map(runOf))
   const others = able.filter((entry) => !isAlias(entry) && !leading.has(runOf(entry)))
   return [...firstOfEachRun(others).values()]

@@ -1,5 +1,6 @@
 import {type Actor, readActor} from './actor.ts'
 import {type AhaChange, decodeAhaChange, subjectOf} from './aha-change.ts'
+import {type AhaFenceChange, decodeFenceChange} from './aha-fence.ts'
 import {decodeCertChange} from './cert-change.ts'
 import {decodeChange} from './change.ts'
 import {decodeTicketChange, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
@@ -71,6 +72,7 @@ export class History {
     const kind = kindOf(change)
     if (SERVICE_KINDS.has(kind)) return [this.#ofService(change)]
     if (kind.startsWith('aha:svc:')) return [ofAha(decodeAhaChange(change))]
+    if (kind.startsWith('aha:fence:')) return [ofFence(decodeFenceChange(change))]
     if (kind.startsWith('ticket:')) return this.#ofTicket(decodeTicketChange(change))
     return kind === 'cert:issue' ? ofCertificate(change) : []
   }
@@ -161,6 +163,21 @@ function ofAha(change: AhaChange): Found {
       return {event: {...about, event: 'down', facts: {}}, aliases: beginnings(full)}
     case 'aha:svc:del':
       return {event: {...about, event: 'removed', facts: {}}, aliases: beginnings(full)}
+  }
+}
+
+function ofFence(change: AhaFenceChange): Found {
+  const about = {world: 'aha', name: change.name, id: undefined} as const
+  const aliases = beginnings(change.name)
+  switch (change.kind) {
+    case 'aha:fence:set': {
+      const {alias, leader} = change
+      return {event: {...about, event: 'fenced', facts: {alias, leader}}, aliases}
+    }
+    case 'aha:fence:refuse':
+      return {event: {...about, event: 'refused to lead', facts: {run: change.run}, from: change.from}, aliases}
+    case 'aha:fence:lift':
+      return {event: {...about, event: 'fence lifted', facts: {why: change.why}}, aliases}
   }
 }
 

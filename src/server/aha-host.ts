@@ -11,6 +11,7 @@ import {Daemon} from '../wire/telepath/daemon.ts'
 import type {DaemonLimits} from '../wire/telepath/limits.ts'
 import {parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import {bootAha, ownCertificates} from './aha-boot.ts'
+import {AhaFences} from './aha-fences.ts'
 import {AhaLedger} from './aha-ledger.ts'
 import type {AhaParts} from './aha-parts.ts'
 import {AhaPeers} from './aha-peers.ts'
@@ -53,6 +54,7 @@ const LIMITS: Partial<DaemonLimits> = {
 interface Opened {
   readonly authority: Authority
   readonly services: AhaServices
+  readonly fences: AhaFences
   readonly pools: AhaPools
   readonly servers: AhaServerList
   readonly tickets: TicketLedger
@@ -76,7 +78,7 @@ export class AhaHost {
   private constructor(
     ports: AhaHostPorts,
     settings: AhaSettings,
-    {authority, services, pools, servers, tickets}: Opened,
+    {authority, services, fences, pools, servers, tickets}: Opened,
   ) {
     this.#ports = ports
     this.#settings = settings
@@ -84,7 +86,10 @@ export class AhaHost {
     const {users, log} = ports
     const clock: Clock = systemClock
     const urls = (user: string): readonly string[] => this.#urls(user)
-    const redemptions = new Redemptions({ledger: tickets, authority, clock, log})
+    const liftFence = (host: string): void => {
+      fences.lift(host, 'provisioned').catch((error: unknown) => log.warning('aha.fence.not-lifted', {host, error}))
+    }
+    const redemptions = new Redemptions({ledger: tickets, authority, clock, log, onUsed: liftFence})
     const assertFree = (full: string) => services.assertNotKept(full)
     const onceUrl = (iden: string) => this.#onceUrl?.(iden)
     const provisioning = new Provisioning(
@@ -97,13 +102,14 @@ export class AhaHost {
     this.parts = {
       network,
       services,
+      fences,
       pools,
       servers,
       provisioning,
       tickets: desk,
       peers: new AhaPeers({services, open: peerOpener(ports.certs)}),
       authorities: new Authorities({...ports, clock}, network),
-      report: new AhaReport({services, pools, tickets: desk, certs, own: ownCertificates(settings), clock}),
+      report: new AhaReport({services, fences, pools, tickets: desk, certs, own: ownCertificates(settings), clock}),
       urls,
     }
     this.provisioned = provisioning.fullNames()
@@ -124,11 +130,12 @@ export class AhaHost {
     const ledgerPorts = {store, changeLog, clock: systemClock}
     const ledger = await AhaLedger.open(ledgerPorts)
     const tickets = await TicketLedger.open(ledgerPorts)
-    const services = new AhaServices({ledger, log, network: settings.network})
+    const fences = await AhaFences.open({...ledgerPorts, log})
+    const services = new AhaServices({ledger, log, network: settings.network, fences})
     void services.start()
     const pools = await AhaPools.open({...ledgerPorts, services, log})
     const servers = await AhaServerList.open({...ledgerPorts, log})
-    return new AhaHost(ports, settings, {authority, services, pools, servers, tickets})
+    return new AhaHost(ports, settings, {authority, services, fences, pools, servers, tickets})
   }
 
   /**

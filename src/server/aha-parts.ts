@@ -1,6 +1,7 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 
 import assert from 'node:assert/strict'
+import type {AhaFences} from './aha-fences.ts'
 import type {AhaPeers} from './aha-peers.ts'
 import type {AhaPools} from './aha-pools.ts'
 import type {AhaReport} from './aha-report.ts'
@@ -15,6 +16,8 @@ export interface AhaParts {
   readonly network: string
   /** Who is where, and who is online. */
   readonly services: AhaServices
+  /** Who may not take the name of the leader. */
+  readonly fences: AhaFences
   /** Named sets of services. */
   readonly pools: AhaPools
   /** Where AHA servers of the network are. */

@@ -3,12 +3,14 @@ import {RegistryError} from '../base/errors.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
 import {isAlias, onlineOf} from '../registry/aha-entry.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import type {AhaFences} from './aha-fences.ts'
 import type {AhaPools} from './aha-pools.ts'
 import type {AhaServices} from './aha-services.ts'
 import type {TicketDesk} from './ticket-desk.ts'
 
 export interface AhaReportPorts {
   readonly services: Pick<AhaServices, 'network' | 'list'>
+  readonly fences: Pick<AhaFences, 'list'>
   readonly pools: Pick<AhaPools, 'list'>
   readonly tickets: Pick<TicketDesk, 'list'>
   readonly certs: Pick<CertDir, 'certificate'>
@@ -36,13 +38,14 @@ export class AhaReport {
 
   /** A service counts once, whatever names it has. Times are epoch milliseconds. */
   async read(): Promise<Value> {
-    const {services, pools, tickets} = this.#ports
+    const {services, fences, pools, tickets} = this.#ports
     const entries = services.list().filter((entry) => !isAlias(entry))
     const states = tickets.list().map(({state}) => state)
     const count = (wanted: string) => states.filter((state) => state === wanted).length
     return {
       network: services.network,
       services: {all: entries.length, online: entries.filter((entry) => onlineOf(entry) !== undefined).length},
+      fences: [...fences.list()],
       pools: pools.list().length,
       provisions: {pending: count('pending'), claimed: count('claimed')},
       ending: [...(await this.#endingCerts())],

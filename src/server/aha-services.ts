@@ -6,7 +6,9 @@ import {byPlace, mirrorsAmong, oneOfEachRun} from '../registry/aha-directory.ts'
 import {type AhaEntry, asOffline, asRegistered, idenOf, onlineOf, readAhaInfo} from '../registry/aha-entry.ts'
 import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
 import type {Peer} from '../wire/telepath/share.ts'
+import type {AhaFences} from './aha-fences.ts'
 import type {AhaLedger} from './aha-ledger.ts'
+import {AliasClaims} from './alias-claims.ts'
 import {OfflineWriter} from './offline-writer.ts'
 
 /** Far above real networks; a service that is allowed to register could else fill the disk with names. */
@@ -17,6 +19,8 @@ export interface AhaServicesPorts {
   readonly log: Log
   /** `aha:network` */
   readonly network: string
+  /** Who may not take the name of the leader; nobody when absent. */
+  readonly fences?: Pick<AhaFences, 'barring' | 'refusal' | 'shown'>
 }
 
 /** The session that a service registers through. */
@@ -45,7 +49,7 @@ interface Registration {
  *
  * The session is the unit of liveness: the names that a service registered through it go offline when it ends. Each session has a token of
  * its own, and only the entry that still has it is altered. Nobody is shown online whose session is over, even when that cannot be
- * written: the token of a session that is not open counts as none.
+ * written: the token of a session that is not open counts as none. The name of a leader goes to the newest service that claimed it and is there.
  *
  * @see spec/aha.md, sections 2, 3.1 and 3.2
  */
@@ -53,6 +57,8 @@ export class AhaServices {
   readonly network: string
   readonly #ledger: AhaLedger
   readonly #log: Log
+  readonly #fences: AhaServicesPorts['fences']
+  readonly #claims: AliasClaims
   readonly #offline: OfflineWriter
   readonly #sessions = new Map<string, Registration>()
   /** Tokens of sessions that are open. */
@@ -62,10 +68,12 @@ export class AhaServices {
   #guests: AhaGuests | undefined
   #isStopped = false
 
-  constructor({ledger, log, network}: AhaServicesPorts) {
+  constructor({ledger, log, network, fences}: AhaServicesPorts) {
     this.#ledger = ledger
     this.#log = log
-    this.#offline = new OfflineWriter(ledger, log)
+    this.#fences = fences
+    this.#claims = new AliasClaims({ledger, fences})
+    this.#offline = new OfflineWriter(ledger, log, (full) => this.#claims.newest(full))
     this.network = network
     ledger.onChanged((full) => this.#tell(full))
   }
@@ -133,7 +141,8 @@ export class AhaServices {
    * Registers a service until its session ends. What it says of itself is kept as it is, with the token of the session, and with the
    * address of the peer where it names no host.
    *
-   * @throws RegistryError `REG_BAD_REQUEST`, `REG_CONFLICT` (the name is kept), `REG_BUSY` (too many services), `REG_READ_ONLY`, `REG_STORE_FAILED`
+   * @throws RegistryError `REG_BAD_REQUEST`, `REG_CONFLICT` (the name is kept, or the service from leading), `REG_BUSY` (too many services),
+   * `REG_READ_ONLY`, `REG_STORE_FAILED`
    */
   async add(place: AhaName, value: unknown, session: AhaSession, actor: string): Promise<void> {
     const {pending} = this.#ledger
@@ -150,10 +159,18 @@ export class AhaServices {
     const isNew = pending.get(place.full) === undefined
     const {online, names} = this.#registrationOf(session.id)
     const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
-    const added = this.#ledger.change({kind: 'aha:svc:add', entry: {full, name, network, info}}, actor)
+    const entry = {full, name, network, info}
+    this.#claims.assertAllowed(entry, names, peer.address)
+    const added = this.#ledger.change({kind: 'aha:svc:add', entry}, actor)
     // Decided: the end of the session counts from here on. What was refused at once is not remembered.
-    if (this.#isOf(full, online)) names.add(full)
-    await added
+    if (this.#isOf(full, online)) {
+      names.add(full)
+      this.#claims.note(entry)
+    }
+    await added.catch((error: unknown) => {
+      this.#claims.drop(full, online)
+      throw error
+    })
     if (isNew) this.#tellNew(full)
     const {scheme, host, port} = info.urlinfo
     this.#log.info('aha.service.added', {service: full, scheme, host, port})
@@ -180,6 +197,7 @@ export class AhaServices {
     const {visible, pending} = this.#ledger
     if (this.#guests?.get(full) !== undefined) this.assertNotKept(full)
     if (visible.get(full) === undefined && pending.get(full) === undefined) return
+    this.#claims.forget(full)
     await this.#ledger.change({kind: 'aha:svc:del', full}, actor)
     this.#log.info('aha.service.removed', {service: full})
   }
@@ -217,14 +235,17 @@ export class AhaServices {
     return oneOfEachRun(isOnline ? entries.filter((entry) => onlineOf(entry) !== undefined) : entries, skipRun)
   }
 
-  /** Takes the services offline that registered through a session which is over now. */
+  /** Takes the services offline that registered through a session which is over now; one that another service has claimed goes to it. */
   sessionClosed(sessionId: string): void {
     const registration = this.#sessions.get(sessionId)
     if (registration === undefined) return
     const {online, names} = registration
     this.#sessions.delete(sessionId)
     this.#live.delete(online)
-    for (const full of names) this.#tell(full)
+    for (const full of names) {
+      this.#claims.drop(full, online)
+      this.#tell(full)
+    }
     void this.#offline.write(Array.from(names, (full) => ({full, online})))
   }
 
@@ -252,8 +273,11 @@ export class AhaServices {
     return this.#ledger.visible.ofIden(iden).map((entry) => this.#seen(entry))
   }
 
+  /** As it is to be shown: by whether its session is open, whatever could be written of that. */
   #seen(entry: AhaEntry): AhaEntry {
     const online = onlineOf(entry)
-    return online === undefined || this.#live.has(online) ? entry : asOffline(entry)
+    const isSo = online === undefined || this.#live.has(online)
+    const seen = isSo ? entry : (this.#claims.newest(entry.full) ?? asOffline(entry))
+    return this.#fences?.shown(seen) ?? seen
   }
 }

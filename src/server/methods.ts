@@ -8,6 +8,7 @@ import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
+import {FENCE_METHODS} from './cell-api-fences.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
@@ -61,6 +62,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
 const AHA_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
   Object.entries({
     ...AHA_METHODS,
+    ...FENCE_METHODS,
     ...POOL_METHODS,
     ...SERVER_METHODS,
     ...PROVISION_METHODS,

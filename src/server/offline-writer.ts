@@ -1,5 +1,5 @@
 import type {Log} from '../base/log.ts'
-import {onlineOf} from '../registry/aha-entry.ts'
+import {type AhaEntry, onlineOf} from '../registry/aha-entry.ts'
 import type {AhaLedger} from './aha-ledger.ts'
 
 /** Actor of what AHA does by itself. */
@@ -15,18 +15,21 @@ export interface Gone {
 }
 
 /**
- * Writes that services are offline. What cannot be written, because the disk takes no changes, is written as soon as it does. Only the entry that
- * still has the token is altered.
+ * Writes that services are offline, or that another one has their name now. What cannot be written, because the disk takes no changes, is written as
+ * soon as it does. Only the entry that still has the token is altered.
  */
 export class OfflineWriter {
   readonly #ledger: AhaLedger
   readonly #log: Log
+  readonly #heirOf: (full: string) => AhaEntry | undefined
   /** Tokens that could not be taken away, by full name. */
   readonly #unsaved = new Map<string, string>()
 
-  constructor(ledger: AhaLedger, log: Log) {
+  /** `heirOf` gives the entry of who has a name after the one that is gone; undefined when nobody has. */
+  constructor(ledger: AhaLedger, log: Log, heirOf: (full: string) => AhaEntry | undefined) {
     this.#ledger = ledger
     this.#log = log
+    this.#heirOf = heirOf
     ledger.whenOpen(() => void this.#again())
   }
 
@@ -39,9 +42,13 @@ export class OfflineWriter {
 
   async #write({full, online}: Gone): Promise<void> {
     if (!this.#isOf(full, online)) return
+    const heir = this.#heirOf(full)
     try {
-      await this.#ledger.change({kind: 'aha:svc:down', full, online}, AHA_ACTOR)
-      this.#log.info('aha.service.offline', {service: full})
+      // An entry of the log says all of what it leaves: who has the name now is known to nobody who reads it later.
+      const change = heir === undefined ? ({kind: 'aha:svc:down', full, online} as const) : addition(heir)
+      await this.#ledger.change(change, AHA_ACTOR)
+      if (heir === undefined) this.#log.info('aha.service.offline', {service: full})
+      else this.#log.info('aha.service.fell-back', {service: full, to: heir.info.urlinfo['hostname'] ?? null})
     } catch (error) {
       // It is shown offline already.
       this.#unsaved.set(full, online)
@@ -60,4 +67,8 @@ export class OfflineWriter {
     const entry = this.#ledger.pending.get(full)
     return entry !== undefined && onlineOf(entry) === online
   }
+}
+
+function addition(entry: AhaEntry) {
+  return {kind: 'aha:svc:add', entry} as const
 }

@@ -1,8 +1,15 @@
 /** Services and pools of AHA as peers get them. */
-import type {AhaEntry} from '../registry/aha-entry.ts'
+import type {AhaEntry, JsonObject} from '../registry/aha-entry.ts'
+import type {AhaFence} from '../registry/aha-fence.ts'
 import type {AhaPool} from '../registry/aha-pool.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {sentOften} from '../wire/telepath/messages.ts'
+
+/** How often a fenced service has asked for the name of the leader since the start of this server. */
+export interface Refusals {
+  readonly count: number
+  readonly lastMs: number
+}
 
 type Packed = Readonly<Record<string, Value>>
 
@@ -15,6 +22,12 @@ export function packPool({name, createdMs, creator, members}: AhaPool): Packed {
     members.map((member) => [member.service, {created: member.createdMs, creator: member.creator}]),
   )
   return {name, created: createdMs, services, creator}
+}
+
+/** Gives a fence as it stands in `svcinfo` of its service; times are epoch milliseconds. */
+export function packFence({name, alias, leader, sinceMs, back}: AhaFence, refusals: Refusals | undefined): JsonObject {
+  const last = refusals?.lastMs ?? back?.atMs ?? null
+  return {name, alias, leader, since: sinceMs, refused: refusals?.count ?? 0, last, from: back?.from ?? null}
 }
 
 const listed = new WeakMap<AhaEntry, Packed>()

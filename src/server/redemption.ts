@@ -20,6 +20,8 @@ export interface RedemptionPorts {
   readonly authority: Authority
   readonly clock: Pick<Clock, 'wallMs'>
   readonly log: Pick<Log, 'info' | 'warning'>
+  /** Hears the full name of each service that has been let in, in the turn in which that is decided. */
+  readonly onUsed?: ((host: string) => void) | undefined
 }
 
 /** A session that redeems a ticket at present. */
@@ -179,7 +181,7 @@ export class Redemption {
 
   /** Writes what was signed, and with the last one the use. */
   async #keep(certificate: TicketCertificate, isNew: boolean): Promise<void> {
-    const {ledger, clock, log} = this.#ports
+    const {ledger, clock, log, onUsed} = this.#ports
     const {iden, name, wants} = this.#ticket
     const isLast = wants.every(({purpose}) => purpose === certificate.purpose || this.#keys.has(purpose))
     const issued = isNew ? certificate : null
@@ -188,7 +190,10 @@ export class Redemption {
       isLast || issued === null
         ? {kind: 'ticket:use', iden, certificate: issued, use: {atMs: clock.wallMs(), from: this.claim.from}}
         : {kind: 'ticket:issue', iden, certificate: issued}
-    await ledger.change(change, `provision/${name}`)
+    const written = ledger.change(change, `provision/${name}`)
+    const host = wants.find(({purpose}) => purpose === 'host')?.name
+    if (isLast && host !== undefined) onUsed?.(host)
+    await written
     const facts = {name, peer: this.claim.from}
     log.info('certificate.issued', {...facts, cn: certificate.name, serial: certificate.serial})
     if (isLast) log.info('provision.redeemed', facts)

@@ -1,5 +1,6 @@
 import {beforeEach, describe, expect, test} from 'vitest'
 import {encodeAhaChange} from '../../src/registry/aha-change.ts'
+import {encodeFenceChange} from '../../src/registry/aha-fence.ts'
 import {encodeCertChange} from '../../src/registry/cert-change.ts'
 import {History, type HistoryEvent} from '../../src/registry/history.ts'
 import {encodeTicketChange, type Ticket, type TicketCertificate} from '../../src/registry/ticket.ts'
@@ -98,6 +99,25 @@ test('the history of a service of AHA', () => {
   }
   history = new History('01.axon')
   expect(changes.flatMap((change) => read(change))).toEqual([])
+})
+
+test('the history of a service that was replaced by force', () => {
+  const fence = {name: FULL, iden: 'i0', alias: 'axon.demo.net', leader: '01.axon.demo.net', sinceMs: 5}
+  const changes = [
+    encodeFenceChange({kind: 'aha:fence:set', ...fence}),
+    encodeFenceChange({kind: 'aha:fence:refuse', name: FULL, run: 'r1', atMs: 6, from: '10.0.0.9'}),
+    encodeFenceChange({kind: 'aha:fence:lift', name: FULL, why: 'provisioned'}),
+  ]
+  for (const wanted of [undefined, FULL, '00.axon']) {
+    history = new History(wanted)
+    const events = changes.flatMap((change) => read(change, 'aha'))
+    expect(shown(events)).toEqual([
+      ['fenced', FULL, undefined, {alias: 'axon.demo.net', leader: '01.axon.demo.net'}],
+      ['refused to lead', FULL, undefined, {run: 'r1'}],
+      ['fence lifted', FULL, undefined, {why: 'provisioned'}],
+    ])
+    expect(events[1]?.by.from).toBe('10.0.0.9')
+  }
 })
 
 describe('the history of how a service was let in', () => {

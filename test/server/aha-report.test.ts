@@ -30,6 +30,7 @@ function entry(name: string, leader: string, online?: string): AhaEntry {
 function ports(wallMs: () => number, more: Partial<AhaReportPorts> = {}): AhaReportPorts {
   return {
     services: {network: 'demo.net', list: () => []},
+    fences: {list: () => []},
     pools: {list: () => []},
     tickets: {list: () => []},
     certs,

@@ -153,6 +153,75 @@ describe('the end of a session', () => {
     expect(world.info('axon')).toMatchObject({run: 'r2', ready: true, online: expect.any(String)})
   })
 
+  test('gives an alias back to the newest of those who claimed it and are there', async () => {
+    const world = await World.open()
+    const claim = (id: string, run: string) => world.add('axon', session(id), {...INFO, run})
+    await claim('s1', 'r1')
+    await claim('s2', 'r2')
+    await claim('s3', 'r3')
+    world.services.sessionClosed('s2')
+    world.services.sessionClosed('s3')
+    expect(world.info('axon')).toMatchObject({run: 'r1', ready: true, online: expect.any(String)})
+    expect(world.services.byIden('i1', true, undefined)).toHaveLength(1)
+    await world.changeLog.settled()
+    expect((await world.changes()).slice(3)).toEqual(['aha aha:svc:add axon.loop.link'])
+    world.services.sessionClosed('s1')
+    await world.changeLog.settled()
+    expect(world.info('axon')).toMatchObject({run: 'r1', ready: false})
+    expect(world.isOnline('axon')).toBe(false)
+    expect((await world.changes()).slice(4)).toEqual(['aha aha:svc:down axon.loop.link'])
+  })
+
+  test('gives an alias back also when that cannot be written at once', async () => {
+    const world = await World.open()
+    await world.add('axon', session('s1'), {...INFO, run: 'r1'})
+    await world.add('axon', session('s2'), {...INFO, run: 'r2'})
+    world.changeLog.hold('disk', 'the disk is full')
+    world.services.sessionClosed('s2')
+    expect(world.info('axon')).toMatchObject({run: 'r1', online: expect.any(String)})
+    await settle()
+    world.changeLog.release('disk')
+    await world.changeLog.settled()
+    expect(world.ledger.visible.get('axon.loop.link')?.info).toMatchObject({run: 'r1', online: expect.any(String)})
+  })
+
+  test.each<[string, (world: World) => Promise<void> | void]>([
+    ['comes in another session under its own name', (world) => world.add('00.axon', session('s9'), INFO)],
+    [
+      'claims it through another session that ends too',
+      async (world) => {
+        await world.add('axon', session('s9'), INFO)
+        await world.add('axon', session('s2'), {...INFO, run: 'r2'})
+        world.services.sessionClosed('s9')
+      },
+    ],
+    [
+      'was removed with all that it has',
+      async (world) => {
+        await world.services.remove('axon.loop.link', 'test')
+        await world.add('axon', session('s2'), {...INFO, run: 'r2'})
+      },
+    ],
+  ])('does not give an alias back to a start of a service that %s', async (_, happen) => {
+    const world = await World.open()
+    await world.add('axon', session('s1'), INFO)
+    await world.add('axon', session('s2'), {...INFO, run: 'r2'})
+    await happen(world)
+    world.services.sessionClosed('s2')
+    await world.changeLog.settled()
+    expect(world.isOnline('axon')).toBe(false)
+  })
+
+  test('does not give an alias to who could not claim it', async () => {
+    const world = await World.open()
+    await world.add('axon', session('s2'), {...INFO, run: 'r2'})
+    world.store.isBroken = true
+    await expect(world.add('axon', session('s1'), INFO)).rejects.toMatchObject({code: 'REG_STORE_FAILED'})
+    world.services.sessionClosed('s2')
+    expect(world.isOnline('axon')).toBe(false)
+    world.changeLog.close()
+  })
+
   test('reaches a registration that is not durable yet', async () => {
     const world = await World.open()
     const added = world.add('00.axon', session('s1'))

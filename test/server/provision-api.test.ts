@@ -46,6 +46,20 @@ describe('a service with a one-time URL', () => {
     expect(hostCert.checkPrivateKey(keys[0]) && userCert.checkPrivateKey(keys[1])).toBe(true)
   })
 
+  test('is told of once, when it has all that it is to have', async () => {
+    const aha = await fresh()
+    const iden = await aha.service()
+    const session = await aha.session(iden)
+    const key = await newKey()
+    await session.sign('signHostCsr', HOST, key)
+    expect(aha.letIn).toEqual([])
+    await redeem(session, [key, await newKey()])
+    expect(aha.letIn).toEqual([HOST])
+    session.close()
+    await (await aha.session(iden)).sign('signHostCsr', HOST, key) // fetched again
+    expect(aha.letIn).toEqual([HOST])
+  })
+
   test('gets certificates for no other name, and for no second key', async () => {
     const aha = await fresh()
     const session = await aha.session(await aha.service())

@@ -3,6 +3,7 @@ import type {Log} from '../../src/base/log.ts'
 import type {Users} from '../../src/cell/users.ts'
 import type {ChangeLog} from '../../src/nexus/change-log.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
+import {AhaFences} from '../../src/server/aha-fences.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import type {AhaParts} from '../../src/server/aha-parts.ts'
 import {AhaPeers} from '../../src/server/aha-peers.ts'
@@ -36,7 +37,8 @@ export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
   const {store, changeLog, clock, users, log, certs = new CertDir('/dev/null/certs')} = ports
   const {openPeer = peerOpener(certs)} = ports
   const ledger = await AhaLedger.open({store, changeLog, clock})
-  const services = new AhaServices({ledger, log, network: AHA_NETWORK})
+  const fences = await AhaFences.open({store, changeLog, clock, log})
+  const services = new AhaServices({ledger, log, network: AHA_NETWORK, fences})
   const pools = await AhaPools.open({store, changeLog, clock, services, log})
   const servers = await AhaServerList.open({store, changeLog, clock, log})
   const urls = (user: string) => servers.urls(user, AHA_NETWORK)
@@ -50,6 +52,18 @@ export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
   await servers.announce({host: `aha.${AHA_NETWORK}`, port: 27_492})
   const peers = new AhaPeers({services, open: openPeer})
   const authorities = new Authorities({certs, users, changeLog, clock, log}, AHA_NETWORK)
-  const report = new AhaReport({services, pools, tickets: desk, certs, own: [], clock})
-  return {network: AHA_NETWORK, services, pools, servers, provisioning, tickets: desk, peers, authorities, report, urls}
+  const report = new AhaReport({services, fences, pools, tickets: desk, certs, own: [], clock})
+  return {
+    network: AHA_NETWORK,
+    services,
+    fences,
+    pools,
+    servers,
+    provisioning,
+    tickets: desk,
+    peers,
+    authorities,
+    report,
+    urls,
+  }
 }

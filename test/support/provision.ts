@@ -34,13 +34,15 @@ export class TestProvision {
   readonly greet: Greet
   /** What was logged. */
   readonly lines: string[]
+  /** Full names of the services that were let in. */
+  readonly letIn: string[]
   /** Called when the key of the authority is taken to sign something. */
   onSign: () => void = () => {}
   readonly #options: ProvisionOptions
   #sessions = 0
 
   private constructor(
-    parts: Pick<TestProvision, 'book' | 'ca' | 'ledger' | 'provisioning' | 'tickets' | 'greet' | 'lines'>,
+    parts: Pick<TestProvision, 'book' | 'ca' | 'ledger' | 'provisioning' | 'tickets' | 'greet' | 'lines' | 'letIn'>,
     options: ProvisionOptions,
   ) {
     this.book = parts.book
@@ -50,6 +52,7 @@ export class TestProvision {
     this.tickets = parts.tickets
     this.greet = parts.greet
     this.lines = parts.lines
+    this.letIn = parts.letIn
     this.#options = options
   }
 
@@ -81,11 +84,12 @@ export class TestProvision {
       },
       {network: NETWORK, admin: undefined, urls, expiresMs: 86_400_000, allowsRoot: true, ...settings},
     )
-    const redemptions = new Redemptions({ledger, authority, clock, log})
+    const letIn: string[] = []
+    const redemptions = new Redemptions({ledger, authority, clock, log, onUsed: (host) => letIn.push(host)})
     const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network: NETWORK, urls})
     const tickets = new TicketDesk({ledger, clock, log, claimOf: (iden) => redemptions.claimOf(iden)})
     const ca = signer.certificate
-    made.provision = new TestProvision({book, ca, ledger, provisioning, tickets, greet, lines}, options)
+    made.provision = new TestProvision({book, ca, ledger, provisioning, tickets, greet, lines, letIn}, options)
     return made.provision
   }
 
