@@ -36,6 +36,7 @@ export {parseRegistryUrl, type RegistryAddress} from './client/url.ts'
 export type {ServiceWatch, WatchEvent, WatchOptions} from './client/watch.ts'
 export {type RunningRegistry, type ServeOptions, serve} from './server/serve.ts'
 export type {
+  Appended,
   Effect,
   Entry,
   NewEntry,
@@ -45,6 +46,7 @@ export type {
   StoredInstance,
   StoredRecord,
   StoreHead,
+  StoreSize,
 } from './store/store.ts'
 export {Float, RawText, Timestamp, type Value} from './wire/msgpack/value.ts'
 export type {Callable, CallOptions as TelepathCallOptions, TelepathProxy} from './wire/telepath/caller.ts'

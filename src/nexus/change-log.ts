@@ -182,7 +182,7 @@ export class ChangeLog {
     this.#queue = this.#queue.length <= batchMax ? [] : this.#queue.slice(batchMax)
     this.#writing = batch
     this.#store.append(batch.map((proposal) => proposal.entry)).then(
-      (first) => this.#finish(batch, first),
+      ([first]) => this.#finish(batch, first),
       (error: unknown) => this.#fail(asStoreError(error)),
     )
     if (wasFull) this.#tellOpen()

@@ -1,15 +1,26 @@
 import assert from 'node:assert/strict'
 import {RegistryError} from '../base/errors.ts'
+import {newGuid} from '../base/ids.ts'
 import {chainHash, FIRST_PREVIOUS_HASH} from './chain.ts'
-import {assertEntries, assertRenewals} from './checks.ts'
-import type {Effect, Entry, NewEntry, Renewal, Store, StoredInstance, StoredRecord, StoreHead} from './store.ts'
+import {assertEntries, assertFits, assertRenewals} from './checks.ts'
+import type {
+  Appended,
+  Effect,
+  Entry,
+  NewEntry,
+  Renewal,
+  Store,
+  StoredInstance,
+  StoredRecord,
+  StoreHead,
+  StoreSize,
+} from './store.ts'
 
 const INSTANCES_PER_CHUNK = 1000
 /** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB of usual ones. */
 const KEPT_ENTRIES = 10_000
 /** Characters of their changes kept: an entry may have 64 KiB. */
 const KEPT_CHARS = 8 * 1024 * 1024
-const EPOCH = 1 // a new store every time: nothing was promoted or restored before it
 
 /**
  * Engine without a disk: everything is gone when the process ends. The log keeps the newest 10 000 to 20 000 entries, or fewer large ones,
@@ -22,6 +33,8 @@ export class MemoryStore implements Store {
   readonly #records = new Map<string, StoredRecord>()
   #entries: Entry[] = []
   #chars = 0
+  readonly #iden = newGuid()
+  #epoch = 1
   #nextOffset = 0
   #lastHash = FIRST_PREVIOUS_HASH
   #nextSeq = 0
@@ -30,7 +43,14 @@ export class MemoryStore implements Store {
   async open(): Promise<StoreHead> {
     assert(this.#state === 'new', 'a store is opened once')
     this.#state = 'open'
-    return {nextOffset: this.#nextOffset, epoch: EPOCH, lastHash: this.#lastHash, nextSeq: this.#nextSeq}
+    return {
+      nextOffset: this.#nextOffset,
+      epoch: this.#epoch,
+      lastHash: this.#lastHash,
+      nextSeq: this.#nextSeq,
+      iden: this.#iden,
+      firstOffset: this.#first,
+    }
   }
 
   async *instances(): AsyncGenerator<readonly StoredInstance[]> {
@@ -48,13 +68,21 @@ export class MemoryStore implements Store {
     if (wanted.length > 0) yield wanted
   }
 
-  async append(entries: readonly NewEntry[]): Promise<number> {
+  async append(entries: readonly NewEntry[]): Promise<Appended> {
     this.#assertOpen()
     assertEntries(entries)
     const first = this.#nextOffset
-    for (const entry of entries) this.#apply(entry)
-    if (this.#entries.length > 2 * KEPT_ENTRIES || this.#chars > 2 * KEPT_CHARS) this.#cull()
-    return first
+    const chained = this.#chain(entries)
+    for (const [index, entry] of chained.entries()) {
+      this.#entries.push(entry)
+      this.#chars += entry.change.length
+      this.#nextOffset = entry.offset + 1
+      this.#lastHash = entry.hash
+      this.#epoch = entry.epoch
+      this.#applyEffect(entries[index]?.effect, entry.offset)
+    }
+    if (this.#entries.length > 2 * KEPT_ENTRIES || this.#chars > 2 * KEPT_CHARS) this.#limit()
+    return [first, this.#lastHash]
   }
 
   async saveRenewals(renewals: readonly Renewal[]): Promise<void> {
@@ -68,13 +96,23 @@ export class MemoryStore implements Store {
 
   async read(offset: number, limit: number): Promise<readonly Entry[]> {
     this.#assertOpen()
-    const oldest = this.#nextOffset - this.#entries.length
+    const oldest = this.#first
     if (offset < oldest) {
       throw new RegistryError('REG_OFFSET_CULLED', `entry ${offset} was trimmed, the oldest kept is ${oldest}`, {
         info: {offset, first: oldest},
       })
     }
     return this.#entries.slice(offset - oldest, offset - oldest + limit)
+  }
+
+  async firstOffset(): Promise<number> {
+    this.#assertOpen()
+    return this.#first
+  }
+
+  async size(): Promise<StoreSize> {
+    this.#assertOpen()
+    return {bytes: 0, freeBytes: 0, isFreeing: false}
   }
 
   async probe(): Promise<void> {
@@ -89,17 +127,28 @@ export class MemoryStore implements Store {
     await this.close()
   }
 
-  #apply({timeMs, actor, change, effect}: NewEntry): void {
-    const offset = this.#nextOffset
-    const hash = chainHash(this.#lastHash, offset, EPOCH, timeMs, actor, change)
-    this.#entries.push({offset, epoch: EPOCH, hash, timeMs, actor, change})
-    this.#chars += change.length
-    this.#nextOffset = offset + 1
-    this.#lastHash = hash
-    this.#applyEffect(effect)
+  get #first(): number {
+    return this.#nextOffset - this.#entries.length
   }
 
-  #applyEffect(effect: Effect): void {
+  /** Makes the entries that follow the newest one. Alters nothing. */
+  #chain(entries: readonly NewEntry[]): readonly Entry[] {
+    const chained: Entry[] = []
+    let lastHash = this.#lastHash
+    let lastEpoch = this.#epoch
+    for (const [index, {timeMs, actor, change, epoch = lastEpoch, hash: expected = ''}] of entries.entries()) {
+      const offset = this.#nextOffset + index
+      const hash = chainHash(lastHash, offset, epoch, timeMs, actor, change)
+      assertFits({offset, epoch, hash}, lastEpoch, expected)
+      chained.push({offset, epoch, hash, timeMs, actor, change})
+      lastHash = hash
+      lastEpoch = epoch
+    }
+    return chained
+  }
+
+  #applyEffect(effect: Effect | undefined, offset: number): void {
+    assert(effect !== undefined, 'an entry has an effect')
     switch (effect.kind) {
       case 'put':
         this.#instances.set(effect.instance.seq, effect.instance)
@@ -114,18 +163,31 @@ export class MemoryStore implements Store {
           if (value === null) this.#records.delete(place)
           else this.#records.set(place, {table, key, value})
         }
+        return
+      case 'cull':
+        this.#dropBelow(Math.min(effect.offset + 1, offset))
+        return
+      case 'rotate': // there are no segments
+      case 'none':
     }
   }
 
-  #cull(): void {
-    let first = this.#entries.length
-    this.#chars = 0
+  /** Drops what is more than the newest 10 000 entries, or 8 MB of them. */
+  #limit(): void {
+    let first = this.#nextOffset
+    let chars = 0
     for (const {change} of this.#entries.slice(-KEPT_ENTRIES).reverse()) {
-      if (this.#chars + change.length > KEPT_CHARS) break
-      this.#chars += change.length
+      if (chars + change.length > KEPT_CHARS) break
+      chars += change.length
       first -= 1
     }
-    this.#entries = this.#entries.slice(first)
+    this.#dropBelow(first)
+  }
+
+  #dropBelow(offset: number): void {
+    const count = offset - this.#first
+    if (count <= 0) return
+    for (const {change} of this.#entries.splice(0, count)) this.#chars -= change.length
   }
 
   #assertOpen(): void {

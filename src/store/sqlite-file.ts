@@ -1,14 +1,14 @@
 /** The database file, with calls that block: for the worker's thread only. */
-import {accessSync, constants} from 'node:fs'
-import {DatabaseSync} from 'node:sqlite'
+import {accessSync, constants, statSync} from 'node:fs'
+import {DatabaseSync, type StatementSync} from 'node:sqlite'
 import {RegistryError} from '../base/errors.ts'
 import {createPrivateFile} from '../base/files.ts'
-import {type ChainPlace, chainHash, verifyChain} from './chain.ts'
 import {asStoreError, damagedFile, isIoFault} from './sqlite-errors.ts'
+import {type LogHead, SqliteLog} from './sqlite-log.ts'
 import {
   BODY,
-  DONE,
-  decodeEntries,
+  CULL,
+  DELETE,
   decodeRecordChanges,
   ENTRY_WIDTH,
   type Flat,
@@ -16,10 +16,12 @@ import {
   PUT,
   PUT_RECORDS,
   RENEWAL_WIDTH,
+  ROTATE,
   textAt,
 } from './sqlite-messages.ts'
-import {migrate, SCHEMA_VERSION, segmentTable, versionOf} from './sqlite-schema.ts'
-import type {StoreHead} from './store.ts'
+import {migrate, SCHEMA_VERSION, versionOf} from './sqlite-schema.ts'
+import {CHUNK_CHARS, integer, text} from './sqlite-values.ts'
+import type {Appended, StoreHead, StoreSize} from './store.ts'
 
 /** How long a call waits for the lock of another process (a backup, a curious sqlite3) before it fails. */
 const BUSY_TIMEOUT_MS = 500
@@ -33,16 +35,9 @@ const WAL_KEEP_BYTES = 16 * 1024 * 1024
 const COMMIT_PAGES = 4
 /** Estimated renewals that fall on one page of 400, as not all renew at a time. */
 const RENEWALS_PER_PAGE = 40
-/** Newest entries whose chain is verified at every start; the whole log takes too long. */
-const VERIFY_AT_OPEN = 256
-/** One answer ends after this much text, so that a chunk of large services does not fill the memory. */
-const CHUNK_CHARS = 4 * 1024 * 1024
 
-interface Segment {
-  readonly id: number
-  readonly firstOffset: number
-  readonly previousHash: string
-}
+/** What the head of the file says. */
+type FileHead = Omit<StoreHead, 'firstOffset'>
 
 /** Where to go on reading records. */
 interface RecordPlace {
@@ -56,9 +51,9 @@ interface RecordPlace {
 export class SqliteFile {
   readonly #path: string
   readonly #database: DatabaseSync
-  readonly #segments: readonly Segment[]
+  readonly #log: SqliteLog
   readonly #statements: Statements
-  #head: StoreHead
+  #head: FileHead
   #walPages = 0
 
   /** Opens the file, making it when it is not there. */
@@ -72,11 +67,9 @@ export class SqliteFile {
       prepareFile(database, path)
       this.#database = database
       this.#head = readHead(database, path)
-      this.#segments = readSegments(database, path)
-      const newest = this.#segments.at(-1)
-      if (newest === undefined) throw damagedFile(path, 'it has no log')
-      this.#statements = prepareStatements(database, segmentTable(newest.id))
-      this.#verifyEnd()
+      this.#log = new SqliteLog(database, path)
+      this.#statements = prepareStatements(database)
+      this.#log.verifyEnd(this.#head)
     } catch (error) {
       database.close()
       throw error
@@ -84,16 +77,22 @@ export class SqliteFile {
   }
 
   get head(): StoreHead {
-    return this.#head
+    return {...this.#head, firstOffset: this.#log.firstOffset}
   }
 
-  /** Takes the entries of an APPEND request, in one transaction, and gives the offset of the first. */
-  append(request: Flat): number {
+  get size(): StoreSize {
+    const {freePages, pageSize} = this.#statements
+    const freeBytes = this.#pragma(freePages) * this.#pragma(pageSize)
+    return {bytes: statSync(this.#path).size, freeBytes, isFreeing: false}
+  }
+
+  /** Takes the entries of an APPEND request, in one transaction. */
+  append(request: Flat): Appended {
     const {nextOffset} = this.#head
     const head = this.#commit(() => this.#writeEntries(request))
     this.#head = head
     this.#walPages += COMMIT_PAGES + head.nextOffset - nextOffset
-    return nextOffset
+    return [nextOffset, head.lastHash]
   }
 
   /**
@@ -140,20 +139,7 @@ export class SqliteFile {
 
   /** Adds to `answer` entries from `offset` on, at most `limit` and about 4 MB of them; none when there are no more. */
   read(answer: Flat, offset: number, limit: number): void {
-    const oldest = this.#segments[0]?.firstOffset ?? 0
-    if (offset < oldest) {
-      throw new RegistryError('REG_OFFSET_CULLED', `entry ${offset} was trimmed, the oldest kept is ${oldest}`, {
-        info: {offset, first: oldest},
-      })
-    }
-    const end = Math.min(offset + limit, this.#head.nextOffset)
-    let room = CHUNK_CHARS
-    for (const [index, {id, firstOffset}] of this.#segments.entries()) {
-      const segmentEnd = this.#segments[index + 1]?.firstOffset ?? end
-      const from = Math.max(offset, firstOffset)
-      room = this.#readSegment(answer, id, from, Math.min(end, segmentEnd), room)
-      if (room <= 0) return
-    }
+    this.#log.read(answer, offset, limit, this.#head.nextOffset)
   }
 
   /** Proves that the disk takes a write as large as that of a usual commit. */
@@ -179,8 +165,10 @@ export class SqliteFile {
     try {
       const result = write()
       commit.run()
+      this.#log.settle(true)
       return result
     } catch (error) {
+      this.#log.settle(false)
       // After some errors (disk full) SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       // When the fsync failed, the WAL may hold the whole transaction all the same, and a start after a crash would find it there.
@@ -189,42 +177,58 @@ export class SqliteFile {
     }
   }
 
-  #writeEntries(request: Flat): StoreHead {
-    let {nextOffset, lastHash, nextSeq} = this.#head
-    const {epoch} = this.#head
-    const {insertEntry, updateHead} = this.#statements
+  #writeEntries(request: Flat): FileHead {
+    const {iden} = this.#head
+    let {nextSeq} = this.#head
+    let log: LogHead = this.#head
     for (let at = BODY; at < request.length; at += ENTRY_WIDTH) {
-      const timeMs = numberAt(request, at)
-      const actor = textAt(request, at + 1)
-      const change = textAt(request, at + 2)
-      lastHash = chainHash(lastHash, nextOffset, epoch, timeMs, actor, change)
-      insertEntry.run(nextOffset, epoch, timeMs, actor, change, lastHash)
-      nextOffset += 1
-      nextSeq = this.#writeEffect(request, at + 3, nextSeq)
+      log = this.#log.insert(log, {
+        timeMs: numberAt(request, at),
+        actor: textAt(request, at + 1),
+        change: textAt(request, at + 2),
+        epoch: numberAt(request, at + 3) || undefined,
+        hash: textAt(request, at + 4) || undefined,
+      })
+      nextSeq = this.#writeEffect(request, at + 5, nextSeq, log)
     }
+    const {nextOffset, lastHash, epoch} = log
+    const {updateHead} = this.#statements
     // Nobody else writes to the file; should somebody, then rather fail than fork the chain.
-    if (updateHead.run(nextOffset, lastHash, nextSeq, this.#head.nextOffset, this.#head.lastHash).changes !== 1) {
+    if (
+      updateHead.run(nextOffset, lastHash, epoch, nextSeq, this.#head.nextOffset, this.#head.lastHash).changes !== 1
+    ) {
       throw damagedFile(this.#path, 'another process changed it')
     }
-    return {nextOffset, epoch, lastHash, nextSeq}
+    return {nextOffset, epoch, lastHash, nextSeq, iden}
   }
 
-  /** Writes the effect that begins at `at` and gives the next seq after it. */
-  #writeEffect(request: Flat, at: number, nextSeq: number): number {
+  /** Writes the effect that begins at `at`, of the entry that the log ends with, and gives the next seq after it. */
+  #writeEffect(request: Flat, at: number, nextSeq: number, log: LogHead): number {
     const seq = numberAt(request, at + 1)
+    const {deleteInstance, deleteHeartbeat} = this.#statements
+    switch (numberAt(request, at)) {
+      case PUT:
+        return this.#putInstance(seq, textAt(request, at + 2), numberAt(request, at + 3), nextSeq)
+      case DELETE:
+        deleteInstance.run(seq)
+        deleteHeartbeat.run(seq)
+        return nextSeq
+      case PUT_RECORDS:
+        this.#writeRecords(textAt(request, at + 2))
+        return nextSeq
+      case ROTATE:
+        this.#log.rotate(log)
+        return nextSeq
+      case CULL:
+        this.#log.cull(Math.min(seq + 1, log.nextOffset - 1))
+        return nextSeq
+      default:
+        return nextSeq
+    }
+  }
+
+  #putInstance(seq: number, service: string, lastHeartbeatS: number, nextSeq: number): number {
     const statements = this.#statements
-    const kind = numberAt(request, at)
-    if (kind === PUT_RECORDS) {
-      this.#writeRecords(textAt(request, at + 2))
-      return nextSeq
-    }
-    if (kind !== PUT) {
-      statements.deleteInstance.run(seq)
-      statements.deleteHeartbeat.run(seq)
-      return nextSeq
-    }
-    const service = textAt(request, at + 2)
-    const lastHeartbeatS = numberAt(request, at + 3)
     if (seq < nextSeq) {
       statements.replaceInstance.run(seq, service)
       statements.replaceHeartbeat.run(seq, lastHeartbeatS)
@@ -244,24 +248,6 @@ export class SqliteFile {
     }
   }
 
-  /** Adds the entries of one segment until `room` characters are used up, and gives the room left. */
-  #readSegment(answer: Flat, id: number, from: number, end: number, room: number): number {
-    if (from >= end) return room
-    const path = this.#path
-    const select = this.#database.prepare(
-      `SELECT offset, epoch, hash, time_ms, actor, change FROM ${segmentTable(id)} WHERE offset >= ? AND offset < ? ORDER BY offset`,
-    )
-    let left = room
-    for (const row of select.iterate(from, end)) {
-      const change = text(row['change'], path)
-      answer.push(integer(row['offset'], path), integer(row['epoch'], path), text(row['hash'], path))
-      answer.push(integer(row['time_ms'], path), text(row['actor'], path), change)
-      left -= change.length
-      if (left <= 0) break
-    }
-    return left
-  }
-
   /** A WAL that cannot be moved now stays and is whole: what goes wrong here will show in the next commit, where it is answered. */
   #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
     try {
@@ -271,33 +257,8 @@ export class SqliteFile {
     }
   }
 
-  /** Verifies that the log ends as the head says and that its newest entries are whole. */
-  #verifyEnd(): void {
-    const {nextOffset, lastHash} = this.#head
-    const oldest = this.#segments[0]?.firstOffset ?? 0
-    let place = this.#placeBefore(Math.max(oldest, nextOffset - VERIFY_AT_OPEN))
-    while (place.nextOffset < nextOffset) {
-      const answer: Flat = [0, DONE]
-      this.read(answer, place.nextOffset, VERIFY_AT_OPEN)
-      const verdict = verifyChain(decodeEntries(answer), place)
-      if (verdict.kind === 'damaged') throw damagedFile(this.#path, verdict.reason, verdict.offset)
-      if (verdict.end.nextOffset === place.nextOffset) break
-      place = verdict.end
-    }
-    if (place.nextOffset !== nextOffset || place.lastHash !== lastHash) {
-      throw damagedFile(this.#path, `the log ends before entry ${place.nextOffset}`, place.nextOffset)
-    }
-  }
-
-  /** Gives the place before an entry, by the hash of the one before it. */
-  #placeBefore(offset: number): ChainPlace {
-    const segment = this.#segments.find(({firstOffset}) => firstOffset === offset)
-    if (segment !== undefined) return {nextOffset: offset, lastHash: segment.previousHash}
-    const answer: Flat = [0, DONE]
-    this.read(answer, offset - 1, 1)
-    const [before] = decodeEntries(answer)
-    if (before === undefined) throw damagedFile(this.#path, `entry ${offset - 1} is missing`, offset - 1)
-    return {nextOffset: offset, lastHash: before.hash}
+  #pragma(statement: StatementSync): number {
+    return integer(Object.values(statement.get() ?? {})[0], this.#path)
   }
 }
 
@@ -324,10 +285,11 @@ function prepareFile(database: DatabaseSync, path: string): void {
   database.exec('COMMIT')
 }
 
-function readHead(database: DatabaseSync, path: string): StoreHead {
-  const row = database.prepare('SELECT epoch, next_offset, last_hash, next_seq FROM head').get()
+function readHead(database: DatabaseSync, path: string): FileHead {
+  const row = database.prepare('SELECT iden, epoch, next_offset, last_hash, next_seq FROM head').get()
   if (row === undefined) throw damagedFile(path, 'it has no head')
   return {
+    iden: text(row['iden'], path),
     epoch: integer(row['epoch'], path),
     nextOffset: integer(row['next_offset'], path),
     lastHash: text(row['last_hash'], path),
@@ -335,26 +297,14 @@ function readHead(database: DatabaseSync, path: string): StoreHead {
   }
 }
 
-function readSegments(database: DatabaseSync, path: string): readonly Segment[] {
-  const rows = database.prepare('SELECT id, first_offset, previous_hash FROM segments ORDER BY first_offset').all()
-  return rows.map((row) => ({
-    id: integer(row['id'], path),
-    firstOffset: integer(row['first_offset'], path),
-    previousHash: text(row['previous_hash'], path),
-  }))
-}
-
 type Statements = ReturnType<typeof prepareStatements>
 
-function prepareStatements(database: DatabaseSync, logTable: string) {
+function prepareStatements(database: DatabaseSync) {
   return {
     begin: database.prepare('BEGIN IMMEDIATE'),
     commit: database.prepare('COMMIT'),
-    insertEntry: database.prepare(
-      `INSERT INTO ${logTable} (offset, epoch, time_ms, actor, change, hash) VALUES (?, ?, ?, ?, ?, ?)`,
-    ),
     updateHead: database.prepare(
-      'UPDATE head SET next_offset = ?, last_hash = ?, next_seq = ? WHERE next_offset = ? AND last_hash = ?',
+      'UPDATE head SET next_offset = ?, last_hash = ?, epoch = ?, next_seq = ? WHERE next_offset = ? AND last_hash = ?',
     ),
     insertInstance: database.prepare('INSERT INTO instances (seq, service) VALUES (?, ?)'),
     insertHeartbeat: database.prepare('INSERT INTO heartbeats (seq, last_s) VALUES (?, ?)'),
@@ -374,16 +324,8 @@ function prepareStatements(database: DatabaseSync, logTable: string) {
     records: database.prepare(
       'SELECT kind, key, value FROM records WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?',
     ),
+    freePages: database.prepare('PRAGMA freelist_count'),
+    pageSize: database.prepare('PRAGMA page_size'),
     probe: database.prepare('UPDATE probe SET filler = randomblob(16384)'),
   }
-}
-
-function integer(value: unknown, path: string): number {
-  if (typeof value !== 'number') throw damagedFile(path, `${value} stands where a number should`)
-  return value
-}
-
-function text(value: unknown, path: string): string {
-  if (typeof value !== 'string') throw damagedFile(path, `${value} stands where a text should`)
-  return value
 }

@@ -5,28 +5,42 @@
  *
  *     OPEN       path
  *     INSTANCES  after seq, limit
- *     APPEND     then per entry 7 values: timeMs, actor, change, then by effect: 1 (put), seq, service, lastHeartbeatS; or 0 (delete), seq, '', 0;
- *                or 2 (records), 0, JSON of `[[table, key, value or null], …]`, 0
+ *     APPEND     then per entry 9 values: timeMs, actor, change, epoch or 0 (as it is), hash or '' (any), then by effect:
+ *                1 (put), seq, service, lastHeartbeatS; 0 (delete), seq, '', 0; 2 (records), 0, JSON of `[[table, key, value or null], …]`, 0;
+ *                3 (none), 0, '', 0; 4 (rotate), 0, '', 0; 5 (cull), offset, '', 0
  *     RENEW      then per renewal: seq, lastHeartbeatS
  *     READ       offset, limit
  *     RECORDS    after table, after key, limit, 1 for that table alone or 0
+ *     SIZE
  *     PROBE
  *     CLOSE
  *
  * Answer, in the order of the requests: `[id, 1, ...]` when done, `[id, 0, code, message, info as JSON]` when it failed. Done, by operation:
  *
- *     OPEN       nextOffset, epoch, lastHash, nextSeq
+ *     OPEN       nextOffset, epoch, lastHash, nextSeq, iden, firstOffset
  *     INSTANCES  per instance: seq, service, lastHeartbeatS
- *     APPEND     offset of the first entry
+ *     APPEND     offset of the first entry, hash of the last one
+ *     SIZE       offset of the oldest entry, bytes, free bytes, 1 while space is being given back or 0
  *     RECORDS    per record: table, key, value
  *     READ       per entry: offset, epoch, hash, timeMs, actor, change
  *     others     nothing
  *
- * Example: `[7, 3, 1700000000000, 'zmq:anon/6b', '{"kind":"x"}', 0, 12, '', 0]` deletes instance 12; `[7, 1, 4711]` says that it was entry 4711.
+ * Example: `[7, 3, 1700000000000, 'zmq:anon/6b', '{"kind":"x"}', 0, '', 0, 12, '', 0]` deletes instance 12; `[7, 1, 4711, '9f86…']` says that it was
+ * entry 4711.
  */
 import assert from 'node:assert/strict'
 import {ERRORS, type ErrorCode, RegistryError} from '../base/errors.ts'
-import type {Entry, NewEntry, RecordChange, Renewal, StoredInstance, StoredRecord, StoreHead} from './store.ts'
+import type {
+  Effect,
+  Entry,
+  NewEntry,
+  RecordChange,
+  Renewal,
+  StoredInstance,
+  StoredRecord,
+  StoreHead,
+  StoreSize,
+} from './store.ts'
 
 export type Flat = (number | string)[]
 
@@ -38,20 +52,24 @@ export const READ = 5
 export const PROBE = 6
 export const CLOSE = 7
 export const RECORDS = 8
+export const SIZE = 9
 
 export const DONE = 1
 const FAILED = 0
 /** Place of the first value after id and operation, or after id and outcome. */
 export const BODY = 2
 
-export const ENTRY_WIDTH = 7
+export const ENTRY_WIDTH = 9
 export const RENEWAL_WIDTH = 2
 const INSTANCE_WIDTH = 3
 const LOG_WIDTH = 6
 const RECORD_WIDTH = 3
 export const PUT = 1
-const DELETE = 0
+export const DELETE = 0
 export const PUT_RECORDS = 2
+const NOTHING = 3
+export const ROTATE = 4
+export const CULL = 5
 
 /** Gives the number at a place of a message. */
 export function numberAt(message: Readonly<Flat>, place: number): number {
@@ -70,17 +88,37 @@ export function textAt(message: Readonly<Flat>, place: number): string {
 /** Writes an APPEND request. */
 export function appendRequest(id: number, entries: readonly NewEntry[]): Flat {
   const message: Flat = [id, APPEND]
-  for (const {timeMs, actor, change, effect} of entries) {
-    if (effect.kind === 'delete') message.push(timeMs, actor, change, DELETE, effect.seq, '', 0)
-    else if (effect.kind === 'records') {
-      const rows = effect.records.map(({table, key, value}) => [table, key, value])
-      message.push(timeMs, actor, change, PUT_RECORDS, 0, JSON.stringify(rows), 0)
-    } else {
-      const {seq, service, lastHeartbeatS} = effect.instance
-      message.push(timeMs, actor, change, PUT, seq, service, lastHeartbeatS)
-    }
+  for (const {timeMs, actor, change, effect, epoch, hash} of entries) {
+    message.push(timeMs, actor, change, epoch ?? 0, hash ?? '')
+    pushEffect(message, effect)
   }
   return message
+}
+
+function pushEffect(message: Flat, effect: Effect): void {
+  switch (effect.kind) {
+    case 'put': {
+      const {seq, service, lastHeartbeatS} = effect.instance
+      message.push(PUT, seq, service, lastHeartbeatS)
+      return
+    }
+    case 'delete':
+      message.push(DELETE, effect.seq, '', 0)
+      return
+    case 'records': {
+      const rows = effect.records.map(({table, key, value}) => [table, key, value])
+      message.push(PUT_RECORDS, 0, JSON.stringify(rows), 0)
+      return
+    }
+    case 'none':
+      message.push(NOTHING, 0, '', 0)
+      return
+    case 'rotate':
+      message.push(ROTATE, 0, '', 0)
+      return
+    case 'cull':
+      message.push(CULL, effect.offset, '', 0)
+  }
 }
 
 /** Writes a RENEW request. */
@@ -97,6 +135,18 @@ export function decodeHead(answer: Flat): StoreHead {
     epoch: numberAt(answer, BODY + 1),
     lastHash: textAt(answer, BODY + 2),
     nextSeq: numberAt(answer, BODY + 3),
+    iden: textAt(answer, BODY + 4),
+    firstOffset: numberAt(answer, BODY + 5),
+  }
+}
+
+/** Reads the answer to SIZE. */
+export function decodeSize(answer: Flat): StoreSize & {readonly firstOffset: number} {
+  return {
+    firstOffset: numberAt(answer, BODY),
+    bytes: numberAt(answer, BODY + 1),
+    freeBytes: numberAt(answer, BODY + 2),
+    isFreeing: numberAt(answer, BODY + 3) === 1,
   }
 }
 

@@ -17,6 +17,7 @@ import {
   READ,
   RECORDS,
   RENEW,
+  SIZE,
   textAt,
 } from './sqlite-messages.ts'
 
@@ -29,6 +30,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [RENEW]: 'write to',
   [READ]: 'read the log of',
   [RECORDS]: 'read the records of',
+  [SIZE]: 'look at',
   [PROBE]: 'write to',
   [CLOSE]: 'close',
 }
@@ -54,8 +56,8 @@ function perform(operation: number, request: Flat, answer: Flat): void {
   if (operation === OPEN) {
     place = textAt(request, BODY)
     open = new SqliteFile(place)
-    const {nextOffset, epoch, lastHash, nextSeq} = open.head
-    answer.push(nextOffset, epoch, lastHash, nextSeq)
+    const {nextOffset, epoch, lastHash, nextSeq, iden, firstOffset} = open.head
+    answer.push(nextOffset, epoch, lastHash, nextSeq, iden, firstOffset)
     return
   }
   if (operation === CLOSE) {
@@ -71,7 +73,7 @@ function perform(operation: number, request: Flat, answer: Flat): void {
 function performOnFile(file: SqliteFile, operation: number, request: Flat, answer: Flat): void {
   switch (operation) {
     case APPEND:
-      answer.push(file.append(request))
+      answer.push(...file.append(request))
       return
     case RENEW:
       file.renew(request)
@@ -90,6 +92,11 @@ function performOnFile(file: SqliteFile, operation: number, request: Flat, answe
         isOneTable: numberAt(request, BODY + 3) === 1,
       })
       return
+    case SIZE: {
+      const {bytes, freeBytes, isFreeing} = file.size
+      answer.push(file.head.firstOffset, bytes, freeBytes, isFreeing ? 1 : 0)
+      return
+    }
     case PROBE:
       file.probe()
       return

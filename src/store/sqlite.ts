@@ -13,6 +13,7 @@ import {
   decodeHead,
   decodeInstances,
   decodeRecords,
+  decodeSize,
   type Flat,
   INSTANCES,
   numberAt,
@@ -21,8 +22,20 @@ import {
   READ,
   RECORDS,
   renewRequest,
+  SIZE,
+  textAt,
 } from './sqlite-messages.ts'
-import type {Entry, NewEntry, Renewal, Store, StoredInstance, StoredRecord, StoreHead} from './store.ts'
+import type {
+  Appended,
+  Entry,
+  NewEntry,
+  Renewal,
+  Store,
+  StoredInstance,
+  StoredRecord,
+  StoreHead,
+  StoreSize,
+} from './store.ts'
 
 /** Rows asked for at a time: some 5 ms of the worker, so that an append does not wait long behind them. */
 const INSTANCES_PER_CHUNK = 2000
@@ -97,10 +110,10 @@ export class SqliteStore implements Store {
     }
   }
 
-  async append(entries: readonly NewEntry[]): Promise<number> {
+  async append(entries: readonly NewEntry[]): Promise<Appended> {
     assertEntries(entries)
     const answer = await this.#request((id) => appendRequest(id, entries))
-    return numberAt(answer, BODY)
+    return [numberAt(answer, BODY), textAt(answer, BODY + 1)]
   }
 
   async saveRenewals(renewals: readonly Renewal[]): Promise<void> {
@@ -120,6 +133,15 @@ export class SqliteStore implements Store {
       entries.push(...chunk)
     }
     return entries
+  }
+
+  async firstOffset(): Promise<number> {
+    return decodeSize(await this.#request((id) => [id, SIZE])).firstOffset
+  }
+
+  async size(): Promise<StoreSize> {
+    const {bytes, freeBytes, isFreeing} = decodeSize(await this.#request((id) => [id, SIZE]))
+    return {bytes, freeBytes, isFreeing}
   }
 
   async probe(): Promise<void> {

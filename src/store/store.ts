@@ -7,6 +7,8 @@
  * - Every entry carries the hash of the one before it in its own hash, so that a changed or missing entry shows.
  * - A failed `append` leaves no trace, and a later one may succeed: an engine recovers by itself when its disk does.
  * - Reads (`instances`, `records`, `read`) see what has been acknowledged.
+ * - The log can be cut at its old end, by an entry of its own (`cull`). What was cut is gone for readers as soon as that entry is stored; an engine
+ *   with a file gives the space back afterwards, in steps so small that no append waits for it.
  */
 export interface Store extends AsyncDisposable {
   readonly kind: string
@@ -23,11 +25,13 @@ export interface Store extends AsyncDisposable {
   records(table?: string): AsyncIterable<readonly StoredRecord[]>
 
   /**
-   * Stores entries and their effects in one transaction and gives the offset of the first. An empty list is a bug.
+   * Stores entries and their effects in one transaction. An empty list is a bug.
    *
-   * @throws RegistryError `REG_STORE_FAILED` when nothing was stored (disk full, locked, I/O); `REG_STORE_DAMAGED` when the file is.
+   * @throws RegistryError `REG_STORE_FAILED` when nothing was stored (disk full, locked, I/O); `REG_STORE_DAMAGED` when the file is;
+   * `REG_HISTORY_DIFFERS` when an entry would not get the hash that it must have, or its epoch is lower than that of the store: nothing was
+   * stored, `info.offset` says which entry it is.
    */
-  append(entries: readonly NewEntry[]): Promise<number>
+  append(entries: readonly NewEntry[]): Promise<Appended>
 
   /**
    * Saves when instances were last renewed. Not in the log and not urgent: a crash may lose it, a failure may leave a part of it saved.
@@ -45,6 +49,12 @@ export interface Store extends AsyncDisposable {
    */
   read(offset: number, limit: number): Promise<readonly Entry[]>
 
+  /** Gives the offset of the oldest entry that is kept; the next offset when there is none. */
+  firstOffset(): Promise<number>
+
+  /** Says how much space the store takes. */
+  size(): Promise<StoreSize>
+
   /** Checks that the engine can write right now without changing anything. Throws as `append` does. */
   probe(): Promise<void>
 
@@ -61,6 +71,22 @@ export interface StoreHead {
   readonly lastHash: string
   /** Larger than every `seq` ever stored. */
   readonly nextSeq: number
+  /** Names this store: 32 hex digits. A copy has those of what it was copied from until it is adopted (`store/adopt.ts`). */
+  readonly iden: string
+  /** Offset of the oldest entry that is kept; `nextOffset` when there is none. */
+  readonly firstOffset: number
+}
+
+/** What an append gives: the offset of its first entry, and the hash of its last one. */
+export type Appended = readonly [firstOffset: number, lastHash: string]
+
+export interface StoreSize {
+  /** Length of the file; 0 when there is none. */
+  readonly bytes: number
+  /** The part of it that holds nothing. */
+  readonly freeBytes: number
+  /** Whether space of entries that were cut off is still being given back. */
+  readonly isFreeing: boolean
 }
 
 export interface StoredInstance {
@@ -76,6 +102,11 @@ export type Effect =
   | {readonly kind: 'put'; readonly instance: StoredInstance}
   | {readonly kind: 'delete'; readonly seq: number}
   | {readonly kind: 'records'; readonly records: readonly RecordChange[]}
+  | {readonly kind: 'none'}
+  /** The entries after this one are kept apart from those up to it, so that these can be cut off cheaply. */
+  | {readonly kind: 'rotate'}
+  /** Cuts off the entries up to and including `offset`; never the entry itself that has this effect. Does nothing when they are gone already. */
+  | {readonly kind: 'cull'; readonly offset: number}
 
 /** A small object that the change log's entries leave behind: a user, a role, a ticket. Tables are names that a part of the server chose. */
 export interface StoredRecord {
@@ -100,6 +131,10 @@ export interface NewEntry {
   /** The change as JSON text. */
   readonly change: string
   readonly effect: Effect
+  /** The epoch of the store from this entry on, never lower than it was. Absent: the present one. */
+  readonly epoch?: number | undefined
+  /** The hash that it must get; for entries that another member of the cell decided. */
+  readonly hash?: string | undefined
 }
 
 /** One entry of the change log. */

@@ -8,7 +8,7 @@ import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {decodeChange} from '../../src/registry/change.ts'
 import {Server} from '../../src/server/server.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
-import type {NewEntry} from '../../src/store/store.ts'
+import type {Appended, NewEntry} from '../../src/store/store.ts'
 
 const STALL_MS = 2000
 /** Of the client: longer than the server's 400 ms, much shorter than the stall, so that a busy machine does not decide the test. */
@@ -28,7 +28,7 @@ class StallingStore extends MemoryStore {
     })
   }
 
-  override async append(entries: readonly NewEntry[]): Promise<number> {
+  override async append(entries: readonly NewEntry[]): Promise<Appended> {
     await this.#gate
     return super.append(entries)
   }

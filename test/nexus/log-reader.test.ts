@@ -3,7 +3,7 @@ import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders, type LogStep} from '../../src/nexus/log-reader.ts'
-import type {Entry} from '../../src/store/store.ts'
+import type {Appended, Entry} from '../../src/store/store.ts'
 import {FakeClock} from '../support/api.ts'
 import {MoodyStore} from '../support/moody-store.ts'
 
@@ -16,10 +16,10 @@ class TrimmedStore extends MoodyStore {
   /** What is stored is acknowledged after this. */
   acknowledging: Promise<void> | undefined
 
-  override async append(entries: Parameters<MoodyStore['append']>[0]): Promise<number> {
-    const first = await super.append(entries)
+  override async append(entries: Parameters<MoodyStore['append']>[0]): Promise<Appended> {
+    const appended = await super.append(entries)
     await this.acknowledging
-    return first
+    return appended
   }
 
   override async read(offset: number, limit: number): Promise<readonly Entry[]> {

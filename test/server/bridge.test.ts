@@ -308,7 +308,7 @@ async function sizeOf(store: MemoryStore, toZeromq: boolean): Promise<number> {
     onTerminate: () => undefined,
     onFatal: () => undefined,
   } as const
-  const head = {nextOffset: 1, nextSeq: 2, epoch: 1, lastHash: '0'.repeat(64)}
+  const head = {nextOffset: 1, nextSeq: 2, epoch: 1, lastHash: '0'.repeat(64), iden: '5'.repeat(32), firstOffset: 0}
   const log = createLog({level: 'critical', structured: false, clock: systemClock, write: () => undefined})
   await using server = await Server.start({store, head, changes}, settings, log)
   changes.close()

@@ -4,16 +4,16 @@ import {RegistryError} from '../../src/base/errors.ts'
 import {decodeChange} from '../../src/registry/change.ts'
 import {readStoredService} from '../../src/registry/service.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
-import type {NewEntry, Store} from '../../src/store/store.ts'
+import type {Appended, NewEntry, Store} from '../../src/store/store.ts'
 import {settle, TestApi, TestPeer} from '../support/api.ts'
 
 /** A store whose commits end when, and as, the test says. */
 class HeldStore implements Pick<Store, 'append' | 'probe' | 'saveRenewals'> {
   readonly written: NewEntry[] = []
-  readonly #waiting: {readonly entries: readonly NewEntry[]; readonly end: PromiseWithResolvers<number>}[] = []
+  readonly #waiting: {readonly entries: readonly NewEntry[]; readonly end: PromiseWithResolvers<Appended>}[] = []
 
-  append(entries: readonly NewEntry[]): Promise<number> {
-    const end = Promise.withResolvers<number>()
+  append(entries: readonly NewEntry[]): Promise<Appended> {
+    const end = Promise.withResolvers<Appended>()
     this.#waiting.push({entries, end})
     return end.promise
   }
@@ -25,7 +25,7 @@ class HeldStore implements Pick<Store, 'append' | 'probe' | 'saveRenewals'> {
   async finish(isGood: boolean): Promise<void> {
     const commit = this.#waiting.shift()
     if (isGood) this.written.push(...(commit?.entries ?? []))
-    if (isGood) commit?.end.resolve(0)
+    if (isGood) commit?.end.resolve([0, '0'.repeat(64)])
     else commit?.end.reject(new RegistryError('REG_STORE_FAILED', 'the disk is full'))
     await settle()
   }

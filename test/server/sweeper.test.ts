@@ -2,7 +2,7 @@ import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {Sweeper, type SweeperOptions} from '../../src/server/sweeper.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
-import type {NewEntry} from '../../src/store/store.ts'
+import type {Appended, NewEntry} from '../../src/store/store.ts'
 import {TestApi} from '../support/api.ts'
 
 /** How often the sweeper looks at the clock, at least. */
@@ -14,7 +14,7 @@ const CLEANUP_MS = 10_000
 class FailingStore extends MemoryStore {
   isFailing = false
 
-  override async append(entries: readonly NewEntry[]): Promise<number> {
+  override async append(entries: readonly NewEntry[]): Promise<Appended> {
     this.#check()
     return super.append(entries)
   }

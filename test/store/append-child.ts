@@ -20,7 +20,7 @@ function entry(index: number): NewEntry {
 
 async function appendForEver(): Promise<never> {
   for (;;) {
-    const offset = await store.append(Array.from({length: BATCH}, (_, index) => entry(index)))
+    const [offset] = await store.append(Array.from({length: BATCH}, (_, index) => entry(index)))
     writeSync(1, `${offset + BATCH}\n`)
   }
 }

@@ -70,7 +70,7 @@ await assert.rejects(store.append(Array.from({length: 10}, (_, index) => put(sto
 await assertHolds(store, stored)
 makeRoom()
 await store.probe()
-assert.equal(await store.append([put(stored)]), stored)
+assert.equal((await store.append([put(stored)]))[0], stored)
 await assertHolds(store, stored + 1)
 await store.close()
 const again = new SqliteStore(path)

@@ -82,7 +82,7 @@ describe('SqliteStore when the world is bad', () => {
     assert.equal((await store.read(0, 10)).length, 1)
     child.release()
     await child.finish()
-    assert.equal(await store.append([put(1)]), 1)
+    assert.equal((await store.append([put(1)]))[0], 1)
   })
 
   test.each(DISKS)(

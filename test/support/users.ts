@@ -5,7 +5,7 @@ import {Passwords} from '../../src/cell/passwords.ts'
 import {openUserBook, type UserBook, type UserBookOptions} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
-import type {Entry, NewEntry, StoredRecord} from '../../src/store/store.ts'
+import type {Appended, Entry, NewEntry, StoredRecord} from '../../src/store/store.ts'
 import {FakeClock} from './api.ts'
 
 const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
@@ -25,7 +25,7 @@ export class GatedStore extends MemoryStore {
     }
   }
 
-  override async append(entries: readonly NewEntry[]): Promise<number> {
+  override async append(entries: readonly NewEntry[]): Promise<Appended> {
     await this.#gate?.promise
     if (this.isBroken) throw new RegistryError('REG_STORE_FAILED', 'the disk is full')
     return super.append(entries)
