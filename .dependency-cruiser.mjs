@@ -11,7 +11,7 @@ const FLOORS = [
 const PURE = ['registry', 'auth']
 /** Files of pki that everybody may import at once (docs/decisions/0005-pkijs-for-certificates.md); the others are for commands, or loaded when needed. */
 const WITHOUT_PKIJS =
-  '(authority|cert-dir|cert-files|client-tls|crl-reader|dir-lock|identity|keys|peer-certificate|pem|revocation|server-tls|tls-policy|tls-reasons)\\.ts$'
+  '(authority|cert-dir|cert-files|client-tls|crl-reader|dir-lock|identity|keys|peer-certificate|pem|revocation|sealed|server-tls|tls-policy|tls-reasons)\\.ts$'
 
 const floorRules = FLOORS.flatMap((rooms, level) =>
   rooms.map((room) => ({

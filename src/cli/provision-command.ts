@@ -56,13 +56,18 @@ export abstract class ProvisionCommand extends CellCommand {
       await this.write(`${url}\n`)
       return undefined
     }
-    const [listed] = aha.keepsBook ? await aha.provisions(idenIn(url)) : []
-    const expiresMs = listed?.expiresMs ?? null
-    const expires = expiresMs === null ? null : new Date(expiresMs).toISOString()
+    const expires = await expiryOf(aha, url)
     const holder = holderOf(user, await aha.findUser(user))
     const report = {url, kind, name, network, user: holder, mirror, expires, setting}
     return this.show(report, () => mintText(report, systemClock.wallMs()))
   }
+}
+
+/** Gives when a URL that was just made expires; null for never, which an AHA says that does not keep a book. */
+export async function expiryOf(aha: AhaAdmin, url: string): Promise<string | null> {
+  const [listed] = aha.keepsBook ? await aha.provisions(idenIn(url)) : []
+  const expiresMs = listed?.expiresMs ?? null
+  return expiresMs === null ? null : new Date(expiresMs).toISOString()
 }
 
 /**

@@ -1,6 +1,6 @@
 import {formatDuration} from '../base/duration.ts'
 import type {CellUser} from '../client/admin-values.ts'
-import type {Contact, Provision, ProvisionCertificate} from '../client/aha-admin.ts'
+import type {Contact, Provision, ProvisionCertificate, ProvisionKind} from '../client/aha-admin.ts'
 import {ruleText} from './permission-text.ts'
 import {type Column, keyValues, localTime, table} from './render.ts'
 
@@ -26,10 +26,24 @@ export interface MintReport {
   readonly setting: string | null
 }
 
+/** A one-time URL for another member, under `--json`. */
+export interface CloneReport {
+  readonly url: string
+  /** DNS name of the new member. */
+  readonly host: string
+  /** Of its Telepath listener. */
+  readonly port: number
+  readonly network: string
+  /** Null: never. */
+  readonly expires: string | null
+  /** Variable by which the new member takes the URL. */
+  readonly setting: string
+}
+
 /** A one-time URL of the list, under `--json`. */
 export interface ProvisionReport {
   readonly id: string
-  readonly kind: 'service' | 'user'
+  readonly kind: ProvisionKind
   readonly name: string
   readonly state: string
   readonly user: string | null
@@ -55,18 +69,12 @@ interface ContactReport {
 /** Says what a one-time URL is for, which rights come with it, until when, and how to use it. */
 export function mintText(report: MintReport, nowMs: number): string {
   const {url, kind, name, network, mirror, expires, setting} = report
-  const expiresMs = expires === null ? undefined : Date.parse(expires)
   return keyValues([
     ['url', url],
     [kind, kind === 'service' ? `${name}.${network}` : `${name}@${network}`],
     ['mirror of', mirror ?? undefined],
     ['rights', rightsText(report)],
-    [
-      'expires',
-      expiresMs === undefined
-        ? 'never'
-        : `${localTime(expiresMs)}, in ${formatDuration(Math.max(0, expiresMs - nowMs))}`,
-    ],
+    ['expires', expiresText(expires, nowMs)],
     [
       'use it once',
       setting === null
@@ -74,6 +82,23 @@ export function mintText(report: MintReport, nowMs: number): string {
         : `${setting}=URL when the service starts, or aha:provision in its cell.yaml`,
     ],
   ])
+}
+
+/** Says where a new member will be, what it gets, until when, and how to make it. */
+export function cloneText({url, host, port, network, expires, setting}: CloneReport, nowMs: number): string {
+  return keyValues([
+    ['url', url],
+    ['clone', `${host}, port ${port}`],
+    ['gets', `a copy of everything, and the key of the authority ${network}`],
+    ['expires', expiresText(expires, nowMs)],
+    ['use it once', `${setting}='URL' when the new member starts, or clone in its cell.yaml`],
+  ])
+}
+
+function expiresText(expires: string | null, nowMs: number): string {
+  if (expires === null) return 'never'
+  const expiresMs = Date.parse(expires)
+  return `${localTime(expiresMs)}, in ${formatDuration(Math.max(0, expiresMs - nowMs))}`
 }
 
 /** Says what a service or a user may do, in words. */

@@ -3,6 +3,9 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {type CellUser, fieldsOf, listOf, oddAnswer, readUser, timeOf} from './admin-values.ts'
 
+/** Whom a one-time URL lets in; a `clone` is another member of the AHA itself. */
+export type ProvisionKind = 'service' | 'user' | 'clone'
+
 /** How long a one-time URL can be used: milliseconds, or for ever. */
 export type UrlLife = number | 'never'
 
@@ -21,11 +24,19 @@ export interface ServiceWish {
   readonly life?: UrlLife | undefined
 }
 
+/** Another member of an AHA that is to be made. What is undefined is left to AHA. */
+export interface CloneWish {
+  /** DNS name. */
+  readonly host: string
+  readonly port?: number | undefined
+  readonly life?: UrlLife | undefined
+}
+
 /** A one-time URL as an AHA of this software lists it, without what it could be used by. */
 export interface Provision {
   /** The first eight digits of its iden. */
   readonly id: string
-  readonly kind: 'service' | 'user'
+  readonly kind: ProvisionKind
   readonly name: string
   readonly state: string
   /** Whose certificate it gives: `root@demo.net`. */
@@ -105,6 +116,17 @@ export class AhaAdmin implements AsyncDisposable {
   async addUser(name: string, isAgain: boolean, life: UrlLife | undefined): Promise<string> {
     this.#checkLife(life)
     return urlOf(await this.#call('addAhaUserEnroll', name, this.#ownKeys(life), isAgain))
+  }
+
+  /** Makes a one-time URL for another member of the AHA: ours for one of this software, a Synapse one for one of that. */
+  async addClone({host, port, life}: CloneWish): Promise<string> {
+    this.#checkLife(life)
+    const kwargs = {...(port === undefined ? {} : {port}), ...this.#ownKeys(life)}
+    try {
+      return urlOf(await this.#cell.call('addAhaClone', {...this.#options([host]), kwargs}))
+    } catch (error) {
+      throw withHints(error)
+    }
   }
 
   /** Gives all one-time URLs, or those whose iden begins so; the oldest first. */
@@ -200,7 +222,7 @@ function urlOf(value: Value): string {
 function readProvision(value: Value): Provision {
   const fields = fieldsOf(value, 'a one-time URL')
   const {kind, user, expires} = fields
-  if (kind !== 'service' && kind !== 'user') throw oddAnswer('kind', 'it is not a known one')
+  if (kind !== 'service' && kind !== 'user' && kind !== 'clone') throw oddAnswer('kind', 'it is not a known one')
   return {
     id: textIn(fields, 'id'),
     kind,

@@ -1,5 +1,5 @@
 /**
- * Tickets: what stands behind a one-time URL for a new service or a user. Life of one:
+ * Tickets: what stands behind a one-time URL for a new service, a user or another member of this cell. Life of one:
  *
  *     open ──last certificate signed──► used: fetchable for 10 minutes ──► spent, kept for lists
  *       └──expires──► expired
@@ -12,7 +12,8 @@
 import {parseJson} from '../base/json-parse.ts'
 import {isObject} from './service.ts'
 
-export type TicketKind = 'service' | 'user'
+/** A `clone` is another member of this cell. */
+export type TicketKind = 'service' | 'user' | 'clone'
 
 /** A certificate that a ticket calls for. */
 export interface Want {
@@ -37,10 +38,10 @@ export interface Ticket {
   /** 32 hex digits: the credential in the URL. It belongs in no log. */
   readonly iden: string
   readonly kind: TicketKind
-  /** Of the service within its network, or of the user without the network. */
+  /** Of the service within its network, of the user without the network, or of the host of a clone. */
   readonly name: string
   readonly wants: readonly Want[]
-  /** What a service is told (`getProvInfo`), as JSON text; null for a user. */
+  /** What a service is told (`getProvInfo`), or a clone (`getMemberDef`), as JSON text; null for a user. */
   readonly info: string | null
   readonly createdMs: number
   readonly createdBy: string
@@ -60,7 +61,7 @@ interface Use {
 /**
  * What can happen to tickets, in the log as JSON text with its version: `{"v":1,"kind":"ticket:del","idens":["0f…"]}`.
  *
- * Versions: 1, the first.
+ * Versions: 1, the first; the kind `clone` of a ticket came later, and is refused by software from before.
  */
 export type TicketChange =
   /** `dropped`: finished ones that are forgotten to make room. */
@@ -176,7 +177,7 @@ type Members = Readonly<Record<string, unknown>>
 
 function readTicket(value: Members): Ticket {
   const kind = value['kind']
-  if (kind !== 'service' && kind !== 'user') throw new TypeError('not a ticket of a known kind')
+  if (!isKind(kind)) throw new TypeError('not a ticket of a known kind')
   return {
     iden: textIn(value, 'iden'),
     kind,
@@ -189,6 +190,10 @@ function readTicket(value: Members): Ticket {
     certificates: listIn(value, 'certificates').map(readCertificate),
     used: value['used'] === null ? null : readUse(objectOf(value['used'])),
   }
+}
+
+function isKind(value: unknown): value is TicketKind {
+  return value === 'service' || value === 'user' || value === 'clone'
 }
 
 function gone(idens: readonly string[]): readonly TicketRecord[] {

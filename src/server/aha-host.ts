@@ -36,6 +36,7 @@ export interface AhaHostPorts {
   readonly store: Pick<Store, 'records' | 'place'>
   readonly changeLog: ChangeLog
   readonly log: Log
+  readonly cellIden: string
 }
 
 const PROVISION_PORT = 27_272
@@ -113,7 +114,13 @@ export class AhaHost {
       urls,
     }
     this.provisioned = provisioning.fullNames()
-    const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network, urls})
+    const greet = provisionGreet({
+      redemptions,
+      limiter: new LoginLimiter(clock),
+      network,
+      cellIden: ports.cellIden,
+      urls,
+    })
     this.#daemon = new Daemon({greet, log, limits: LIMITS, synapseVersion: SYNAPSE_VERSION})
   }
 

@@ -1,6 +1,7 @@
-/** The methods of AHA that let services and users in: they make one-time URLs, and take them back. */
+/** The methods of AHA that let services, users and other members of this cell in: they make one-time URLs, and take them back. */
 import type {Need} from '../auth/need.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import {DEFAULT_PORT} from '../wire/telepath/url.ts'
 import {ahaOf} from './aha-parts.ts'
 import {done} from './cell-api-users.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
@@ -8,6 +9,8 @@ import {shortIden, type TicketView} from './ticket-desk.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const LOGGED = {isLogged: true} as const
+
+const MAX_PORT = 65_535
 
 const NAME = required('name')
 /** The credential of a URL, so it is in no log. */
@@ -60,6 +63,28 @@ export const PROVISION_METHODS = {
     (call) => done(ahaOf(call.parts).provisioning.clear('user', call.actor)),
     LOGGED,
   ),
+  addAhaClone: method(
+    ADMIN,
+    // `expires` is ours. The values may hold passwords.
+    [
+      required('host'),
+      optional('port', DEFAULT_PORT),
+      {name: 'conf', byDefault: null, isSecret: true},
+      optional('expires'),
+    ],
+    (call) =>
+      ahaOf(call.parts).provisioning.addClone(
+        {
+          host: call.text('host'),
+          port: call.integer('port', 0, MAX_PORT),
+          conf: call.value('conf'),
+          expires: call.value('expires'),
+        },
+        call.actor,
+      ),
+    LOGGED,
+  ),
+  clearAhaClones: method(ADMIN, [], (call) => done(ahaOf(call.parts).provisioning.clear('clone', call.actor)), LOGGED),
   // Ours: the peer can neither list nor name what it has made.
   getProvisions: generator(
     ADMIN,

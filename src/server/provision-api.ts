@@ -1,6 +1,7 @@
 /** What the provisioning listener serves: a ticket for its iden as the name, to whoever comes with it. */
 import {RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
+import type {Ticket, TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Answer, Call, Greet, Share, ShareInfo} from '../wire/telepath/share.ts'
 import {bind, type Param, required} from './cell-method.ts'
@@ -13,6 +14,8 @@ export interface ProvisionPorts {
   readonly limiter: Pick<LoginLimiter, 'assertAllowed' | 'countFailure'>
   /** `aha:network` */
   readonly network: string
+  /** Shared by all members of this cell: what a clone becomes. */
+  readonly cellIden: string
   /** As `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
 }
@@ -27,11 +30,15 @@ const MAX_CSR_BYTES = 64 * 1024
  */
 export function provisionGreet(ports: ProvisionPorts): Greet {
   const {redemptions, limiter} = ports
-  return ({name, path, peer: {address}}) => {
+  return ({name, path, peer: {address, family}}) => {
     limiter.assertAllowed(address, undefined)
     if (!redemptions.knows(name)) limiter.countFailure(address, undefined)
     if (path.length > 0) throw noSuchTicket(name)
     const redemption = redemptions.begin(name, address)
+    if (redemption.kind === 'clone' && family !== 'tls') {
+      redemption.close()
+      throw new RegistryError('REG_DENIED', 'a clone is made over TLS only: it gets the key of the authority')
+    }
     return {share: new ProvisionShare(ports, redemption), closed: () => redemption.close()}
   }
 }
@@ -47,12 +54,13 @@ interface Row {
 
 const CSR = [required('byts')] as const
 const CA_CERT: Row = {params: [], run: ({authorityPem}) => Buffer.from(authorityPem)}
+const HOST_CSR: Row = {params: CSR, run: (redemption, args) => sign(redemption, 'host', args['byts'])}
 const USER_CSR: Row = {params: CSR, run: (redemption, args) => sign(redemption, 'user', args['byts'])}
 
 const SERVICE_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['getProvInfo', {params: [], run: ({ticket}) => parseJson(ticket.info ?? '{}') as Value}],
   ['getCaCert', CA_CERT],
-  ['signHostCsr', {params: CSR, run: (redemption, args) => sign(redemption, 'host', args['byts'])}],
+  ['signHostCsr', HOST_CSR],
   ['signUserCsr', USER_CSR],
 ])
 const USER_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
@@ -71,17 +79,59 @@ const USER_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['signUserCsr', USER_CSR],
 ])
 
-const KINDS = {
-  service: {rows: SERVICE_ROWS, title: 'ProvApi', info: infoOf('ProvApi', SERVICE_ROWS), other: 'user'},
-  user: {rows: USER_ROWS, title: 'EnrollApi', info: infoOf('EnrollApi', USER_ROWS), other: 'service'},
-} as const
+/** Ours, but for `getCloneDef`: what a copy of this cell needs to become a member of it. */
+const CLONE_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
+  ['getCloneDef', {params: [], run: refuseClone}],
+  ['getMemberDef', {params: [], run: ({ticket}, _args, {cellIden}) => memberDef(ticket, cellIden)}],
+  ['getCaCert', CA_CERT],
+  ['signHostCsr', HOST_CSR],
+  ['getCaKey', {params: [], run: (redemption) => redemption.authorityKey()}],
+])
+
+interface KindOfTicket {
+  readonly rows: ReadonlyMap<string, Row>
+  readonly title: string
+  readonly info: ShareInfo
+  /** Whom such URLs are for, and how one is used. */
+  readonly noun: string
+  readonly usage: string
+  /** What makes a URL of this kind. */
+  readonly hint: string
+}
+
+const KINDS: Readonly<Record<TicketKind, KindOfTicket>> = {
+  service: {
+    rows: SERVICE_ROWS,
+    title: 'ProvApi',
+    info: infoOf('ProvApi', SERVICE_ROWS),
+    noun: 'service',
+    usage: 'give it to the service as aha:provision',
+    hint: 'registry provision service NAME',
+  },
+  user: {
+    rows: USER_ROWS,
+    title: 'EnrollApi',
+    info: infoOf('EnrollApi', USER_ROWS),
+    noun: 'user',
+    usage: 'enroll with it',
+    hint: 'registry provision user NAME',
+  },
+  clone: {
+    rows: CLONE_ROWS,
+    title: 'CloneApi',
+    info: infoOf('CloneApi', CLONE_ROWS),
+    noun: 'clone',
+    usage: 'give it to registry serve as clone',
+    hint: 'registry clone NAME',
+  },
+}
 
 /** A ticket in one session. */
 class ProvisionShare implements Share {
   readonly info: ShareInfo
   readonly #ports: ProvisionPorts
   readonly #redemption: Redemption
-  readonly #kind: (typeof KINDS)[keyof typeof KINDS]
+  readonly #kind: KindOfTicket
 
   constructor(ports: ProvisionPorts, redemption: Redemption) {
     this.#ports = ports
@@ -91,23 +141,35 @@ class ProvisionShare implements Share {
   }
 
   async call({method, args, kwargs}: Call): Promise<Answer> {
-    const {rows, title, other} = this.#kind
+    const {rows, title} = this.#kind
     const row = rows.get(method)
-    if (row === undefined) throw KINDS[other].rows.has(method) ? this.#wrongKind(method) : noSuchMethod(title, method)
+    if (row === undefined) throw this.#noSuchMethod(title, method)
     const bound = bind(`${title}.${method}`, row.params, args, kwargs)
     return {kind: 'value', value: await row.run(this.#redemption, bound, this.#ports)}
   }
 
-  /** A tool that enrolls users came with the URL of a service, or the other way round: the URL stays as it was. */
-  #wrongKind(method: string): RegistryError {
-    const {kind, name} = this.#redemption.ticket
-    const text =
-      kind === 'service'
-        ? `This one-time URL is for the service ${name}, not for a user: give it to the service as aha:provision.`
-        : `This one-time URL is for the user ${name}, not for a service: enroll with it.`
-    const hints = kind === 'service' ? ['registry provision user NAME'] : ['registry provision service NAME']
-    return new RegistryError('REG_NOT_FOUND', text, {telepath: 'NoSuchMeth', info: {name: method}, hints})
+  /** A tool that enrolls users may have come with the URL of a service, or the other way round: the URL stays as it was. */
+  #noSuchMethod(title: string, method: string): RegistryError {
+    const other = Object.values(KINDS).find(({rows}) => rows.has(method))
+    if (other === undefined) return noSuchMethod(title, method)
+    const {noun, usage} = this.#kind
+    const text = `This one-time URL is for the ${noun} ${this.#redemption.ticket.name}, not for a ${other.noun}: ${usage}.`
+    return new RegistryError('REG_NOT_FOUND', text, {telepath: 'NoSuchMeth', info: {name: method}, hints: [other.hint]})
   }
+}
+
+/** What a real AHA asks that was given the URL: it would go on with our files, and could not read them. */
+function refuseClone({ticket: {name}}: Redemption): never {
+  const text = `This AHA is a registry of another software, and its files are not those of a Synapse AHA: it cannot be cloned by one. The URL for ${name} is as good as before: start this registry there with it, or set up a Synapse AHA of its own.`
+  throw new RegistryError('REG_CONFLICT', text, {
+    telepath: 'FeatureNotSupported',
+    info: {name},
+    hints: ['registry serve DIR, with clone: URL in DIR/cell.yaml'],
+  })
+}
+
+function memberDef({info}: Ticket, cellIden: string): Value {
+  return {...(parseJson(info ?? '{}') as Readonly<Record<string, Value>>), cell: cellIden}
 }
 
 async function sign(redemption: Redemption, purpose: 'host' | 'user', csr: Value): Promise<Value> {

@@ -7,6 +7,7 @@
 import {RegistryError} from '../base/errors.ts'
 import {isServiceName, isUserName, MAX_FULL_NAME} from '../registry/ticket.ts'
 import {Float, RawText, Timestamp, type Value} from '../wire/msgpack/value.ts'
+import {DEFAULT_PORT} from '../wire/telepath/url.ts'
 
 export interface ProvisionSettings {
   /** `aha:network` */
@@ -29,6 +30,24 @@ export interface PlannedService {
   readonly info: Readonly<Record<string, unknown>>
   /** Life of its URL; undefined where nothing is said. */
   readonly life: Life | undefined
+}
+
+/** Another member of this cell as it will be. */
+export interface PlannedClone {
+  /** `dns:name` */
+  readonly host: string
+  /** What it is told. */
+  readonly info: Readonly<Record<string, unknown>>
+  readonly life: Life | undefined
+}
+
+/** What is asked for another member of this cell. */
+export interface CloneWish {
+  readonly host: string
+  readonly port: number
+  readonly conf: Value
+  /** Life of the URL: milliseconds, `never`, or nil. */
+  readonly expires: Value
 }
 
 /** How long a URL can be used: milliseconds, or for ever. */
@@ -75,10 +94,24 @@ export function planService(name: string, provinfo: Value, settings: ProvisionSe
   const mirror = mirrorOf(given, user)
   const forced = {'aha:user': user, 'aha:network': network, 'aha:name': ownName, ...mirror}
   const info = {...given, conf: {...conf, ...defaults, ...conf, ...forced}}
-  if (JSON.stringify(info).length > MAX_INFO) {
-    throw badArg(`the values for a service must not take more than ${MAX_INFO} characters`)
-  }
+  checkSize(info, 'a service')
   return {name: ownName, user, leader, info, life: lifeOf(expires)}
+}
+
+/**
+ * Plans another member of this cell. What it is told of the leader wins over what was given.
+ *
+ * @throws RegistryError `REG_BAD_REQUEST` (`BadArg`) for a name, port or value that cannot be
+ */
+export function planClone({host, port, conf, expires}: CloneWish, {network, urls}: ProvisionSettings): PlannedClone {
+  checkFullName('Hostname', 'hostname', host, host)
+  if (!isServiceName(host)) throw badArg(`${JSON.stringify(host.slice(0, 80))} cannot be the name of a host`)
+  const given = objectOf('conf', conf)
+  const listen = `ssl://0.0.0.0:${port}?hostname=${host}&ca=${network}`
+  const forced = {mirror: urls('root')[0] ?? null, 'dns:name': host, 'aha:network': network}
+  const info = {host, port, conf: {...(port === DEFAULT_PORT ? {} : {'dmon:listen': listen}), ...given, ...forced}}
+  checkSize(info, 'a clone')
+  return {host, info, life: lifeOf(expires)}
 }
 
 /**
@@ -108,6 +141,11 @@ function checkFullName(noun: string, label: string, name: string, fullName: stri
   const shown = label === 'hostname' ? `'${fullName.slice(0, 200)}'` : fullName.slice(0, 200)
   const text = `${noun} value must not exceed ${MAX_FULL_NAME} characters in length. ${label}=${shown}, len=${fullName.length}`
   throw badArg(text)
+}
+
+function checkSize(info: Readonly<Record<string, unknown>>, whom: string): void {
+  if (JSON.stringify(info).length <= MAX_INFO) return
+  throw badArg(`the values for ${whom} must not take more than ${MAX_INFO} characters`)
 }
 
 /** The alias of a service whose name has one: of `00.axon`, `axon`. */

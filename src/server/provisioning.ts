@@ -10,11 +10,13 @@ import {isObject} from '../registry/service.ts'
 import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {
+  type CloneWish,
   checkEnrolled,
   type Life,
   lifeForUser,
   type PlannedService,
   type ProvisionSettings,
+  planClone,
   planService,
 } from './provision-conf.ts'
 import {shortIden} from './ticket-desk.ts'
@@ -46,7 +48,7 @@ function hostsOf({wants}: Ticket): readonly string[] {
 
 /** Open tickets; everything is held in memory. */
 const MAX_OPEN = 10_000
-/** Makes and takes back tickets for services and users, with the users and rules that they come with. */
+/** Makes and takes back tickets for services, users and clones, with the users and rules that they come with. */
 export class Provisioning {
   readonly #ports: ProvisioningPorts
   readonly #settings: ProvisioningSettings
@@ -77,6 +79,16 @@ export class Provisioning {
    */
   addUser(name: string, userinfo: Value, again: boolean, actor: string): Promise<string> {
     return this.#inTurn(() => this.#addUser(name, userinfo, again, actor))
+  }
+
+  /**
+   * Makes a ticket for another member of this cell and gives its one-time URL. Who redeems it gets a copy of everything, and the key of the
+   * authority, so this goes by TLS only.
+   *
+   * @throws RegistryError as `addService`
+   */
+  addClone(wish: CloneWish, actor: string): Promise<string> {
+    return this.#inTurn(() => this.#addClone(wish, actor))
   }
 
   /** Gives the full names that services have been provisioned with, those of their leaders included. */
@@ -150,6 +162,23 @@ export class Provisioning {
     return await this.#add({iden, kind: 'user', name, wants, info: null}, life, actor)
   }
 
+  async #addClone(wish: CloneWish, actor: string): Promise<string> {
+    const iden = this.#newIden()
+    if (!this.#onceUrl(iden).startsWith('ssl://')) {
+      const text =
+        'provision:listen is not ssl://, and a clone gets the key of the authority: that does not go unencrypted'
+      throw new RegistryError('REG_CONFLICT', text, {
+        telepath: 'NeedConfValu',
+        hints: ['registry config explain provision:listen'],
+      })
+    }
+    const {host, info, life} = planClone(wish, this.#settings)
+    this.#checkHost(host)
+    this.#settings.assertFree?.(host)
+    const wants = [{purpose: 'host', name: host}] as const
+    return await this.#add({iden, kind: 'clone', name: host, wants, info: JSON.stringify(info)}, life, actor)
+  }
+
   /** Writes the ticket, with room made for it. */
   async #add(
     made: Pick<Ticket, 'iden' | 'kind' | 'name' | 'wants' | 'info'>,
@@ -215,7 +244,7 @@ export class Provisioning {
 
   #checkHost(full: string): void {
     if (full.toLowerCase() !== this.#settings.dnsName?.toLowerCase()) return
-    throw new RegistryError('REG_CONFLICT', `${full} is the name of this AHA itself: a service needs another`, {
+    throw new RegistryError('REG_CONFLICT', `${full} is the name of this AHA itself: another one is needed`, {
       telepath: 'BadArg',
       info: {name: full},
       hints: ['registry config explain dns:name'],

@@ -4,7 +4,9 @@ import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import type {Authority} from '../pki/authority.ts'
 import type {CertificateRequest} from '../pki/csr.ts'
+import {privateKeyPem} from '../pki/keys.ts'
 import {encodePem} from '../pki/pem.ts'
+import {checkSealable, sealFor} from '../pki/sealed.ts'
 import {
   standingOf,
   type Ticket,
@@ -79,6 +81,8 @@ export class Redemption {
   readonly claim: Claim
   /** Public keys, by what they got a certificate for in this session. */
   readonly #keys = new Map<Want['purpose'], string>()
+  /** Public key of the host, once it got its certificate in this session. */
+  #hostKey: KeyObject | undefined
   /** One after the other: what is the last certificate depends on those before. */
   #signing: Promise<unknown> = Promise.resolve()
 
@@ -121,6 +125,20 @@ export class Redemption {
     return signed
   }
 
+  /**
+   * Gives the key of the authority, which nobody can read but who has the key of the host that this ticket was used for, in this session or before.
+   *
+   * @throws RegistryError `REG_NOT_FOUND` when this is no clone, or its certificate was not signed in this session
+   */
+  authorityKey(): Uint8Array {
+    const isUsed = this.#current().used !== null
+    if (this.kind !== 'clone' || this.#hostKey === undefined || !isUsed) throw this.#refused()
+    const {authority, log} = this.#ports
+    const sealed = sealFor(this.#hostKey, privateKeyPem(authority.key))
+    log.warning('clone.authority.given', {name: this.#ticket.name, peer: this.claim.from})
+    return sealed
+  }
+
   close(): void {
     if (this.#hasClaim) this.#claims.delete(this.#ticket.iden)
   }
@@ -137,19 +155,25 @@ export class Redemption {
       const text = `Invalid ${purpose} CSR CN=${request.name.slice(0, 100)}.`
       throw new RegistryError('REG_BAD_REQUEST', text, {info: {name: request.name.slice(0, 100)}})
     }
+    if (this.kind === 'clone') checkSealable(request.publicKey) // before the ticket is used
     const keySha256 = hashOf(request.publicKey)
     const before = this.#signedBefore(purpose, keySha256)
     if (standingOf(this.#current(), this.#ports.clock.wallMs()) === 'fetchable') {
       if (before === undefined) throw this.#refused()
-      this.#keys.set(purpose, keySha256)
+      this.#took(purpose, keySha256, request)
       return before.pem
     }
     this.#checkOpen(purpose, keySha256)
     const certificate = before ?? (await this.#issue(want, request, keySha256))
     this.#checkOpen(purpose, keySha256) // it may have been revoked meanwhile, or the session is over
     await this.#keep(certificate, before === undefined)
-    this.#keys.set(purpose, keySha256)
+    this.#took(purpose, keySha256, request)
     return certificate.pem
+  }
+
+  #took(purpose: Want['purpose'], keySha256: string, {publicKey}: CertificateRequest): void {
+    this.#keys.set(purpose, keySha256)
+    if (purpose === 'host') this.#hostKey = publicKey
   }
 
   /** @throws RegistryError `REG_NOT_FOUND`, `REG_CONFLICT` */

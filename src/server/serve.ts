@@ -221,7 +221,8 @@ class Registry implements RunningRegistry {
     )
     const certs = new CertDir(this.#cellDir.certsPath)
     const member = await this.#openMember(certs)
-    const aha = await this.#openAha({certs, users, store: this.#store, changeLog: changes, log: this.#log})
+    const cellIden = this.#cellDir.guid
+    const aha = await this.#openAha({certs, users, store: this.#store, changeLog: changes, log: this.#log, cellIden})
     const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size

@@ -57,6 +57,15 @@ describe('the one-time URLs of an AHA of this software', () => {
     expect((await aha.provisions()).map(({name}) => name)).toEqual(['visi'])
   })
 
+  test('are made for other members', async () => {
+    await aha.addClone({host: '01.aha.demo.net', port: 31_201, life: 'never'})
+    const [listed] = await aha.provisions()
+    expect(listed).toMatchObject({kind: 'clone', name: '01.aha.demo.net', user: null, expiresMs: null})
+    await expect(aha.addClone({host: ''})).rejects.toMatchObject({hints: ['registry help provision']})
+    expect(await other.addClone({host: '02.aha.demo.net'})).toMatch(/^ssl:/)
+    await expect(other.addClone({host: '02.aha.demo.net', life: 1000})).rejects.toMatchObject({telepath: 'NoSuchMeth'})
+  })
+
   test('come with users who may be looked at', async () => {
     await aha.addService({name: '00.axon', user: '00.axon'})
     expect(await aha.findUser('00.axon')).toMatchObject({isAdmin: false, rules: {length: 3}})

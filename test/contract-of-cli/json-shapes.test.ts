@@ -115,6 +115,7 @@ const LINES = [
   'provision service 01.axon --mirror axon --expires never',
   'provision user visi',
   'provision list',
+  'clone 01.aha.demo.net',
   'provision revoke 00.axon --yes',
 ]
 
@@ -123,7 +124,7 @@ describe('what --json prints keeps its shape', () => {
   test.each(LINES)('%s', async (line) => {
     const args = `${line.replaceAll('DIR', server.dir).replaceAll('AHA', aha.dir)} --json`.split(' ')
     const {status, stdout} = await runCli(args, {
-      env: {REGISTRY_DIR: (/^(provision|pool)/.test(line) ? aha : server).dir, SYN_DIR: join(server.dir, 'syn')},
+      env: {REGISTRY_DIR: (/^(provision|pool|clone)/.test(line) ? aha : server).dir, SYN_DIR: join(server.dir, 'syn')},
     })
     const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')

@@ -131,6 +131,33 @@ describe('a user whom the AHA has already', () => {
   })
 })
 
+describe('clone', () => {
+  const clone = (line: string) => runCli(`clone ${line}`.split(' '), {env: {REGISTRY_DIR: aha.dir}})
+
+  test('prints a URL, what comes with it, and how to use it', async () => {
+    const {status, stdout} = await clone('01.aha.demo.net:31201 --expires 1h')
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/^url +ssl:\/\/aha\.demo\.net:\d+\/[0-9a-f]{32}\?certhash=[0-9a-f]{64}\n/)
+    expect(stdout).toMatch(/^clone +01\.aha\.demo\.net, port 31201\n/m)
+    expect(stdout).toMatch(/^gets +a copy of everything, and the key of the authority demo\.net\n/m)
+    expect(stdout).toMatch(/^use it once +SYN_REGISTRY_CLONE='URL' when/m)
+    expect(await stateOf('01.aha.demo.net')).toMatchObject({state: 'pending', kind: 'clone', user: null})
+    expect((await registry('list')).stdout).toMatch(/^[0-9a-f]{8} +clone +01\.aha\.demo\.net +pending/m)
+    expect(await registry('revoke 01.aha.demo.net --yes')).toMatchObject({status: 0})
+    expect((await clone('02.aha.demo.net --only-url')).stdout.trimEnd()).toMatch(URL_FORM)
+  })
+
+  test.each<[string, number, string]>([
+    ['aha.demo.net', 2, 'is the name of this AHA itself'],
+    ['a/b', 2, 'is not a DNS name'],
+    ['a.b:70000', 2, 'a port from 0 to 65535'],
+    ['a+b', 2, 'cannot be the name of a host'],
+  ])('%s ends with %i', async (line, status, said) => {
+    const {stderr, ...ended} = await clone(line)
+    expect({...ended, stderr}).toMatchObject({status, stdout: '', stderr: expect.stringContaining(said)})
+  })
+})
+
 describe('provision list', () => {
   test('tells what became of each, and holds no URL', async () => {
     const {url} = await json<{url: string}>('user lister --expires never')
@@ -218,4 +245,6 @@ test('a service that is no AHA is told to be none', async () => {
   for (const line of ['service 00.axon', 'user visi', 'list', 'revoke x --yes']) {
     expect(await registry(line, plain.dir)).toMatchObject({status: 5, stderr: expect.stringContaining('is no AHA')})
   }
+  const clone = await runCli(['clone', 'x'], {env: {REGISTRY_DIR: plain.dir}})
+  expect(clone).toMatchObject({status: 5, stderr: expect.stringContaining('is no AHA')})
 })

@@ -74,7 +74,7 @@ describe('a ticket', () => {
   })
 
   test.each([
-    [{kind: 'clone'}],
+    [{kind: 'pool'}],
     [{createdMs: '1'}],
     [{info: {}}],
     [{wants: {}}],

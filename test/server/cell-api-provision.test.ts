@@ -70,6 +70,25 @@ describe('one-time URLs over Telepath', () => {
     expect(await root.call('getProvisions', ['newp'])).toEqual([])
   })
 
+  test('for another member are made as the stock tool asks for them, listed, and forgotten', async () => {
+    const cell = await TestCell.open()
+    const root = await cell.session('root')
+    const url = String(await root.call('addAhaClone', ['01.aha.demo.net'], {port: 27_492}))
+    expect(url).toMatch(URL_FORM)
+    const own = await root.call('addAhaClone', ['02.aha.demo.net'], {conf: {'max:users': 3}, expires: 60_000})
+    expect(own).toMatch(URL_FORM)
+    const createdMs = cell.parts.clock.wallMs()
+    expect(await root.call('getProvisions')).toMatchObject([
+      {id: idenIn(url).slice(0, 8), kind: 'clone', name: '01.aha.demo.net', user: null, expires: null},
+      {kind: 'clone', name: '02.aha.demo.net', expires: createdMs + 60_000},
+    ])
+    await expect(root.call('addAhaClone', [''])).rejects.toMatchObject({telepath: 'BadArg'})
+    await expect(root.call('addAhaClone', ['a.b'], {port: 65_536})).rejects.toMatchObject({telepath: 'BadArg'})
+    await expect(root.call('addAhaClone', ['a.b'], {conf: 'x'})).rejects.toMatchObject({telepath: 'BadArg'})
+    expect(await root.call('clearAhaClones')).toBeNull()
+    expect(await root.call('getProvisions')).toEqual([])
+  })
+
   test('are revoked by the id of the list', async () => {
     const cell = await TestCell.open()
     const root = await cell.session('root')

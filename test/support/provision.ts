@@ -5,6 +5,7 @@ import {loadSigner} from '../../src/pki/issuer.ts'
 import {newPrivateKey} from '../../src/pki/keys.ts'
 import {LoginLimiter} from '../../src/server/login-limiter.ts'
 import {provisionGreet} from '../../src/server/provision-api.ts'
+import type {CloneWish} from '../../src/server/provision-conf.ts'
 import {Provisioning, type ProvisioningSettings} from '../../src/server/provisioning.ts'
 import {Redemptions} from '../../src/server/redemption.ts'
 import {TicketDesk} from '../../src/server/ticket-desk.ts'
@@ -16,6 +17,8 @@ import {silentLog} from '../wire/telepath/silent-log.ts'
 import {openBook, type TestBook} from './users.ts'
 
 export {NETWORK}
+
+export const CELL_IDEN = 'ce11'.repeat(8)
 
 const ADDRESS = '127.0.0.1'
 
@@ -86,7 +89,13 @@ export class TestProvision {
     )
     const letIn: string[] = []
     const redemptions = new Redemptions({ledger, authority, clock, log, onUsed: (host) => letIn.push(host)})
-    const greet = provisionGreet({redemptions, limiter: new LoginLimiter(clock), network: NETWORK, urls})
+    const greet = provisionGreet({
+      redemptions,
+      limiter: new LoginLimiter(clock),
+      network: NETWORK,
+      cellIden: CELL_IDEN,
+      urls,
+    })
     const tickets = new TicketDesk({ledger, clock, log, claimOf: (iden) => redemptions.claimOf(iden)})
     const ca = signer.certificate
     made.provision = new TestProvision({book, ca, ledger, provisioning, tickets, greet, lines, letIn}, options)
@@ -108,9 +117,15 @@ export class TestProvision {
     return idenIn(await this.provisioning.addUser(name, userinfo, again, 'unix/root'))
   }
 
-  async session(iden: string, address = ADDRESS): Promise<ProvisionSession> {
+  /** Makes a ticket and gives its iden. */
+  async clone(host = `01.aha.${NETWORK}`, more: Partial<CloneWish> = {}): Promise<string> {
+    const wish = {host, port: 27_492, conf: null, expires: null, ...more}
+    return idenIn(await this.provisioning.addClone(wish, 'unix/root'))
+  }
+
+  async session(iden: string, address = ADDRESS, family: 'tls' | 'tcp' = 'tls'): Promise<ProvisionSession> {
     this.#sessions += 1
-    const peer = {family: 'tls', address, port: 1} as const
+    const peer = {family, address, port: 1} as const
     return new ProvisionSession(
       await this.greet({name: iden, path: [], auth: undefined, peer}, `session-${this.#sessions}`),
     )

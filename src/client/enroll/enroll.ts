@@ -126,7 +126,7 @@ interface WantedFile {
 }
 
 function filesOf(
-  redeemed: Omit<Redeemed<UserAdmission>, 'certificates'> & Partial<Redeemed<UserAdmission>>,
+  redeemed: Pick<Redeemed<UserAdmission>, 'admission' | 'authority' | 'keys'> & Partial<Redeemed<UserAdmission>>,
 ): readonly WantedFile[] {
   const {admission, authority, keys, certificates} = redeemed
   const {user, network} = admission

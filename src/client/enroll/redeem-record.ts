@@ -21,6 +21,8 @@ export interface RedeemRecord {
   readonly info: Readonly<Record<string, unknown>> | null
   /** Certificate of the authority in PEM form. */
   readonly authority: string | null
+  /** Key of the authority in PEM form, for another member of a cell; null until then, and for all others. */
+  readonly authorityKey: string | null
   /** In PEM form. */
   readonly certificates: Readonly<Partial<Record<RedeemPurpose, string>>>
 }
@@ -80,12 +82,12 @@ export async function makeRecordDir(path: string): Promise<void> {
 /** One that is not as it should be is as good as none: a new one takes its place. */
 function decode(text: string): RedeemRecord | undefined {
   const record = objectIn(text)
-  const {version, iden, info = null, authority = null} = record
+  const {version, iden, info = null, authority = null, authorityKey = null} = record
   const keys = textsOf(record['keys'])
   const certificates = textsOf(record['certificates'])
   const isOne = version === 1 && typeof iden === 'string' && keys !== undefined && certificates !== undefined
-  if (!isOne || (authority !== null && typeof authority !== 'string')) return undefined
-  return {version, iden, keys, certificates, authority, info: isObject(info) ? info : null}
+  if (!isOne || !isTextOrNull(authority) || !isTextOrNull(authorityKey)) return undefined
+  return {version, iden, keys, certificates, authority, authorityKey, info: isObject(info) ? info : null}
 }
 
 function objectIn(text: string): Readonly<Record<string, unknown>> {
@@ -101,6 +103,10 @@ function textsOf(value: unknown): Readonly<Partial<Record<RedeemPurpose, string>
   if (!isObject(value)) return undefined
   const entries = (['host', 'user'] as const).map((purpose) => [purpose, value[purpose]] as const)
   return Object.fromEntries(entries.filter((entry): entry is [RedeemPurpose, string] => typeof entry[1] === 'string'))
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string'
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

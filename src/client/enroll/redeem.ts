@@ -19,7 +19,7 @@ import {plainObject} from './plain.ts'
 import type {RecordFile, RedeemPurpose, RedeemRecord} from './redeem-record.ts'
 
 /** Whom a URL lets in. */
-type OnceKind = 'service' | 'user'
+type OnceKind = 'service' | 'user' | 'clone'
 
 /** What an AHA told of whom it lets in, read. */
 export interface Admission {
@@ -36,7 +36,7 @@ export interface RedeemJob<T extends Admission> {
   /** Reads what the AHA tells. @throws RegistryError `REG_BAD_ANSWER` */
   readonly read: (info: Readonly<Record<string, unknown>>) => T
   /** Refuses by throwing, before anything is signed. */
-  readonly accept: (parts: Omit<Redeemed<T>, 'certificates'>) => void | Promise<void>
+  readonly accept: (parts: Pick<Redeemed<T>, 'admission' | 'authority' | 'keys'>) => void | Promise<void>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -47,11 +47,14 @@ export interface Redeemed<T extends Admission> {
   readonly authority: string
   readonly keys: RedeemRecord['keys']
   readonly certificates: RedeemRecord['certificates']
+  /** Key of the authority, for another member of a cell. */
+  readonly authorityKey: string | null
 }
 
 const ROWS = {
   service: {purposes: ['host', 'user'], info: 'getProvInfo'},
   user: {purposes: ['user'], info: 'getUserInfo'},
+  clone: {purposes: ['host'], info: 'getMemberDef'},
 } as const satisfies Record<OnceKind, {purposes: readonly RedeemPurpose[]; info: string}>
 const SIGN = {host: 'signHostCsr', user: 'signUserCsr'} as const satisfies Record<RedeemPurpose, string>
 
@@ -72,8 +75,7 @@ export async function redeem<T extends Admission>(once: OnceUrl, job: RedeemJob<
   const {record: file, kind} = job
   const known = (await file.read(once.iden)) ?? (await newRecord(once, kind))
   await file.write(known) // before anything is sent: who cannot keep a key must not use the URL
-  const {purposes} = ROWS[kind]
-  if (purposes.every((purpose) => known.certificates[purpose] !== undefined)) return await resume(known, job)
+  if (isComplete(known, kind)) return await resume(known, job)
   try {
     const options = {spareLinks: 0, connectMs: STEP_MS, timeoutMs: STEP_MS, maxMessageBytes: MAX_MESSAGE_BYTES}
     await using proxy = await openUrl(once.url, job.tls, {...options, signal: job.signal})
@@ -110,7 +112,8 @@ class Redeeming<T extends Admission> {
     await this.#job.accept(partsOf(this.#record, admission))
     // All of them in one session: an AHA of ours counts the URL as used with the last. Who has the keys gets what they got before.
     for (const purpose of purposes) await this.#sign(purpose, admission)
-    return {...partsOf(this.#record, admission), certificates: this.#record.certificates}
+    if (this.#job.kind === 'clone') await this.#keep({authorityKey: await this.#authorityKey()})
+    return broughtBy(this.#record, admission)
   }
 
   async #authority({network}: T): Promise<string> {
@@ -132,6 +135,18 @@ class Redeeming<T extends Admission> {
     await this.#keep({certificates: {...certificates, [purpose]: pem}})
   }
 
+  async #authorityKey(): Promise<string> {
+    const {openSealed} = await import('../../pki/sealed.ts')
+    const {parseCertificate, parsePrivateKey} = await import('../../pki/cert-files.ts')
+    const method = 'getCaKey'
+    const answer = await this.#call(method)
+    if (!(answer instanceof Uint8Array) || answer.length > MAX_PEM_BYTES) throw oddAnswer(method, 'it is no key')
+    const pem = openSealed(parsePrivateKey(this.#record.keys.host ?? '', 'the key of this host'), answer)
+    const authority = parseCertificate(this.#record.authority ?? '', 'the certificate of the authority')
+    if (authority.checkPrivateKey(parsePrivateKey(pem, 'the key of the authority'))) return pem
+    throw oddAnswer(method, 'it is not the key of the authority')
+  }
+
   async #call(method: string, ...args: readonly Value[]): Promise<Value> {
     const {signal} = this.#job
     return await this.#proxy.call(method, {args, ...(signal === undefined ? {} : {signal})})
@@ -146,20 +161,30 @@ class Redeeming<T extends Admission> {
 async function newRecord({iden}: OnceUrl, kind: OnceKind): Promise<RedeemRecord> {
   const made = ROWS[kind].purposes.map(async (purpose) => [purpose, privateKeyPem(await newPrivateKey('rsa2048'))])
   const keys = Object.fromEntries(await Promise.all(made))
-  return {version: 1, iden, keys, info: null, authority: null, certificates: {}}
+  return {version: 1, iden, keys, info: null, authority: null, authorityKey: null, certificates: {}}
+}
+
+function isComplete({certificates, authorityKey}: RedeemRecord, kind: OnceKind): boolean {
+  const isSigned = ROWS[kind].purposes.every((purpose) => certificates[purpose] !== undefined)
+  return isSigned && (kind !== 'clone' || authorityKey !== null)
 }
 
 /** Takes up what an earlier attempt has brought completely. */
 async function resume<T extends Admission>(record: RedeemRecord, job: RedeemJob<T>): Promise<Redeemed<T>> {
-  const parts = partsOf(record, job.read(record.info ?? {}))
-  await job.accept(parts)
-  return {...parts, certificates: record.certificates}
+  const admission = job.read(record.info ?? {})
+  await job.accept(partsOf(record, admission))
+  return broughtBy(record, admission)
+}
+
+function broughtBy<T extends Admission>(record: RedeemRecord, admission: T): Redeemed<T> {
+  const {certificates, authorityKey} = record
+  return {...partsOf(record, admission), certificates, authorityKey}
 }
 
 function partsOf<T extends Admission>(
   {authority, keys}: RedeemRecord,
   admission: T,
-): Omit<Redeemed<T>, 'certificates'> {
+): Pick<Redeemed<T>, 'admission' | 'authority' | 'keys'> {
   return {admission, authority: authority ?? '', keys}
 }
 
@@ -168,20 +193,22 @@ function pemOf(value: Value, method: string): string {
   return Buffer.from(value).toString('latin1')
 }
 
-const OTHER_KINDS: readonly (readonly [method: string, kind: OnceKind | 'clone'])[] = [
+const KINDS: readonly (readonly [method: string, kind: OnceKind | 'peer clone'])[] = [
   ['getProvInfo', 'service'],
   ['getUserInfo', 'user'],
-  ['getCloneDef', 'clone'],
+  ['getMemberDef', 'clone'],
+  ['getCloneDef', 'peer clone'], // ours has both
 ]
 const USED_UP = 'a Synapse AHA has used it up now: ask for a new one'
 const KIND_TEXTS = {
   service: ['for a service', 'give it to the service: aha:provision in its cell.yaml, or SYN_…_AHA_PROVISION'],
   user: ['for a user', 'the user types: registry enroll URL'],
-  clone: ['for a copy of the AHA', 'it is the option clone of a Synapse AHA'],
-} as const satisfies Record<OnceKind | 'clone', readonly [what: string, hint: string]>
+  clone: ['for a clone', 'give it to the new member: clone in its cell.yaml, or SYN_REGISTRY_CLONE'],
+  'peer clone': ['for a copy of a Synapse AHA', 'it is the option clone of a Synapse AHA'],
+} as const satisfies Record<OnceKind | 'peer clone', readonly [what: string, hint: string]>
 
 function checkKind({info: {methods}}: TelepathProxy, wanted: OnceKind, {shown}: OnceUrl): void {
-  const kind = OTHER_KINDS.find(([method]) => methods.has(method))?.[1]
+  const kind = KINDS.find(([method]) => methods.has(method))?.[1]
   if (kind === wanted) return
   if (kind === undefined) throw oddAnswer(shown, 'it is no listener for one-time URLs')
   const [what, hint] = KIND_TEXTS[kind]
@@ -189,10 +216,16 @@ function checkKind({info: {methods}}: TelepathProxy, wanted: OnceKind, {shown}: 
   throw new RegistryError('REG_USAGE', text, {hints: [hint, USED_UP], info: {kind, wanted, aha: shown}})
 }
 
+const ASK = {
+  service: 'registry provision service NAME',
+  user: 'registry provision user NAME --again',
+  clone: 'registry clone NAME, at the leader',
+} as const satisfies Record<OnceKind, string>
+
 /** Errors of peers name the URL's iden, with which it may still be redeemed. */
 function withoutIden(error: unknown, {iden, shown}: OnceUrl, kind: OnceKind): unknown {
   if (!(error instanceof RegistryError)) return error
-  const ask = kind === 'user' ? 'registry provision user NAME --again' : 'registry provision service NAME'
+  const ask = ASK[kind]
   if (error.telepath === NO_SUCH) {
     const text = `${shown} does not take this one-time URL: it was used, has expired, was revoked, or is being redeemed by somebody else`
     return new RegistryError('REG_NOT_FOUND', text, {

@@ -21,7 +21,7 @@ confirmed, or needs --yes. A real Synapse AHA takes the whole URL only, and does
   static override readonly args = {
     provision: Args.string({
       description:
-        'Its id from registry provision list, its URL, or the name of the service or user if only one waits.',
+        'Its id from registry provision list, its URL, or the name of the service, user or host if only one waits.',
       required: true,
     }),
   }
