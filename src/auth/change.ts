@@ -55,6 +55,13 @@ export type AuthChange =
   /** All of them or none, in order. Not nested. */
   | {readonly kind: 'several'; readonly changes: readonly AuthChange[]}
 
+/** Tells whether a change of this kind is one of users, roles, gates and keys. */
+export function isAuthKind(kind: string): boolean {
+  return AUTH_KIND.test(kind)
+}
+
+const AUTH_KIND = /^(?:(?:user|role|gate|key):|several$)/
+
 /** Gives the text of a change for the log. */
 export function encodeAuthChange(change: AuthChange): string {
   return JSON.stringify({v: 1, ...change})

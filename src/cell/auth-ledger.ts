@@ -1,11 +1,12 @@
 import {recordsOf} from '../auth/apply.ts'
-import {type AuthChange, encodeAuthChange} from '../auth/change.ts'
+import {type AuthChange, decodeAuthChange, encodeAuthChange, isAuthKind} from '../auth/change.ts'
 import {decodeRecord, encodeRecord} from '../auth/records.ts'
 import {type AuthRecord, AuthState} from '../auth/state.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
-import type {Store, StoredRecord} from '../store/store.ts'
+import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 /** Hears of a change that can be seen now, and where it stands in the log. */
 type OnVisible = (change: AuthChange, offset: number) => void
@@ -35,6 +36,7 @@ export class AuthLedger {
       onReset: () => {
         this.#pending = this.#visible.copy()
       },
+      replay: (change) => this.#replay(change),
     })
   }
 
@@ -76,18 +78,32 @@ export class AuthLedger {
   async change(change: AuthChange, actor: string): Promise<void> {
     const {changeLog, clock} = this.#ports
     changeLog.assertOpen()
-    const records = recordsOf(this.#pending, change)
-    this.#pending.put(records)
-    const effect = {kind: 'records', records: records.map(encodeRecord)} as const
+    const {effect, apply} = this.#decide(change)
     const entry = {timeMs: clock.wallMs(), actor, change: encodeAuthChange(change), effect}
     await new Promise<void>((resolve, failed) => {
       const committed = (offset: number): void => {
-        this.#visible.put(records)
-        this.#onVisible(change, offset)
+        apply(offset)
         resolve()
       }
       changeLog.propose({entry, committed, failed})
     })
+  }
+
+  #replay({kind, change}: ReplayedChange): Replayed | undefined {
+    if (!isAuthKind(kind)) return undefined
+    const {effect, apply} = this.#decide(decodeAuthChange(change))
+    return {effect, committed: apply, failed: () => undefined}
+  }
+
+  /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
+  #decide(change: AuthChange): {readonly effect: Effect; readonly apply: (offset: number) => void} {
+    const records = recordsOf(this.#pending, change)
+    this.#pending.put(records)
+    const apply = (offset: number): void => {
+      this.#visible.put(records)
+      this.#onVisible(change, offset)
+    }
+    return {effect: {kind: 'records', records: records.map(encodeRecord)}, apply}
   }
 }
 

@@ -56,6 +56,11 @@ export function subjectOf(change: AhaChange): string {
   return change.kind === 'aha:svc:add' ? change.entry.full : change.full
 }
 
+/** Tells whether a change of this kind is one of the services of AHA. */
+export function isAhaKind(kind: string): boolean {
+  return kind.startsWith('aha:svc:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodeAhaChange(change: AhaChange): string {
   const {kind} = change

@@ -77,6 +77,11 @@ export function fenceAfter(change: AhaFenceChange, old: AhaFence | undefined): A
   }
 }
 
+/** Tells whether a change of this kind is one of fences. */
+export function isFenceKind(kind: string): boolean {
+  return kind.startsWith('aha:fence:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodeFenceChange(change: AhaFenceChange): string {
   return JSON.stringify({v: 1, ...change})

@@ -86,6 +86,11 @@ export function poolAfter(change: AhaPoolChange, old: AhaPool | undefined): AhaP
   }
 }
 
+/** Tells whether a change of this kind is one of pools. */
+export function isPoolKind(kind: string): boolean {
+  return kind.startsWith('aha:pool:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodePoolChange(change: AhaPoolChange): string {
   return JSON.stringify({v: 1, ...change})

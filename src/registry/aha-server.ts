@@ -59,6 +59,11 @@ export function byServer(one: AhaServer, other: AhaServer): number {
   return one.host.length - other.host.length || compare(one.host, other.host) || one.port - other.port
 }
 
+/** Tells whether a change of this kind is one of the list of AHA servers. */
+export function isServerKind(kind: string): boolean {
+  return kind.startsWith('aha:server:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodeServerChange(change: AhaServerChange): string {
   return JSON.stringify({v: 1, ...change})

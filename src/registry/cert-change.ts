@@ -25,6 +25,11 @@ export interface CertChange {
   readonly from: string
 }
 
+/** Tells whether a change of this kind is one of certificates outside of tickets. */
+export function isCertKind(kind: string): boolean {
+  return kind === 'cert:issue'
+}
+
 /** Gives the text of a change for the log. */
 export function encodeCertChange(change: CertChange): string {
   return JSON.stringify({v: 1, ...change})

@@ -1,9 +1,10 @@
 import {type Actor, readActor} from './actor.ts'
-import {type AhaChange, decodeAhaChange, subjectOf} from './aha-change.ts'
-import {type AhaFenceChange, decodeFenceChange} from './aha-fence.ts'
-import {decodeCertChange} from './cert-change.ts'
-import {decodeChange} from './change.ts'
-import {decodeTicketChange, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
+import {type AhaChange, decodeAhaChange, isAhaKind, subjectOf} from './aha-change.ts'
+import {type AhaFenceChange, decodeFenceChange, isFenceKind} from './aha-fence.ts'
+import {decodeCertChange, isCertKind} from './cert-change.ts'
+import {decodeChange, isServiceKind} from './change.ts'
+import {changeKind} from './change-kind.ts'
+import {decodeTicketChange, isTicketKind, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
 
 /** What of an entry of the log the history is made of. */
 export interface LoggedChange {
@@ -69,12 +70,13 @@ export class History {
   }
 
   #find(change: string): readonly Found[] {
-    const kind = kindOf(change)
-    if (SERVICE_KINDS.has(kind)) return [this.#ofService(change)]
-    if (kind.startsWith('aha:svc:')) return [ofAha(decodeAhaChange(change))]
-    if (kind.startsWith('aha:fence:')) return [ofFence(decodeFenceChange(change))]
-    if (kind.startsWith('ticket:')) return this.#ofTicket(decodeTicketChange(change))
-    return kind === 'cert:issue' ? ofCertificate(change) : []
+    const kind = changeKind(change)
+    if (kind === undefined) throw new TypeError('not a change')
+    if (isServiceKind(kind)) return [this.#ofService(change)]
+    if (isAhaKind(kind)) return [ofAha(decodeAhaChange(change))]
+    if (isFenceKind(kind)) return [ofFence(decodeFenceChange(change))]
+    if (isTicketKind(kind)) return this.#ofTicket(decodeTicketChange(change))
+    return isCertKind(kind) ? ofCertificate(change) : []
   }
 
   #ofService(text: string): Found {
@@ -136,16 +138,6 @@ export class History {
     const where = from === undefined ? {} : {from}
     return [{event: {world: 'provision', event, name: known.name, id, facts, ...where}, aliases: known.hosts}]
   }
-}
-
-const SERVICE_KINDS: ReadonlySet<string> = new Set(['register', 'deregister', 'expire', 'maintenance'])
-/** All changes are written like that. */
-const KIND = /^\{"v":\d+,"kind":"([a-z:]+)"/
-
-function kindOf(change: string): string {
-  const kind = KIND.exec(change)?.[1]
-  if (kind === undefined) throw new TypeError('not a change')
-  return kind
 }
 
 function ofAha(change: AhaChange): Found {

@@ -17,6 +17,13 @@ export interface Membership {
 
 export type Health = 'passing' | 'critical'
 
+/** What is told of an instance besides the service object. */
+export interface Seen {
+  /** Epoch seconds of the last registration or renewal. */
+  readonly lastHeartbeatS: number
+  readonly health: Health
+}
+
 const LAST_HEARTBEAT = ',"last_heartbeat":'
 const NONE: readonly Membership[] = []
 
@@ -117,6 +124,11 @@ export class Instance {
   /** Gives the service object as JSON text, as it is sent. */
   text(): string {
     return this.#service.slice(0, -1) + LAST_HEARTBEAT + this.lastHeartbeatS + this.#condition.tail
+  }
+
+  /** Gives the same text, as it was when it was last seen so. */
+  textWhen({lastHeartbeatS, health}: Seen): string {
+    return this.#service.slice(0, -1) + LAST_HEARTBEAT + lastHeartbeatS + OPERATED[health].tail
   }
 }
 

@@ -59,12 +59,32 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set([
  * `newId` gives the id when the request has none.
  */
 export function readService(info: ServiceInfo, newId: (name: string) => string): Service | Refused {
-  const {value} = info
-  const missing = ['name', 'host', 'port'].find((field) => !Object.hasOwn(value, field))
-  if (missing !== undefined) return {error: `Missing required field in service_info: ${missing}`}
   if (info.text.length > MAX_INFO_BYTES || utf8Bytes(info.text) > MAX_INFO_BYTES) {
-    return {error: 'service_info is larger than 64 KiB'}
+    // What is missing is told first, however large the rest is.
+    return missingField(info.value) ?? {error: 'service_info is larger than 64 KiB'}
   }
+  return makeService(info, newId)
+}
+
+/**
+ * Makes the service of a `service_info` again that was taken, and got its id, which may have made it larger than what is taken. Throws a
+ * `TypeError` when it is not one: the log is damaged.
+ */
+export function readStoredInfo(info: ServiceInfo): Service {
+  const service = makeService(info, () => '')
+  if ('error' in service) throw new TypeError(service.error)
+  return service
+}
+
+function missingField(value: ServiceInfo['value']): Refused | undefined {
+  const missing = ['name', 'host', 'port'].find((field) => !Object.hasOwn(value, field))
+  return missing === undefined ? undefined : {error: `Missing required field in service_info: ${missing}`}
+}
+
+function makeService(info: ServiceInfo, newId: (name: string) => string): Service | Refused {
+  const {value} = info
+  const missing = missingField(value)
+  if (missing !== undefined) return missing
   const broken = RULES.find(({field, holds}) => !holds(value[field]))
   if (broken !== undefined) {
     return {error: `Invalid value in service_info: ${broken.field} must be ${broken.rule}`}

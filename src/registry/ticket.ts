@@ -138,6 +138,11 @@ export function ticketRecords(tickets: ReadonlyMap<string, Ticket>, change: Tick
   }
 }
 
+/** Tells whether a change of this kind is one of tickets. */
+export function isTicketKind(kind: string): boolean {
+  return kind.startsWith('ticket:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodeTicketChange(change: TicketChange): string {
   return JSON.stringify({v: 1, ...change})

@@ -6,10 +6,12 @@ import {
   type AhaFence,
   type AhaFenceChange,
   decodeFence,
+  decodeFenceChange,
   encodeFence,
   encodeFenceChange,
   fenceAfter,
   fenceOf,
+  isFenceKind,
 } from '../registry/aha-fence.ts'
 import {tooMany} from './aha-limits.ts'
 import {packFence, type Refusals} from './packed-aha.ts'
@@ -24,7 +26,9 @@ const FORMAT: RecordFormat<AhaFenceChange, AhaFence> = {
   table: 'aha:fence',
   keyOf: ({name}) => name,
   after: fenceAfter,
+  isKind: isFenceKind,
   encodeChange: encodeFenceChange,
+  decodeChange: decodeFenceChange,
   encode: encodeFence,
   decode: decodeFence,
 }

@@ -1,22 +1,28 @@
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
 import {
   AHA_TABLE,
   type AhaChange,
   type AhaRecord,
+  decodeAhaChange,
   decodeAhaRecord,
   encodeAhaChange,
   encodeAhaRecord,
+  isAhaKind,
 } from '../registry/aha-change.ts'
 import {AhaDirectory} from '../registry/aha-directory.ts'
-import type {Store, StoredRecord} from '../store/store.ts'
+import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 export interface AhaLedgerPorts {
   readonly store: Pick<Store, 'records' | 'place'>
   readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
   readonly clock: Pick<Clock, 'wallMs'>
 }
+
+/** Hears of a change that can be seen now. `isNew` when nobody had the name before; nothing is altered when the change is about none. */
+type Watcher = (change: AhaChange, about: {readonly isNew: boolean; readonly isAltered: boolean}) => void
 
 /**
  * The two states of the services of AHA: what is durable and seen by all, and what has been decided on top of it. As `AuthLedger` keeps
@@ -26,7 +32,7 @@ export class AhaLedger {
   readonly #ports: AhaLedgerPorts
   readonly #visible: AhaDirectory
   #pending: AhaDirectory
-  readonly #watchers: ((full: string) => void)[] = []
+  readonly #watchers: Watcher[] = []
   #whenOpen: () => void = () => {}
 
   private constructor(ports: AhaLedgerPorts, directory: AhaDirectory) {
@@ -38,6 +44,7 @@ export class AhaLedger {
         this.#pending = this.#visible.copy()
       },
       onOpen: () => this.#whenOpen(),
+      replay: (change) => this.#replay(change),
     })
   }
 
@@ -61,8 +68,8 @@ export class AhaLedger {
     return this.#visible
   }
 
-  /** Has itself told the full name of each service that has changed, when it is visible. */
-  onChanged(watcher: (full: string) => void): void {
+  /** Has itself told each change, when it is visible. */
+  onChanged(watcher: Watcher): void {
     this.#watchers.push(watcher)
   }
 
@@ -85,18 +92,34 @@ export class AhaLedger {
   async change(change: AhaChange, actor: string): Promise<void> {
     const {changeLog, clock} = this.#ports
     changeLog.assertOpen()
-    const records = this.#pending.recordsOf(change)
-    this.#pending.put(records)
-    const effect = {kind: 'records', records: records.map(encodeAhaRecord)} as const
+    const {effect, apply} = this.#decide(change)
     const entry = {timeMs: clock.wallMs(), actor, change: encodeAhaChange(change), effect}
     await new Promise<void>((resolve, failed) => {
       const committed = (): void => {
-        this.#visible.put(records)
-        for (const {key} of records) for (const watcher of this.#watchers) watcher(key)
+        apply()
         resolve()
       }
       changeLog.propose({entry, committed, failed})
     })
+  }
+
+  #replay({kind, change}: ReplayedChange): Replayed | undefined {
+    if (!isAhaKind(kind)) return undefined
+    const {effect, apply} = this.#decide(decodeAhaChange(change))
+    return {effect, committed: apply, failed: () => undefined}
+  }
+
+  /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
+  #decide(change: AhaChange): {readonly effect: Effect; readonly apply: () => void} {
+    const records = this.#pending.recordsOf(change)
+    this.#pending.put(records)
+    return {effect: {kind: 'records', records: records.map(encodeAhaRecord)}, apply: () => this.#apply(change, records)}
+  }
+
+  #apply(change: AhaChange, records: readonly AhaRecord[]): void {
+    const isNew = records.some(({key, value}) => value !== undefined && this.#visible.get(key) === undefined)
+    this.#visible.put(records)
+    for (const watcher of this.#watchers) watcher(change, {isNew, isAltered: records.length > 0})
   }
 }
 

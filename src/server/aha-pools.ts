@@ -10,8 +10,10 @@ import {
   type AhaPoolChange,
   checkPoolName,
   decodePool,
+  decodePoolChange,
   encodePool,
   encodePoolChange,
+  isPoolKind,
   poolAfter,
 } from '../registry/aha-pool.ts'
 import {tooMany} from './aha-limits.ts'
@@ -28,7 +30,9 @@ const FORMAT: RecordFormat<AhaPoolChange, AhaPool> = {
   table: 'aha:pool',
   keyOf: ({pool}) => pool,
   after: poolAfter,
+  isKind: isPoolKind,
   encodeChange: encodePoolChange,
+  decodeChange: decodePoolChange,
   encode: encodePool,
   decode: decodePool,
 }
@@ -70,6 +74,7 @@ export class AhaPools {
     this.#clock = ports.clock
     this.#log = ports.log
     ports.services.onNew((full) => this.#tellNew(full))
+    ledger.onVisible((change) => this.#onVisible(change))
   }
 
   /** Reads the pools from the store. Throws as `RecordLedger.open`. */
@@ -105,7 +110,6 @@ export class AhaPools {
     if (pending.size >= MAX_POOLS) throw tooMany('pools', MAX_POOLS)
     const createdMs = this.#clock.wallMs()
     await this.#ledger.change({kind: 'aha:pool:add', pool: full, createdMs, creator}, actor)
-    this.#log.info('aha.pool.added', {pool: full})
     return {name: full, createdMs, creator, members: []}
   }
 
@@ -117,10 +121,7 @@ export class AhaPools {
   async remove(name: string, actor: string): Promise<AhaPool | undefined> {
     const pool = this.#ledger.pending.get(this.#full(name))
     if (pool === undefined) return undefined
-    await this.#ledger.change({kind: 'aha:pool:del', pool: pool.name}, actor, () => {
-      for (const follower of this.#followers.get(pool.name) ?? []) follower.end()
-    })
-    this.#log.info('aha.pool.removed', {pool: pool.name})
+    await this.#ledger.change({kind: 'aha:pool:del', pool: pool.name}, actor)
     return pool
   }
 
@@ -138,11 +139,7 @@ export class AhaPools {
     if (!isIn && pool.members.length >= MAX_MEMBERS) throw tooMany('services in a pool', MAX_MEMBERS)
     const createdMs = this.#clock.wallMs()
     const change = {kind: 'aha:pool:svc:add', pool: pool.name, service: full, createdMs, creator} as const
-    await this.#ledger.change(change, actor, () => {
-      const entry = this.#services.get(full)
-      if (entry !== undefined) this.#tell(pool.name, {kind: 'svc:add', entry})
-    })
-    this.#log.info('aha.pool.member-added', {pool: pool.name, service: full})
+    await this.#ledger.change(change, actor)
     return poolAfter(change, pool) as AhaPool // of a pool that is there
   }
 
@@ -156,8 +153,7 @@ export class AhaPools {
     const service = expandName(serviceName, this.#services.network)
     if (!pool.members.some((member) => member.service === service)) return pool
     const change = {kind: 'aha:pool:svc:del', pool: pool.name, service} as const
-    await this.#ledger.change(change, actor, () => this.#tell(pool.name, {kind: 'svc:del', service}))
-    this.#log.info('aha.pool.member-removed', {pool: pool.name, service})
+    await this.#ledger.change(change, actor)
     return poolAfter(change, pool) as AhaPool // of a pool that is there
   }
 
@@ -201,6 +197,29 @@ export class AhaPools {
   #pending(name: string): AhaPool {
     const full = this.#full(name)
     return this.#ledger.pending.get(full) ?? missing(full)
+  }
+
+  /** Tells those who follow a pool what happened to it, and the log. */
+  #onVisible(change: AhaPoolChange): void {
+    const {kind, pool} = change
+    switch (kind) {
+      case 'aha:pool:add':
+        this.#log.info('aha.pool.added', {pool})
+        return
+      case 'aha:pool:del':
+        for (const follower of this.#followers.get(pool) ?? []) follower.end()
+        this.#log.info('aha.pool.removed', {pool})
+        return
+      case 'aha:pool:svc:add': {
+        const entry = this.#services.get(change.service)
+        if (entry !== undefined) this.#tell(pool, {kind: 'svc:add', entry})
+        this.#log.info('aha.pool.member-added', {pool, service: change.service})
+        return
+      }
+      case 'aha:pool:svc:del':
+        this.#tell(pool, {kind: 'svc:del', service: change.service})
+        this.#log.info('aha.pool.member-removed', {pool, service: change.service})
+    }
   }
 
   #tell(pool: string, topology: Topology): void {

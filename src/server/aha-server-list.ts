@@ -4,8 +4,10 @@ import {
   type AhaServerChange,
   byServer,
   decodeServer,
+  decodeServerChange,
   encodeServer,
   encodeServerChange,
+  isServerKind,
   serverAfter,
   serverKey,
 } from '../registry/aha-server.ts'
@@ -21,7 +23,9 @@ const FORMAT: RecordFormat<AhaServerChange, AhaServer> = {
   table: 'aha:server',
   keyOf: serverKey,
   after: serverAfter,
+  isKind: isServerKind,
   encodeChange: encodeServerChange,
+  decodeChange: decodeServerChange,
   encode: encodeServer,
   decode: decodeServer,
 }

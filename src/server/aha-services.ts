@@ -2,6 +2,7 @@ import {randomInt} from 'node:crypto'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import {guidOf} from '../cell/idens.ts'
+import {type AhaChange, subjectOf} from '../registry/aha-change.ts'
 import {byPlace, mirrorsAmong, oneOfEachRun} from '../registry/aha-directory.ts'
 import {type AhaEntry, asOffline, asRegistered, idenOf, onlineOf, readAhaInfo} from '../registry/aha-entry.ts'
 import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
@@ -75,7 +76,7 @@ export class AhaServices {
     this.#claims = new AliasClaims({ledger, fences})
     this.#offline = new OfflineWriter(ledger, log, (full) => this.#claims.newest(full))
     this.network = network
-    ledger.onChanged((full) => this.#tell(full))
+    ledger.onChanged((change, about) => this.#onVisible(change, about))
   }
 
   /** Shows services of another world, under the names that are kept for them. A service that was registered under such a name before goes first. */
@@ -156,7 +157,6 @@ export class AhaServices {
       throw new RegistryError('REG_BUSY', `no more than ${MAX_SERVICES} services are taken`)
     }
     const {full, name, network} = place
-    const isNew = pending.get(place.full) === undefined
     const {online, names} = this.#registrationOf(session.id)
     const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
     const entry = {full, name, network, info}
@@ -171,9 +171,6 @@ export class AhaServices {
       this.#claims.drop(full, online)
       throw error
     })
-    if (isNew) this.#tellNew(full)
-    const {scheme, host, port} = info.urlinfo
-    this.#log.info('aha.service.added', {service: full, scheme, host, port})
   }
 
   /**
@@ -199,7 +196,6 @@ export class AhaServices {
     if (visible.get(full) === undefined && pending.get(full) === undefined) return
     this.#claims.forget(full)
     await this.#ledger.change({kind: 'aha:svc:del', full}, actor)
-    this.#log.info('aha.service.removed', {service: full})
   }
 
   /** Gives a service by its full name, or by a name with three dots at its end. */
@@ -247,6 +243,20 @@ export class AhaServices {
       this.#tell(full)
     }
     void this.#offline.write(Array.from(names, (full) => ({full, online})))
+  }
+
+  #onVisible(change: AhaChange, {isNew, isAltered}: {readonly isNew: boolean; readonly isAltered: boolean}): void {
+    const service = subjectOf(change)
+    if (isAltered) this.#tell(service)
+    if (isNew) this.#tellNew(service)
+    if (change.kind === 'aha:svc:add') {
+      const {scheme, host, port} = change.entry.info.urlinfo
+      this.#log.info('aha.service.added', {service, scheme, host, port})
+    } else if (change.kind === 'aha:svc:del') {
+      this.#log.info('aha.service.removed', {service})
+    } else if (change.kind === 'aha:svc:down' && isAltered) {
+      this.#log.info('aha.service.offline', {service})
+    }
   }
 
   #tell(full: string): void {

@@ -19,14 +19,14 @@ import type {Signer} from '../pki/certificate.ts'
 import {newPrivateKey} from '../pki/keys.ts'
 import {encodePem} from '../pki/pem.ts'
 import type {SubjectName} from '../pki/subject-names.ts'
-import {type CertChange, encodeCertChange} from '../registry/cert-change.ts'
+import {type CertChange, decodeCertChange, encodeCertChange, isCertKind} from '../registry/cert-change.ts'
 import {isServiceName, isUserName, MAX_FULL_NAME} from '../registry/ticket.ts'
 import {saveMade, selfSigned} from './aha-boot.ts'
 
 export interface AuthorityPorts {
   readonly certs: CertDir
   readonly users: Pick<Users, 'userByName'>
-  readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose'>
+  readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join'>
   readonly clock: Pick<Clock, 'wallMs'>
   readonly log: Pick<Log, 'info'>
 }
@@ -66,6 +66,14 @@ export class Authorities {
   constructor(ports: AuthorityPorts, network: string) {
     this.#ports = ports
     this.#network = network
+    ports.changeLog.join({
+      onReset: () => {},
+      replay: ({kind, change}) => {
+        if (!isCertKind(kind)) return undefined
+        decodeCertChange(change)
+        return {effect: {kind: 'none'}, committed: () => {}, failed: () => {}}
+      },
+    })
   }
 
   /** Gives the certificate of an authority in PEM form; undefined when there is none of that name. */
@@ -187,7 +195,7 @@ export class Authorities {
     const change: CertChange = {kind: 'cert:issue', ...facts, serial, keySha256, from}
     changeLog.assertOpen()
     await new Promise<void>((resolve, failed) => {
-      const effect = {kind: 'records', records: []} as const
+      const effect = {kind: 'none'} as const
       const entry = {timeMs: clock.wallMs(), actor, change: encodeCertChange(change), effect}
       changeLog.propose({entry, committed: () => resolve(), failed})
     })

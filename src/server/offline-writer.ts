@@ -47,8 +47,8 @@ export class OfflineWriter {
       // An entry of the log says all of what it leaves: who has the name now is known to nobody who reads it later.
       const change = heir === undefined ? ({kind: 'aha:svc:down', full, online} as const) : addition(heir)
       await this.#ledger.change(change, AHA_ACTOR)
-      if (heir === undefined) this.#log.info('aha.service.offline', {service: full})
-      else this.#log.info('aha.service.fell-back', {service: full, to: heir.info.urlinfo['hostname'] ?? null})
+      if (heir === undefined) return
+      this.#log.info('aha.service.fell-back', {service: full, to: heir.info.urlinfo['hostname'] ?? null})
     } catch (error) {
       // It is shown offline already.
       this.#unsaved.set(full, online)

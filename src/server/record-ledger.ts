@@ -1,7 +1,8 @@
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
-import type {Store, StoredRecord} from '../store/store.ts'
+import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 export interface RecordLedgerPorts {
   readonly store: Pick<Store, 'records' | 'place'>
@@ -16,7 +17,11 @@ export interface RecordFormat<C, V> {
   readonly keyOf: (change: C) => string
   /** What a change leaves of a value; undefined when it is gone. */
   readonly after: (change: C, old: V | undefined) => V | undefined
+  /** Tells whether a change of this kind is one of these. */
+  readonly isKind: (kind: string) => boolean
   readonly encodeChange: (change: C) => string
+  /** Throws when the text is not what `encodeChange` gave. */
+  readonly decodeChange: (text: string) => C
   readonly encode: (value: V) => string
   /** Throws when the text is not what `encode` gave. */
   readonly decode: (text: string) => V
@@ -31,6 +36,7 @@ export class RecordLedger<C, V> {
   readonly #format: RecordFormat<C, V>
   readonly #visible: Map<string, V>
   #pending: Map<string, V>
+  #onVisible: (change: C) => void = () => {}
 
   private constructor(ports: RecordLedgerPorts, format: RecordFormat<C, V>, values: Map<string, V>) {
     this.#ports = ports
@@ -41,6 +47,7 @@ export class RecordLedger<C, V> {
       onReset: () => {
         this.#pending = new Map(this.#visible)
       },
+      replay: (change) => this.#replay(change),
     })
   }
 
@@ -66,30 +73,50 @@ export class RecordLedger<C, V> {
     return this.#pending
   }
 
+  /** Names the one who hears of each change, in the order of the log and in the turn in which it becomes visible. */
+  onVisible(listener: (change: C) => void): void {
+    this.#onVisible = listener
+  }
+
   /**
-   * Makes a change durable and then visible, and calls `whenVisible` in the same turn, in the order of the log. It counts in `pending` when this
-   * returns, before the promise resolves: to be called in the same turn in which it was decided.
+   * Makes a change durable and then visible. It counts in `pending` when this returns, before the promise resolves: to be called in the same turn
+   * in which it was decided.
    *
    * @throws RegistryError `REG_READ_ONLY`, `REG_BUSY`, `REG_STORE_FAILED`; the change did not happen.
    */
-  async change(change: C, actor: string, whenVisible?: () => void): Promise<void> {
+  async change(change: C, actor: string): Promise<void> {
     const {changeLog, clock} = this.#ports
-    const {table, keyOf, after, encodeChange, encode} = this.#format
     changeLog.assertOpen()
-    const key = keyOf(change)
-    const value = after(change, this.#pending.get(key))
-    put(this.#pending, key, value)
-    const records = [{table, key, value: value === undefined ? null : encode(value)}]
-    const effect = {kind: 'records', records} as const
-    const entry = {timeMs: clock.wallMs(), actor, change: encodeChange(change), effect}
+    const {effect, apply} = this.#decide(change)
+    const entry = {timeMs: clock.wallMs(), actor, change: this.#format.encodeChange(change), effect}
     await new Promise<void>((resolve, failed) => {
       const committed = (): void => {
-        put(this.#visible, key, value)
-        whenVisible?.()
+        apply()
         resolve()
       }
       changeLog.propose({entry, committed, failed})
     })
+  }
+
+  #replay({kind, change}: ReplayedChange): Replayed | undefined {
+    const {isKind, decodeChange} = this.#format
+    if (!isKind(kind)) return undefined
+    const {effect, apply} = this.#decide(decodeChange(change))
+    return {effect, committed: apply, failed: () => undefined}
+  }
+
+  /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
+  #decide(change: C): {readonly effect: Effect; readonly apply: () => void} {
+    const {table, keyOf, after, encode} = this.#format
+    const key = keyOf(change)
+    const value = after(change, this.#pending.get(key))
+    put(this.#pending, key, value)
+    const records = [{table, key, value: value === undefined ? null : encode(value)}]
+    const apply = () => {
+      put(this.#visible, key, value)
+      this.#onVisible(change)
+    }
+    return {effect: {kind: 'records', records}, apply}
   }
 }
 

@@ -2,17 +2,18 @@ import {type Clock, type LeaseClock, systemClock} from '../base/clock.ts'
 import type {RegistryError} from '../base/errors.ts'
 import {newServiceId} from '../base/ids.ts'
 import {encodeString} from '../base/json-text.ts'
-import {type ChangeLog, type Proposal, reasonFor} from '../nexus/change-log.ts'
+import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
+import type {Proposal, Replayed, ReplayedChange} from '../nexus/replication.ts'
 import {isAhaId} from '../registry/bridge.ts'
-import type {Catalog} from '../registry/catalog.ts'
-import {type Change, encodeChange} from '../registry/change.ts'
-import {Instance} from '../registry/instance.ts'
+import {Catalog} from '../registry/catalog.ts'
+import {type Change, decodeChange, encodeChange, isServiceKind} from '../registry/change.ts'
+import {Instance, type Seen} from '../registry/instance.ts'
 import type {LeaseWheel} from '../registry/lease.ts'
 import {withMaintenance} from '../registry/maintained.ts'
 import {faultOfReason, type Maintenance} from '../registry/maintenance.ts'
 import {Pending, type Standing} from '../registry/pending.ts'
 import {infoWithId, readService, readStoredService, type Service, type ServiceInfo} from '../registry/service.ts'
-import type {NewEntry, Renewal, Store} from '../store/store.ts'
+import type {Effect, NewEntry, Renewal, Store} from '../store/store.ts'
 import {eventBody} from '../wire/zeromq/messages.ts'
 
 /** Renewals that are saved together: few, so that changes are not held up. */
@@ -47,34 +48,40 @@ export interface RegistrarOptions {
   readonly hasGuests: boolean
 }
 
+/** A change that counts in what is pending, and what becomes of it. */
+interface Decided {
+  readonly change: Change
+  /** What it leaves; undefined when it removes it. */
+  readonly service: Service | undefined
+  readonly timeS: number
+  /** Lease time at which it was decided, or came here. */
+  readonly leaseMs: number
+}
+
 /** A change of a service on its way to the disk. */
 class ServiceProposal implements Proposal {
   readonly entry: NewEntry
-  readonly change: Change
-  readonly leaseMs: number
-  readonly done: Done
-  readonly #apply: (proposal: ServiceProposal) => void
+  readonly #decided: Decided
+  readonly #apply: (decided: Decided, isTold: boolean) => void
+  #done: Done | undefined
 
-  constructor(
-    entry: NewEntry,
-    change: Change,
-    leaseMs: number,
-    done: Done,
-    apply: (proposal: ServiceProposal) => void,
-  ) {
+  constructor(entry: NewEntry, decided: Decided, done: Done, apply: (decided: Decided, isTold: boolean) => void) {
     this.entry = entry
-    this.change = change
-    this.leaseMs = leaseMs
-    this.done = done
+    this.#decided = decided
+    this.#done = done
     this.#apply = apply
   }
 
   committed(): void {
-    this.#apply(this)
+    const done = this.#done
+    this.#apply(this.#decided, done !== undefined)
+    done?.(undefined)
   }
 
   failed(error: RegistryError): void {
-    this.done(error)
+    const done = this.#done
+    this.#done = undefined
+    done?.(error)
   }
 }
 
@@ -88,8 +95,11 @@ export class Registrar {
   readonly #isUnique: boolean
   readonly #hasGuests: boolean
   readonly #pending: Pending
+  /** Services that were registered under ids of AHA, where or when there was no bridge: stored, and not shown. */
+  readonly #hidden = new Catalog()
+  readonly #hiddenPending = new Pending(this.#hidden)
   readonly #log: ChangeLog
-  readonly #applyProposal = (proposal: ServiceProposal) => this.#apply(proposal)
+  readonly #applyDecided = (decided: Decided, isTold: boolean) => this.#apply(decided, isTold)
   #nextSeq: number
   #unsaved: Instance[] = []
 
@@ -101,7 +111,7 @@ export class Registrar {
     this.#nextSeq = options.nextSeq
     this.#pending = new Pending(ports.catalog)
     this.#log = ports.log
-    this.#log.join({onReset: () => this.#pending.clear()})
+    this.#log.join({onReset: () => this.#onReset(), replay: (change) => this.#replay(change)})
   }
 
   /** Why changes are refused at present; undefined when they are not, or for a moment only. */
@@ -130,9 +140,7 @@ export class Registrar {
     }
     const standing = this.#pending.get(service.id)
     const seq = standing?.seq ?? this.#nextSeq++
-    const maintenance = standing && this.#maintenanceOf(standing, service.id)
-    const kept = maintenance === undefined ? service : withMaintenance(service, maintenance)
-    this.#propose({kind: 'register', seq, service: kept, info: infoWithId(info.text, service.id)}, actor, done)
+    this.#propose({kind: 'register', seq, service, info: infoWithId(info.text, service.id)}, actor, done)
     return {id: service.id}
   }
 
@@ -143,7 +151,7 @@ export class Registrar {
     if (this.isGuest(id)) return {kind: 'read-only'}
     const standing = this.#pending.get(id)
     if (standing === undefined) return {kind: 'not-found'}
-    this.#propose({kind: 'deregister', seq: standing.seq, id}, actor, done)
+    this.#propose({kind: 'deregister', seq: standing.seq, id, seen: this.#seenOf(standing, id)}, actor, done)
     return undefined
   }
 
@@ -175,6 +183,16 @@ export class Registrar {
     return this.#hasGuests && isAhaId(id)
   }
 
+  /** Keeps a service that is stored, but is not shown because its id belongs to AHA. */
+  hide(instance: Instance): void {
+    this.#hidden.put(instance, [])
+  }
+
+  /** Services that are kept so. */
+  get hidden(): Iterable<Instance> {
+    return this.#hidden.all()
+  }
+
   /** Gives the place in the order of registration for an instance that is not stored. */
   takeSeq(): number {
     return this.#nextSeq++
@@ -194,14 +212,19 @@ export class Registrar {
     return true
   }
 
-  /** Removes an entry whose lease has ended. False, and `done` is not called, when a change of it is under way already. */
+  /**
+   * Removes an entry whose lease has ended. False, and `done` is not called, when a change of it is under way already, and when another member
+   * decides.
+   */
   expire(instance: Instance, actor: string, done: Done): boolean {
+    if (this.#log.source.kind !== 'own') return false
     const standing = this.#pending.get(instance.id)
     // A change of this entry that is under way decides what becomes of it.
     if (instance.isExpiring || standing?.seq !== instance.seq || standing.service !== undefined) return false
     if (instance.isMaintained) return false
     instance.isExpiring = true
-    this.#propose({kind: 'expire', seq: instance.seq, id: instance.id}, actor, (error) => {
+    const {seq, id, lastHeartbeatS, health} = instance
+    this.#propose({kind: 'expire', seq, id, seen: {lastHeartbeatS, health}}, actor, (error) => {
       if (error !== undefined) instance.isExpiring = false
       done(error)
     })
@@ -219,6 +242,19 @@ export class Registrar {
       }
       await this.#ports.store.saveRenewals(renewals)
     }
+  }
+
+  #onReset(): void {
+    this.#pending.clear()
+    this.#hiddenPending.clear()
+  }
+
+  #catalogOf(id: string): Catalog {
+    return this.isGuest(id) ? this.#hidden : this.#ports.catalog
+  }
+
+  #pendingOf(id: string): Pending {
+    return this.isGuest(id) ? this.#hiddenPending : this.#pending
   }
 
   #refusal(): Refusal | undefined {
@@ -241,78 +277,134 @@ export class Registrar {
   }
 
   #maintenanceOf(standing: Standing, id: string): Maintenance | undefined {
-    return standing.service === undefined ? this.#ports.catalog.get(id)?.maintenance : standing.service.maintenance
+    return standing.service === undefined ? this.#catalogOf(id).get(id)?.maintenance : standing.service.maintenance
+  }
+
+  /** What the event of its end tells: of one that registers just now, what it will be. */
+  #seenOf(standing: Standing, id: string): Seen {
+    const instance = standing.service === undefined ? this.#ports.catalog.get(id) : undefined
+    if (instance === undefined) return {lastHeartbeatS: Math.floor(this.#clock.wallMs() / 1000), health: 'passing'}
+    const {lastHeartbeatS, health} = instance
+    return {lastHeartbeatS, health}
   }
 
   #propose(change: Change, actor: string, done: Done): void {
     const timeMs = this.#clock.wallMs()
-    const id = change.kind === 'register' ? change.service.id : change.id
-    const service = this.#outcome(change)
-    const effect = this.#effectOf(change, service, Math.floor(timeMs / 1000))
-    this.#pending.set(id, change.seq, service)
+    const {decided, effect} = this.#decide(change, timeMs)
     const entry: NewEntry = {timeMs, actor, change: encodeChange(change), effect}
-    this.#log.propose(new ServiceProposal(entry, change, this.#ports.leaseClock.nowMs(), done, this.#applyProposal))
+    this.#log.propose(new ServiceProposal(entry, decided, done, this.#applyDecided))
   }
 
-  /** Gives the service that a change leaves behind; undefined when it removes it. */
+  #replay({kind, change: text, timeMs}: ReplayedChange): Replayed | undefined {
+    if (!isServiceKind(kind)) return undefined
+    const change = decodeChange(text)
+    const id = idOf(change)
+    const seq = this.#pendingOf(id).get(id)?.seq
+    // A new one has a number of its own; all other changes are about the one that is there.
+    if (seq !== change.seq && (seq !== undefined || change.kind !== 'register')) {
+      throw new TypeError(`${kind} is about number ${change.seq} of ${id}, which is ${seq ?? 'none'} here`)
+    }
+    const {decided, effect} = this.#decide(change, timeMs)
+    this.#nextSeq = Math.max(this.#nextSeq, change.seq + 1)
+    return {effect, committed: () => this.#apply(decided, true), failed: () => undefined}
+  }
+
+  /** Counts a change in what is pending, and gives what it leaves there and in the store. It depends on the change and the state only. */
+  #decide(change: Change, timeMs: number): {readonly decided: Decided; readonly effect: Effect} {
+    const timeS = Math.floor(timeMs / 1000)
+    const service = this.#outcome(change)
+    const effect = this.#effectOf(change, service, timeS)
+    const id = idOf(change)
+    this.#pendingOf(id).set(id, change.seq, service)
+    return {decided: {change, service, timeS, leaseMs: this.#ports.leaseClock.nowMs()}, effect}
+  }
+
   #outcome(change: Change): Service | undefined {
-    if (change.kind === 'register') return change.service
-    if (change.kind !== 'maintenance') return undefined
-    const standing = this.#pending.get(change.id)?.service
-    const service = standing ?? readStoredService(this.#visible(change.id, change.kind).storedText())
-    return withMaintenance(service, change.maintenance)
+    switch (change.kind) {
+      case 'register': {
+        const {service} = change
+        const standing = this.#pendingOf(service.id).get(service.id)
+        const maintenance = standing && this.#maintenanceOf(standing, service.id)
+        return maintenance === undefined ? service : withMaintenance(service, maintenance)
+      }
+      case 'maintenance': {
+        const standing = this.#pendingOf(change.id).get(change.id)?.service
+        const service = standing ?? readStoredService(this.#visible(change.id, change.kind).storedText())
+        return withMaintenance(service, change.maintenance)
+      }
+      case 'deregister':
+      case 'expire':
+        return undefined
+    }
   }
 
-  #effectOf({kind, seq}: Change, service: Service | undefined, timeS: number): NewEntry['effect'] {
+  #effectOf({kind, seq}: Change, service: Service | undefined, timeS: number): Effect {
     if (service === undefined) return {kind: 'delete', seq}
-    const renewedS = kind === 'register' ? undefined : this.#ports.catalog.get(service.id)?.lastHeartbeatS
+    const renewedS = kind === 'register' ? undefined : this.#catalogOf(service.id).get(service.id)?.lastHeartbeatS
     return {kind: 'put', instance: {seq, service: service.text, lastHeartbeatS: renewedS ?? timeS}}
   }
 
-  #apply({change, entry, leaseMs, done}: ServiceProposal): void {
-    const timeS = Math.floor(entry.timeMs / 1000)
-    if (change.kind === 'register') this.#applyRegister(change.service, change.seq, change.info, timeS, leaseMs)
+  #apply(decided: Decided, isTold: boolean): void {
+    const {change, service, timeS, leaseMs} = decided
+    this.#pendingOf(idOf(change)).settle(idOf(change))
+    if (this.isGuest(idOf(change))) this.#applyHidden(decided)
     else if (change.kind === 'maintenance') this.#applyMaintenance(change.id, change.maintenance)
-    else this.#applyRemoval(change.kind, change.id, timeS)
-    done(undefined)
+    else if (change.kind !== 'register') this.#applyRemoval(change, timeS, isTold)
+    else if (service !== undefined) this.#applyRegister(service, change, {timeS, leaseMs}, isTold)
   }
 
   /** No event tells of it: the kinds of events are the peer's, and who watches learns it at the next look at the list. */
   #applyMaintenance(id: string, maintenance: Maintenance | undefined): void {
-    this.#pending.settle(id)
     this.#ports.catalog.setMaintenance(this.#visible(id, 'maintenance'), maintenance)
   }
 
-  #applyRegister(service: Service, seq: number, info: string, timeS: number, leaseMs: number): void {
-    const {catalog, wheel, publish} = this.#ports
+  #applyRegister(
+    service: Service,
+    {seq, info}: Extract<Change, {kind: 'register'}>,
+    {timeS, leaseMs}: Pick<Decided, 'timeS' | 'leaseMs'>,
+    isTold: boolean,
+  ): void {
+    const {catalog, wheel} = this.#ports
     const old = catalog.get(service.id)
     const instance = new Instance(service, seq, timeS, leaseMs)
     if (old !== undefined) takeOverRenewal(instance, old)
     catalog.put(instance, service.labels)
     if (old !== undefined) wheel.noteGone()
     wheel.add(instance)
-    this.#pending.settle(service.id)
-    publish(
-      'register',
-      eventBody('register', timeS, `{"service_id":${encodeString(service.id)},"service_info":${info}}`),
-    )
+    if (isTold) this.#tell('register', timeS, service.id, info)
   }
 
-  #applyRemoval(kind: 'deregister' | 'expire', id: string, timeS: number): void {
-    const {catalog, wheel, publish} = this.#ports
+  #applyRemoval(
+    {kind, id, seen}: Extract<Change, {kind: 'deregister' | 'expire'}>,
+    timeS: number,
+    isTold: boolean,
+  ): void {
+    const {catalog, wheel} = this.#ports
     const instance = this.#visible(id, kind)
-    this.#pending.settle(id)
-    const data = `{"service_id":${encodeString(id)},"service_info":${instance.text()}}`
+    const text = seen === undefined ? instance.text() : instance.textWhen(seen)
     catalog.remove(instance)
     wheel.noteGone()
-    publish(kind, eventBody(kind, timeS, data))
+    if (isTold) this.#tell(kind, timeS, id, text)
+  }
+
+  #applyHidden({change, service, timeS, leaseMs}: Decided): void {
+    if (service !== undefined) this.hide(new Instance(service, change.seq, timeS, leaseMs))
+    else this.#hidden.remove(this.#visible(idOf(change), change.kind))
+  }
+
+  #tell(kind: 'register' | 'deregister' | 'expire', timeS: number, id: string, info: string): void {
+    this.#ports.publish(kind, eventBody(kind, timeS, `{"service_id":${encodeString(id)},"service_info":${info}}`))
   }
 
   #visible(id: string, kind: Change['kind']): Instance {
-    const instance = this.#ports.catalog.get(id)
+    const instance = this.#catalogOf(id).get(id)
     if (instance === undefined) throw new TypeError(`${kind} of ${id} was decided, but there is no such entry`)
     return instance
   }
+}
+
+function idOf(change: Change): string {
+  return change.kind === 'register' ? change.service.id : change.id
 }
 
 /** A renewal that came while the registration waited for the disk counts on. */

@@ -208,7 +208,7 @@ class Registry implements RunningRegistry {
   async #open(): Promise<void> {
     const head = await this.#store.open()
     const onTrouble = (trouble: Trouble | undefined) => this.#noteTrouble(trouble)
-    const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, nextOffset: head.nextOffset, onTrouble})
+    const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, head, onTrouble})
     this.#changes = changes
     const users = await openUserBook(
       {store: this.#store, changeLog: changes, log: this.#log},

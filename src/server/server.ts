@@ -239,12 +239,13 @@ export class Server implements AsyncDisposable {
   #loadOne(seq: number, text: string, lastHeartbeatS: number, nowMs: number): void {
     try {
       const service = readStoredService(text)
+      const instance = new Instance(service, seq, lastHeartbeatS, nowMs)
       if (this.#registrar.isGuest(service.id)) {
         // From a time without the bridge: it would pass for a service of AHA. It stays in the store.
         this.#hidden += 1
+        this.#registrar.hide(instance)
         return
       }
-      const instance = new Instance(service, seq, lastHeartbeatS, nowMs)
       this.#catalog.put(instance, service.labels)
       this.#wheel.add(instance)
     } catch (error) {

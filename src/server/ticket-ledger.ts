@@ -1,16 +1,19 @@
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
 import {
   decodeTicket,
+  decodeTicketChange,
   encodeTicket,
   encodeTicketChange,
+  isTicketKind,
   type Ticket,
   type TicketChange,
   type TicketRecord,
   ticketRecords,
 } from '../registry/ticket.ts'
-import type {Store, StoredRecord} from '../store/store.ts'
+import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 export interface TicketLedgerPorts {
   readonly store: Pick<Store, 'records' | 'place'>
@@ -37,6 +40,7 @@ export class TicketLedger {
       onReset: () => {
         this.#pending = new Map(this.#visible)
       },
+      replay: (change) => this.#replay(change),
     })
   }
 
@@ -62,17 +66,28 @@ export class TicketLedger {
   async change(change: TicketChange, actor: string): Promise<void> {
     const {changeLog, clock} = this.#ports
     changeLog.assertOpen()
-    const records = ticketRecords(this.#pending, change)
-    put(this.#pending, records)
-    const effect = {kind: 'records', records: records.map(storedForm)} as const
+    const {effect, apply} = this.#decide(change)
     const entry = {timeMs: clock.wallMs(), actor, change: encodeTicketChange(change), effect}
     await new Promise<void>((resolve, failed) => {
       const committed = (): void => {
-        put(this.#visible, records)
+        apply()
         resolve()
       }
       changeLog.propose({entry, committed, failed})
     })
+  }
+
+  #replay({kind, change}: ReplayedChange): Replayed | undefined {
+    if (!isTicketKind(kind)) return undefined
+    const {effect, apply} = this.#decide(decodeTicketChange(change))
+    return {effect, committed: apply, failed: () => undefined}
+  }
+
+  /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
+  #decide(change: TicketChange): {readonly effect: Effect; readonly apply: () => void} {
+    const records = ticketRecords(this.#pending, change)
+    put(this.#pending, records)
+    return {effect: {kind: 'records', records: records.map(storedForm)}, apply: () => put(this.#visible, records)}
   }
 }
 

@@ -6,7 +6,7 @@ import {type AhaPool, decodePoolChange, poolAfter} from '../../src/registry/aha-
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import {AhaPools, type Topology} from '../../src/server/aha-pools.ts'
 import {AhaServices} from '../../src/server/aha-services.ts'
-import {FakeClock, settle} from '../support/api.ts'
+import {FakeClock, headAt, settle} from '../support/api.ts'
 import {MoodyStore} from '../support/moody-store.ts'
 
 const NETWORK = 'loop.link'
@@ -30,7 +30,7 @@ class World {
   /** Begins again with what is in the store, as after a kill. */
   async start(nextOffset: number): Promise<void> {
     const log = createLog({level: 'critical', structured: true, clock: this.clock, write: () => {}})
-    this.changeLog = new ChangeLog(this.store, {...COMMIT_LIMITS, clock: this.clock, nextOffset})
+    this.changeLog = new ChangeLog(this.store, {...COMMIT_LIMITS, clock: this.clock, head: headAt(nextOffset)})
     const ports = {store: this.store, changeLog: this.changeLog, clock: this.clock}
     this.services = new AhaServices({ledger: await AhaLedger.open(ports), log, network: NETWORK})
     this.pools = await AhaPools.open({...ports, services: this.services, log})

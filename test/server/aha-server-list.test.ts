@@ -2,7 +2,7 @@ import {beforeEach, describe, expect, test} from 'vitest'
 import {createLog} from '../../src/base/log.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {AhaServerList} from '../../src/server/aha-server-list.ts'
-import {FakeClock} from '../support/api.ts'
+import {FakeClock, headAt} from '../support/api.ts'
 import {MoodyStore} from '../support/moody-store.ts'
 
 const OTHER = {host: 'b.net', port: 1, isOwn: false}
@@ -20,7 +20,7 @@ beforeEach(async () => {
 async function open(): Promise<AhaServerList> {
   const clock = new FakeClock()
   const log = createLog({level: 'debug', structured: true, clock, write: (line) => logged.push(line)})
-  changeLog = new ChangeLog(store, {...COMMIT_LIMITS, clock, nextOffset: (await store.read(0, 1000)).length})
+  changeLog = new ChangeLog(store, {...COMMIT_LIMITS, clock, head: headAt((await store.read(0, 1000)).length)})
   return AhaServerList.open({store, changeLog, clock, log})
 }
 

@@ -6,7 +6,7 @@ import {decodeAhaChange} from '../../src/registry/aha-change.ts'
 import {AhaDirectory} from '../../src/registry/aha-directory.ts'
 import {AhaLedger} from '../../src/server/aha-ledger.ts'
 import {AhaServices, type AhaSession} from '../../src/server/aha-services.ts'
-import {FakeClock, settle} from '../support/api.ts'
+import {FakeClock, headAt, settle} from '../support/api.ts'
 import {MoodyStore} from '../support/moody-store.ts'
 
 const NETWORK = 'loop.link'
@@ -35,7 +35,7 @@ class World {
       clock: this.clock,
       write: (line) => this.logged.push(line),
     })
-    this.changeLog = new ChangeLog(this.store, {...COMMIT_LIMITS, clock: this.clock, nextOffset})
+    this.changeLog = new ChangeLog(this.store, {...COMMIT_LIMITS, clock: this.clock, head: headAt(nextOffset)})
     this.ledger = await AhaLedger.open({store: this.store, changeLog: this.changeLog, clock: this.clock})
     this.services = new AhaServices({ledger: this.ledger, log, network: NETWORK})
     await this.services.start()

@@ -8,7 +8,7 @@ import {showInAha, showInZeromq} from '../../src/server/bridge.ts'
 import {Server} from '../../src/server/server.ts'
 import {Sweeper} from '../../src/server/sweeper.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
-import {settle, TestApi} from '../support/api.ts'
+import {headAt, settle, TestApi} from '../support/api.ts'
 
 const NETWORK = 'loop.link'
 const AXON = {leader: 'axon', iden: 'i', run: 'r', ready: true, urlinfo: {scheme: 'ssl', port: 34_243}}
@@ -291,7 +291,7 @@ test('an id that passes for one of AHA is not shown while the bridge is on, and 
 
 /** How many services a server has that starts with what is in the store. */
 async function sizeOf(store: MemoryStore, toZeromq: boolean): Promise<number> {
-  const changes = new ChangeLog(store, {...COMMIT_LIMITS, nextOffset: 1})
+  const changes = new ChangeLog(store, {...COMMIT_LIMITS, head: headAt(1)})
   const settings = {
     bind: '127.0.0.1',
     ports: {req: null, pub: null, hb: null, rep: null},

@@ -552,7 +552,7 @@ test('the log of a memory store holds the actor and the change', async () => {
   const entries = await store.read(0, 10)
   expect(entries.map(({actor, change}) => [actor, JSON.parse(change)])).toEqual([
     ['zmq:anon/peer', {v: 1, kind: 'register', seq: 1, ttl: 7, info: {id: 'a', name: 'a', host: 'h', port: 1}}],
-    ['zmq:anon/peer', {v: 1, kind: 'deregister', seq: 1, id: 'a'}],
+    ['zmq:anon/peer', {v: 2, kind: 'deregister', seq: 1, id: 'a', seen: 1_800_000_000, health: 'passing'}],
   ])
 })
 

@@ -1,6 +1,6 @@
 import type {Clock} from '../../src/base/clock.ts'
 import {LeaseClock} from '../../src/base/clock.ts'
-import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../../src/nexus/change-log.ts'
+import {ChangeLog, COMMIT_LIMITS, type LogHead, type Trouble} from '../../src/nexus/change-log.ts'
 import {placeLabel} from '../../src/registry/bridge.ts'
 import {Catalog} from '../../src/registry/catalog.ts'
 import {LeaseWheel} from '../../src/registry/lease.ts'
@@ -165,4 +165,9 @@ export class TestApi {
 /** Lets callbacks run that are due already. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** The end of a log of so many entries, for those who do not look at its hash. */
+export function headAt(nextOffset: number): LogHead {
+  return {nextOffset, epoch: 1, lastHash: '0'.repeat(64)}
 }
