@@ -120,6 +120,18 @@ export function cullTests(test: Test, run: Run): void {
       assert.deepEqual(await offsets(store, 9, 100), [9])
     }),
   )
+  test(
+    'the space of what was culled is given back, while entries are stored',
+    run(async (store) => {
+      await store.append(Array.from({length: 3000}, (_, index) => drop(index)))
+      await store.append([rotate()])
+      await store.append([cull(2999)])
+      for (let seq = 0; (await store.size()).isFreeing; seq++) await store.append([put(seq)])
+      const {bytes, freeBytes} = await store.size()
+      assert(bytes < 250_000 && freeBytes < 50_000, `${bytes} bytes, ${freeBytes} of them free`)
+      assert.equal(await store.firstOffset(), 3000)
+    }),
+  )
 }
 
 /** What of it is there after a new open. */

@@ -1,9 +1,8 @@
 /** The database file, with calls that block: for the worker's thread only. */
-import {accessSync, constants, statSync} from 'node:fs'
-import {DatabaseSync, type StatementSync} from 'node:sqlite'
-import {RegistryError} from '../base/errors.ts'
+import {accessSync, constants} from 'node:fs'
+import {DatabaseSync} from 'node:sqlite'
 import {createPrivateFile} from '../base/files.ts'
-import {asStoreError, damagedFile, isIoFault} from './sqlite-errors.ts'
+import {damagedFile, isIoFault} from './sqlite-errors.ts'
 import {type LogHead, SqliteLog} from './sqlite-log.ts'
 import {
   BODY,
@@ -19,25 +18,15 @@ import {
   ROTATE,
   textAt,
 } from './sqlite-messages.ts'
-import {migrate, SCHEMA_VERSION, versionOf} from './sqlite-schema.ts'
+import {BUSY_TIMEOUT_MS, type FileHead, prepareFile, readHead} from './sqlite-open.ts'
+import {FileSpace, type Freeing} from './sqlite-space.ts'
 import {CHUNK_CHARS, integer, text} from './sqlite-values.ts'
 import type {Appended, StoreHead, StoreSize} from './store.ts'
 
-/** How long a call waits for the lock of another process (a backup, a curious sqlite3) before it fails. */
-const BUSY_TIMEOUT_MS = 500
-/** Pages in the WAL, estimated, after which they are moved into the file: a move of 4 MB takes some 10 ms. */
-const CHECKPOINT_PAGES = 1000
-/** SQLite's own limit, within a commit, should the estimate be too low. */
-const AUTO_CHECKPOINT_PAGES = 4000
-/** What the WAL is cut back to when a long reader made it grow. */
-const WAL_KEEP_BYTES = 16 * 1024 * 1024
 /** Pages of one commit besides those of its changes. */
 const COMMIT_PAGES = 4
 /** Estimated renewals that fall on one page of 400, as not all renew at a time. */
 const RENEWALS_PER_PAGE = 40
-
-/** What the head of the file says. */
-type FileHead = Omit<StoreHead, 'firstOffset'>
 
 /** Where to go on reading records. */
 interface RecordPlace {
@@ -53,8 +42,8 @@ export class SqliteFile {
   readonly #database: DatabaseSync
   readonly #log: SqliteLog
   readonly #statements: Statements
+  readonly #space: FileSpace
   #head: FileHead
-  #walPages = 0
 
   /** Opens the file, making it when it is not there. */
   constructor(path: string) {
@@ -70,6 +59,7 @@ export class SqliteFile {
       this.#log = new SqliteLog(database, path)
       this.#statements = prepareStatements(database)
       this.#log.verifyEnd(this.#head)
+      this.#space = new FileSpace({database, path, log: this.#log, commit: (write) => this.#commitLazily(write)})
     } catch (error) {
       database.close()
       throw error
@@ -81,36 +71,28 @@ export class SqliteFile {
   }
 
   get size(): StoreSize {
-    const {freePages, pageSize} = this.#statements
-    const freeBytes = this.#pragma(freePages) * this.#pragma(pageSize)
-    return {bytes: statSync(this.#path).size, freeBytes, isFreeing: false}
+    return this.#space.size
   }
 
   /** Takes the entries of an APPEND request, in one transaction. */
   append(request: Flat): Appended {
     const {nextOffset} = this.#head
+    const {segments} = this.#log
     const head = this.#commit(() => this.#writeEntries(request))
     this.#head = head
-    this.#walPages += COMMIT_PAGES + head.nextOffset - nextOffset
+    this.#space.wrote(COMMIT_PAGES + head.nextOffset - nextOffset)
+    if (this.#log.segments !== segments) this.#space.look()
     return [nextOffset, head.lastHash]
   }
 
-  /**
-   * Takes the times of a RENEW request, in one transaction. It needs no fsync of its own (synchronous NORMAL): a crash may lose it, the
-   * next append syncs it along with its own pages, and a WAL is read only as far as it is whole.
-   */
+  /** Takes the times of a RENEW request, in one transaction, which a crash may lose. */
   renew(request: Flat): void {
-    this.#database.exec('PRAGMA synchronous = NORMAL')
-    try {
-      this.#commit(() => {
-        for (let at = BODY; at < request.length; at += RENEWAL_WIDTH) {
-          this.#statements.renew.run(numberAt(request, at + 1), numberAt(request, at))
-        }
-      })
-    } finally {
-      this.#database.exec('PRAGMA synchronous = FULL')
-    }
-    this.#walPages += COMMIT_PAGES + request.length / RENEWALS_PER_PAGE
+    this.#commitLazily(() => {
+      for (let at = BODY; at < request.length; at += RENEWAL_WIDTH) {
+        this.#statements.renew.run(numberAt(request, at + 1), numberAt(request, at))
+      }
+    })
+    this.#space.wrote(COMMIT_PAGES + request.length / RENEWALS_PER_PAGE)
   }
 
   /** Adds to `answer` the instances after `seq`, in order, at most `limit` and about 4 MB of them; none when there are no more. */
@@ -145,14 +127,17 @@ export class SqliteFile {
   /** Proves that the disk takes a write as large as that of a usual commit. */
   probe(): void {
     this.#commit(() => this.#statements.probe.run())
-    this.#walPages += 2 * COMMIT_PAGES
+    this.#space.wrote(2 * COMMIT_PAGES)
   }
 
   /** Moves the pages of the WAL into the file when there are many. To be called after the answer, so that nobody waits for it. */
   tidy(): void {
-    if (this.#walPages < CHECKPOINT_PAGES) return
-    this.#walPages = 0
-    this.#checkpoint('PASSIVE')
+    this.#space.tidy()
+  }
+
+  /** Frees a little of what culled entries took. To be called when nobody waits. */
+  free(): Freeing {
+    return this.#space.free()
   }
 
   close(): void {
@@ -172,8 +157,21 @@ export class SqliteFile {
       // After some errors (disk full) SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       // When the fsync failed, the WAL may hold the whole transaction all the same, and a start after a crash would find it there.
-      if (isIoFault(error)) this.#checkpoint('TRUNCATE')
+      if (isIoFault(error)) this.#space.checkpoint('TRUNCATE')
       throw error
+    }
+  }
+
+  /**
+   * Commits without an fsync (synchronous NORMAL): a crash may lose it, the next append syncs it along with its own pages, and a WAL is read only
+   * as far as it is whole.
+   */
+  #commitLazily(write: () => void): void {
+    this.#database.exec('PRAGMA synchronous = NORMAL')
+    try {
+      this.#commit(write)
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL')
     }
   }
 
@@ -247,54 +245,6 @@ export class SqliteFile {
       else putRecord.run(table, key, value)
     }
   }
-
-  /** A WAL that cannot be moved now stays and is whole: what goes wrong here will show in the next commit, where it is answered. */
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
-    try {
-      this.#database.exec(`PRAGMA wal_checkpoint(${mode})`)
-    } catch (error) {
-      asStoreError(error, 'checkpoint', this.#path)
-    }
-  }
-
-  #pragma(statement: StatementSync): number {
-    return integer(Object.values(statement.get() ?? {})[0], this.#path)
-  }
-}
-
-/** Checks whose file it is and brings it to this version. */
-function prepareFile(database: DatabaseSync, path: string): void {
-  const version = versionOf(database, path)
-  // Counts only before the first table is made, and would later write to the file, be it damaged or not.
-  if (version === 0) database.exec('PRAGMA auto_vacuum = INCREMENTAL')
-  const mode = database.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
-  if (mode !== 'wal') {
-    throw new RegistryError('REG_STORE_FAILED', `the file system of ${path} does not allow a write-ahead log`, {
-      info: {place: path, mode},
-    })
-  }
-  database.exec(`
-    PRAGMA synchronous = FULL;
-    PRAGMA wal_autocheckpoint = ${AUTO_CHECKPOINT_PAGES};
-    PRAGMA journal_size_limit = ${WAL_KEEP_BYTES};
-    PRAGMA cell_size_check = ON;
-    PRAGMA trusted_schema = OFF`)
-  if (version === SCHEMA_VERSION) return
-  database.exec('BEGIN IMMEDIATE')
-  migrate(database, version)
-  database.exec('COMMIT')
-}
-
-function readHead(database: DatabaseSync, path: string): FileHead {
-  const row = database.prepare('SELECT iden, epoch, next_offset, last_hash, next_seq FROM head').get()
-  if (row === undefined) throw damagedFile(path, 'it has no head')
-  return {
-    iden: text(row['iden'], path),
-    epoch: integer(row['epoch'], path),
-    nextOffset: integer(row['next_offset'], path),
-    lastHash: text(row['last_hash'], path),
-    nextSeq: integer(row['next_seq'], path),
-  }
 }
 
 type Statements = ReturnType<typeof prepareStatements>
@@ -324,8 +274,6 @@ function prepareStatements(database: DatabaseSync) {
     records: database.prepare(
       'SELECT kind, key, value FROM records WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?',
     ),
-    freePages: database.prepare('PRAGMA freelist_count'),
-    pageSize: database.prepare('PRAGMA page_size'),
     probe: database.prepare('UPDATE probe SET filler = randomblob(16384)'),
   }
 }

@@ -23,6 +23,7 @@ import {
 
 assert(parentPort !== null, 'this file runs in a worker thread')
 const port = parentPort
+const FREE_AGAIN_MS = 500
 const NAMES: Readonly<Record<number, string>> = {
   [OPEN]: 'open',
   [INSTANCES]: 'read the instances of',
@@ -37,6 +38,10 @@ const NAMES: Readonly<Record<number, string>> = {
 
 let place = ''
 let open: SqliteFile | undefined
+/** A step is due. */
+let isFreeing = false
+/** The next step waits, as something was in the way. */
+let retry: NodeJS.Timeout | undefined
 
 port.on('message', (request: Flat) => {
   const id = numberAt(request, 0)
@@ -48,9 +53,32 @@ port.on('message', (request: Flat) => {
   } catch (error) {
     port.postMessage(failedAnswer(id, asStoreError(error, NAMES[operation] ?? 'use', place)))
   }
-  if (operation === CLOSE) port.close()
-  else open?.tidy()
+  if (operation === CLOSE) {
+    clearTimeout(retry)
+    port.close()
+    return
+  }
+  open?.tidy()
+  freeSoon()
 })
+
+/** Frees what culled entries took, a little at a time, whenever all requests are answered. */
+function freeSoon(): void {
+  if (isFreeing || retry !== undefined || open === undefined) return
+  isFreeing = true
+  setImmediate(() => {
+    isFreeing = false
+    const next = open?.free()
+    if (next === 'more') freeSoon()
+    // Something is in the way: no room, a lock, a reader of what the WAL holds.
+    if (next === 'later') retry = setTimeout(freeAgain, FREE_AGAIN_MS)
+  })
+}
+
+function freeAgain(): void {
+  retry = undefined
+  freeSoon()
+}
 
 function perform(operation: number, request: Flat, answer: Flat): void {
   if (operation === OPEN) {
