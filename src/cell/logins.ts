@@ -13,6 +13,15 @@ export interface LoginPorts {
   readonly log: Pick<Log, 'warning' | 'error'>
 }
 
+/** Has the leader write what a login leaves, when it is at a mirror. */
+export interface LoginsElsewhere {
+  /** This is a mirror now. */
+  readonly isNeeded: boolean
+  /** Takes a password that works once. False when somebody had it before. */
+  useOnepass(iden: string, passwd: string, actor: string): Promise<boolean>
+  lock(iden: string, actor: string): Promise<void>
+}
+
 /**
  * Passwords of users: setting, checking, the policy, and passwords that work once.
  *
@@ -25,11 +34,17 @@ export class Logins {
   readonly #rootIden: string
   /** Wrong passwords in a row, by iden. */
   readonly #failures = new Map<string, number>()
+  #elsewhere: LoginsElsewhere | undefined
 
   constructor(ports: LoginPorts, policy: PasswordPolicy, rootIden: string) {
     this.#ports = ports
     this.#policy = policy
     this.#rootIden = rootIden
+  }
+
+  /** Has the leader write what logins leave, as long as this is a mirror. */
+  passOn(elsewhere: LoginsElsewhere): void {
+    this.#elsewhere = elsewhere
   }
 
   /** As `Users.login`. */
@@ -104,12 +119,19 @@ export class Logins {
     this.#failures.delete(iden)
   }
 
+  /** As `Users.useOnepass`. */
+  async useOnepass(iden: string, passwd: string, actor: string): Promise<boolean> {
+    const user = this.#ports.ledger.visible.user(iden)
+    return user !== undefined && (await this.#useOnepass(user, passwd, actor))
+  }
+
   /** Takes a password that works once. It is decided before anything is waited for: of two logins with it, one fails. */
   async #useOnepass(user: User, passwd: string, actor: string): Promise<boolean> {
     const {ledger} = this.#ports
     const {onepass} = ledger.pending.credentials(user.iden)
     if (this.#isBarred(user) || onepass === null || onepass.expiresMs < ledger.nowMs) return false
     if (!isSameHash(hashOnepass(passwd), onepass.sha256)) return false
+    if (this.#elsewhere?.isNeeded) return await this.#elsewhere.useOnepass(user.iden, passwd, actor)
     await ledger.change({kind: 'user:onepass', iden: user.iden, onepass: null}, actor)
     return true
   }
@@ -146,7 +168,10 @@ export class Logins {
       return
     }
     log.warning('user.locked-by-attempts', facts)
-    ledger.change({kind: 'user:locked', iden: user.iden, isLocked: true}, actor).catch((error: unknown) => {
+    const locked = this.#elsewhere?.isNeeded
+      ? this.#elsewhere.lock(user.iden, actor)
+      : ledger.change({kind: 'user:locked', iden: user.iden, isLocked: true}, actor)
+    locked.catch((error: unknown) => {
       log.error('user.lock-not-stored', {...facts, error})
     })
   }

@@ -8,7 +8,7 @@ import {ApiKeys} from './api-keys.ts'
 import {AuthLedger, type LedgerPorts} from './auth-ledger.ts'
 import {builtInUser, corrections, ROOT_NAME} from './built-in.ts'
 import {firstChange, type Inaugural} from './inaugural.ts'
-import {Logins} from './logins.ts'
+import {Logins, type LoginsElsewhere} from './logins.ts'
 import {Passwords} from './passwords.ts'
 import {RoleEdits} from './role-edits.ts'
 import {UserEdits} from './user-edits.ts'
@@ -212,6 +212,15 @@ export class UserBook implements Users {
   /** Makes an object that can have rules of its own. Only parts of the server do: as at the peer, callers cannot. */
   addGate(iden: string, type: string, actor: string): Promise<Gate> {
     return this.#roleEdits.addGate(iden, type, actor)
+  }
+
+  useOnepass(iden: string, passwd: string, actor: string): Promise<boolean> {
+    return this.#logins.useOnepass(iden, passwd, actor)
+  }
+
+  /** Has the leader write what logins leave, as long as this is a mirror. */
+  passLoginsOn(elsewhere: LoginsElsewhere): void {
+    this.#logins.passOn(elsewhere)
   }
 
   login(name: string, passwd: string | null, actor: string): Promise<User> {

@@ -75,6 +75,8 @@ export interface Users extends Directory {
    * `REG_BUSY` when too many passwords wait to be checked: listeners bound how often one address may try.
    */
   login(name: string, passwd: string | null, actor: string): Promise<User>
+  /** Takes a password that works once, without a login. False when it is none, or was used. */
+  useOnepass(iden: string, passwd: string, actor: string): Promise<boolean>
   /** Gives the user of an API key as it came, or throws `REG_DENIED` with the reason, which is for the log only; `REG_BUSY` as `login`. */
   checkApiKey(text: string): Promise<{readonly key: ApiKey; readonly user: User}>
   /** The text is shown this once and cannot be found out again. */

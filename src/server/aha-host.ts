@@ -23,8 +23,11 @@ import type {AhaSettings} from './aha-settings.ts'
 import {Authorities} from './authorities.ts'
 import {forOption} from './for-option.ts'
 import {LoginLimiter} from './login-limiter.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
+import {offlineThrough} from './mirroring/passing.ts'
+import {redeemThrough} from './mirroring/redeem-through.ts'
 import {peerOpener} from './peer-sessions.ts'
-import {provisionGreet} from './provision-api.ts'
+import {provisionGreet, redeemer} from './provision-api.ts'
 import {Provisioning} from './provisioning.ts'
 import {Redemptions} from './redemption.ts'
 import {TicketDesk} from './ticket-desk.ts'
@@ -75,6 +78,7 @@ export class AhaHost {
   #provisionUrl: string | null = null
   #tls: ServerTls | undefined
   #detach: Disposable | undefined
+  #forwarder: Forwarder | undefined
 
   private constructor(
     ports: AhaHostPorts,
@@ -100,6 +104,7 @@ export class AhaHost {
     const claimOf = (iden: string) => redemptions.claimOf(iden)
     const desk = new TicketDesk({ledger: tickets, clock, log, claimOf})
     const {certs} = ports
+    const redeeming = {redemptions, limiter: new LoginLimiter(clock), network, cellIden: ports.cellIden, urls}
     this.parts = {
       network,
       services,
@@ -112,15 +117,11 @@ export class AhaHost {
       authorities: new Authorities({...ports, clock}, network),
       report: new AhaReport({services, fences, pools, tickets: desk, certs, own: ownCertificates(settings), clock}),
       urls,
+      redeem: redeemer(redeeming),
     }
     this.provisioned = provisioning.fullNames()
-    const greet = provisionGreet({
-      redemptions,
-      limiter: new LoginLimiter(clock),
-      network,
-      cellIden: ports.cellIden,
-      urls,
-    })
+    const own = provisionGreet(redeeming)
+    const greet = redeemThrough({forwarder: () => this.#forwarder, limiter: redeeming.limiter, own})
     this.#daemon = new Daemon({greet, log, limits: LIMITS, synapseVersion: SYNAPSE_VERSION})
   }
 
@@ -155,6 +156,12 @@ export class AhaHost {
     if (telepathPort !== undefined) await this.parts.servers.announce({host: dnsName, port: telepathPort})
     if (provision.listen === null) return
     await forOption('provision:listen', [], this.#listenTo(parseUrl(provision.listen)))
+  }
+
+  /** Has the leader do what alters state, as long as this is a mirror. */
+  passOn(forwarder: Forwarder): void {
+    this.#forwarder = forwarder
+    this.parts.services.passOn(offlineThrough(forwarder, this.parts.services))
   }
 
   /** Where one-time URLs are redeemed; null when there is no such listener. */

@@ -1,6 +1,7 @@
 /** What the methods of AHA work with. Only there while AHA is on: `aha:network` and `dns:name` are set. */
 
 import assert from 'node:assert/strict'
+import type {Opened, Peer} from '../wire/telepath/share.ts'
 import type {AhaFences} from './aha-fences.ts'
 import type {AhaPeers} from './aha-peers.ts'
 import type {AhaPools} from './aha-pools.ts'
@@ -34,6 +35,8 @@ export interface AhaParts {
   readonly report: Pick<AhaReport, 'read'>
   /** URLs of the AHA servers for a service or a user of that name, as `getAhaUrls` answers. */
   readonly urls: (user: string) => readonly string[]
+  /** Begins to redeem a one-time URL for who came to a mirror with it. Throws as `Redemptions.begin`. */
+  readonly redeem: (iden: string, peer: Pick<Peer, 'address' | 'family'>) => Pick<Required<Opened>, 'share' | 'closed'>
 }
 
 /** Gives the parts of AHA to a method that only an AHA has. */

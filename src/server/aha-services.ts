@@ -10,7 +10,7 @@ import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaFences} from './aha-fences.ts'
 import type {AhaLedger} from './aha-ledger.ts'
 import {AliasClaims} from './alias-claims.ts'
-import {OfflineWriter} from './offline-writer.ts'
+import {type Gone, type OfflineElsewhere, OfflineWriter} from './offline-writer.ts'
 
 /** Far above real networks; a service that is allowed to register could else fill the disk with names. */
 const MAX_SERVICES = 100_000
@@ -28,6 +28,8 @@ export interface AhaServicesPorts {
 export interface AhaSession {
   readonly id: string
   readonly peer: Peer
+  /** It is open at another member of the cell, which tells when it ends. */
+  readonly isElsewhere?: true
 }
 
 /** Services that AHA shows although nobody registered them here. */
@@ -64,6 +66,8 @@ export class AhaServices {
   readonly #sessions = new Map<string, Registration>()
   /** Tokens of sessions that are open. */
   readonly #live = new Set<string>()
+  /** Of sessions that are open at other members, by token. */
+  readonly #elsewhere = new Map<string, Registration>()
   #tellNew: (full: string) => void = () => {}
   readonly #watchers: ((full: string) => void)[] = []
   #guests: AhaGuests | undefined
@@ -157,7 +161,7 @@ export class AhaServices {
       throw new RegistryError('REG_BUSY', `no more than ${MAX_SERVICES} services are taken`)
     }
     const {full, name, network} = place
-    const {online, names} = this.#registrationOf(session.id)
+    const {online, names} = session.isElsewhere ? this.#elsewhereOf(session.id) : this.#registrationOf(session.id)
     const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
     const entry = {full, name, network, info}
     this.#claims.assertAllowed(entry, names, peer.address)
@@ -171,6 +175,40 @@ export class AhaServices {
       this.#claims.drop(full, online)
       throw error
     })
+  }
+
+  /**
+   * Registers a service through a session at this mirror: `pass` has the leader do it. From here on the end of the session counts, even when it
+   * comes before the leader has answered. Throws what `pass` throws.
+   */
+  async addThrough<T>(full: string, session: AhaSession, pass: () => Promise<T>): Promise<T> {
+    const {online, names} = this.#registrationOf(session.id)
+    const wasThere = names.has(full)
+    names.add(full)
+    try {
+      return await pass()
+    } catch (error) {
+      const isUnknown = error instanceof RegistryError && error.code === 'REG_NOT_CONFIRMED'
+      if (!wasThere && !isUnknown) names.delete(full)
+      throw error
+    } finally {
+      if (!this.#sessions.has(session.id)) void this.#offline.write([{full, online}])
+    }
+  }
+
+  /** Takes services offline whose sessions ended at another member. Never rejects: what cannot be written now is written later. */
+  async takeOffline(gone: readonly Gone[]): Promise<void> {
+    for (const {full, online} of gone) {
+      this.#elsewhere.delete(online)
+      this.#claims.drop(full, online)
+      this.#tell(full)
+    }
+    await this.#offline.write(gone)
+  }
+
+  /** Has the leader write that services are offline, as long as this is a mirror. */
+  passOn(elsewhere: OfflineElsewhere): void {
+    this.#offline.passOn(elsewhere)
   }
 
   /**
@@ -269,11 +307,19 @@ export class AhaServices {
     return entry !== undefined && onlineOf(entry) === online
   }
 
+  #elsewhereOf(sessionId: string): Registration {
+    const online = tokenOf(sessionId)
+    const known = this.#elsewhere.get(online)
+    if (known !== undefined) return known
+    const registration = {online, names: new Set<string>()}
+    this.#elsewhere.set(online, registration)
+    return registration
+  }
+
   #registrationOf(sessionId: string): Registration {
     const known = this.#sessions.get(sessionId)
     if (known !== undefined) return known
-    // Who knows the id of a session may call in it: others get to see what was made of it.
-    const registration = {online: guidOf('aha:session', sessionId), names: new Set<string>()}
+    const registration = {online: tokenOf(sessionId), names: new Set<string>()}
     this.#sessions.set(sessionId, registration)
     this.#live.add(registration.online)
     return registration
@@ -286,8 +332,13 @@ export class AhaServices {
   /** As it is to be shown: by whether its session is open, whatever could be written of that. */
   #seen(entry: AhaEntry): AhaEntry {
     const online = onlineOf(entry)
-    const isSo = online === undefined || this.#live.has(online)
+    const isSo = online === undefined || this.#live.has(online) || this.#elsewhere.has(online)
     const seen = isSo ? entry : (this.#claims.newest(entry.full) ?? asOffline(entry))
     return this.#fences?.shown(seen) ?? seen
   }
+}
+
+/** Who knows the id of a session may call in it: others get to see what was made of it. */
+function tokenOf(sessionId: string): string {
+  return guidOf('aha:session', sessionId)
 }

@@ -12,7 +12,7 @@ import {packEntry, packPool} from './packed-aha.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const LOGIN: Need = {kind: 'login'}
-const LOGGED = {isLogged: true} as const
+const WRITE = {isLogged: true, isWrite: true} as const
 
 const NAME = required('name')
 const POOL = required('poolname')
@@ -27,26 +27,26 @@ export const POOL_METHODS = {
     ADMIN,
     [NAME, INFO],
     async (call) => packPool(await poolsOf(call).add(call.text('name'), authorOf(call))),
-    LOGGED,
+    WRITE,
   ),
   delAhaPool: method(
     ADMIN,
     [NAME],
     async (call) => orNil(await poolsOf(call).remove(call.text('name'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   addAhaPoolSvc: method(
     ADMIN,
     [POOL, SERVICE, INFO],
     async (call) =>
       packPool(await poolsOf(call).addMember(call.text('poolname'), call.text('svcname'), authorOf(call))),
-    LOGGED,
+    WRITE,
   ),
   delAhaPoolSvc: method(
     ADMIN,
     [POOL, SERVICE],
     async (call) => packPool(await poolsOf(call).removeMember(call.text('poolname'), call.text('svcname'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   getAhaPool: method(LOGIN, [NAME], (call) => orNil(poolsOf(call).get(call.text('name')))),
   getAhaPools: generator(LOGIN, [], (call) => each(poolsOf(call).list().map(packPool)), {isBrief: true}),
@@ -69,7 +69,7 @@ export const SERVER_METHODS = {
     ADMIN,
     [required('server')],
     (call) => ahaOf(call.parts).servers.add(readAhaServer(call.value('server')), call.actor),
-    LOGGED,
+    WRITE,
   ),
   delAhaServer: method(
     ADMIN,
@@ -78,7 +78,7 @@ export const SERVER_METHODS = {
       const server = await ahaOf(call.parts).servers.remove(placeOf(call), call.actor)
       return server === undefined ? null : packServer(server)
     },
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 

@@ -22,6 +22,10 @@ export const AHA_METHODS = {
       await services.add(placeOf(call), call.value('info'), call.session, call.actor)
       return null
     },
+    {
+      isWrite: true,
+      onMirror: (call, pass) => ahaOf(call.parts).services.addThrough(placeOf(call).full, call.session, pass),
+    },
   ),
   modAhaSvcInfo: method(
     (call) => {
@@ -37,6 +41,7 @@ export const AHA_METHODS = {
       if (isReady === undefined) return services.standing(name) !== undefined
       return services.setReady(name, isReady, call.actor)
     },
+    {isWrite: true},
   ),
   getAhaSvc: method(needToGet, [required('name'), optional('filters')], (call) => {
     const place = found(call)
@@ -78,7 +83,7 @@ export const AHA_METHODS = {
       await ahaOf(call.parts).services.remove(placeOf(call).full, call.actor)
       return null
     },
-    {isLogged: true},
+    {isLogged: true, isWrite: true},
   ),
   getAhaUrls: method(LOGIN, [optional('user', 'root')], (call) => ahaOf(call.parts).urls(call.text('user'))),
 } as const satisfies Record<string, CellMethod>

@@ -22,19 +22,27 @@ export const CA_METHODS = {
     needed('ca', 'gen'),
     [NETWORK],
     (call) => ahaOf(call.parts).authorities.ensure(call.text('network'), askerOf(call)),
-    {isLogged: true},
+    {isLogged: true, isWrite: true},
   ),
-  signHostCsr: method(needed('csr', 'host'), [CSR, optional('signas'), optional('sans')], (call) =>
-    ahaOf(call.parts).authorities.sign(
-      {purpose: 'host', csr: csrOf(call), signAs: call.optionalText('signas'), sans: call.optionalText('sans')},
-      askerOf(call),
-    ),
+  signHostCsr: method(
+    needed('csr', 'host'),
+    [CSR, optional('signas'), optional('sans')],
+    (call) =>
+      ahaOf(call.parts).authorities.sign(
+        {purpose: 'host', csr: csrOf(call), signAs: call.optionalText('signas'), sans: call.optionalText('sans')},
+        askerOf(call),
+      ),
+    {isWrite: true},
   ),
-  signUserCsr: method(needed('csr', 'user'), [CSR, optional('signas')], (call) =>
-    ahaOf(call.parts).authorities.sign(
-      {purpose: 'user', csr: csrOf(call), signAs: call.optionalText('signas')},
-      askerOf(call),
-    ),
+  signUserCsr: method(
+    needed('csr', 'user'),
+    [CSR, optional('signas')],
+    (call) =>
+      ahaOf(call.parts).authorities.sign(
+        {purpose: 'user', csr: csrOf(call), signAs: call.optionalText('signas')},
+        askerOf(call),
+      ),
+    {isWrite: true},
   ),
 } as const satisfies Record<string, CellMethod>
 

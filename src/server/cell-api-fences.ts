@@ -8,7 +8,7 @@ import {type CellMethod, method, required} from './cell-method.ts'
 import {packFence} from './packed-aha.ts'
 
 const ADMIN: Need = {kind: 'admin'}
-const LOGGED = {isLogged: true} as const
+const WRITE = {isLogged: true, isWrite: true} as const
 
 /** Rows of the table of methods: fences. */
 export const FENCE_METHODS = {
@@ -20,7 +20,7 @@ export const FENCE_METHODS = {
       const {fences} = ahaOf(call.parts)
       return packFence(await fences.set(entryOf(call, 'name'), entryOf(call, 'leader'), call.actor), undefined)
     },
-    LOGGED,
+    WRITE,
   ),
   /** Lets it have that name again. False when it was not refused. */
   unfenceAhaSvc: method(
@@ -30,7 +30,7 @@ export const FENCE_METHODS = {
       const {fences, services} = ahaOf(call.parts)
       return fences.lift(services.place(call.text('name'), undefined).full, 'asked', call.actor)
     },
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 

@@ -8,7 +8,7 @@ import {type CellMethod, generator, method, optional, required} from './cell-met
 import {shortIden, type TicketView} from './ticket-desk.ts'
 
 const ADMIN: Need = {kind: 'admin'}
-const LOGGED = {isLogged: true} as const
+const WRITE = {isLogged: true, isWrite: true} as const
 
 const MAX_PORT = 65_535
 
@@ -24,19 +24,19 @@ export const PROVISION_METHODS = {
     [NAME, {name: 'provinfo', byDefault: null, isSecret: true}],
     (call) =>
       ahaOf(call.parts).provisioning.addService(call.optionalText('name') ?? '', call.value('provinfo'), call.actor),
-    LOGGED,
+    WRITE,
   ),
   delAhaSvcProv: method(
     ADMIN,
     [IDEN],
     (call) => done(ahaOf(call.parts).provisioning.remove('service', call.text('iden'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   clearAhaSvcProvs: method(
     ADMIN,
     [],
     (call) => done(ahaOf(call.parts).provisioning.clear('service', call.actor)),
-    LOGGED,
+    WRITE,
   ),
   // As at the peer, what is said of the user is not regarded, but for `expires`, which is ours.
   addAhaUserEnroll: method(
@@ -49,19 +49,19 @@ export const PROVISION_METHODS = {
         call.boolean('again'),
         call.actor,
       ),
-    LOGGED,
+    WRITE,
   ),
   delAhaUserEnroll: method(
     ADMIN,
     [IDEN],
     (call) => done(ahaOf(call.parts).provisioning.remove('user', call.text('iden'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   clearAhaUserEnrolls: method(
     ADMIN,
     [],
     (call) => done(ahaOf(call.parts).provisioning.clear('user', call.actor)),
-    LOGGED,
+    WRITE,
   ),
   addAhaClone: method(
     ADMIN,
@@ -82,9 +82,9 @@ export const PROVISION_METHODS = {
         },
         call.actor,
       ),
-    LOGGED,
+    WRITE,
   ),
-  clearAhaClones: method(ADMIN, [], (call) => done(ahaOf(call.parts).provisioning.clear('clone', call.actor)), LOGGED),
+  clearAhaClones: method(ADMIN, [], (call) => done(ahaOf(call.parts).provisioning.clear('clone', call.actor)), WRITE),
   // Ours: the peer can neither list nor name what it has made.
   getProvisions: generator(
     ADMIN,
@@ -96,7 +96,7 @@ export const PROVISION_METHODS = {
     ADMIN,
     [{name: 'id', isSecret: true}],
     async (call) => packTicket(await ahaOf(call.parts).tickets.revoke(call.text('id'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 

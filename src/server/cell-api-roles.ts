@@ -11,7 +11,7 @@ import {type CellMethod, method, optional, required} from './cell-method.ts'
 import {missing, packApiKey, packGate, packRole, packUser, reqRoleByName, reqUser} from './packed.ts'
 
 const ADMIN: Need = {kind: 'admin'}
-const LOGGED = {isLogged: true} as const
+const WRITE = {isLogged: true, isWrite: true} as const
 /** Longest life of an API key, ms. */
 const MAX_KEY_MS = 100 * 365 * 86_400_000
 
@@ -41,9 +41,9 @@ export const ROLE_METHODS = {
       const {users} = call.parts
       return packRole(users, await users.addRole(call.text('name'), call.optionalText('iden'), call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
-  delRole: method(ADMIN, [IDEN], (call) => done(call.parts.users.delRole(call.text('iden'), call.actor)), LOGGED),
+  delRole: method(ADMIN, [IDEN], (call) => done(call.parts.users.delRole(call.text('iden'), call.actor)), WRITE),
   isRoleAllowed: method(ADMIN, [IDEN, required('perm'), GATE], (call) => {
     const {users} = call.parts
     const role = users.role(call.text('iden'))
@@ -61,7 +61,7 @@ export const ROLE_METHODS = {
       const gate = call.optionalText('gateiden')
       return done(call.parts.users.addRoleRule(call.text('iden'), rule, index, gate, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   setRoleRules: method(
     ADMIN,
@@ -71,7 +71,7 @@ export const ROLE_METHODS = {
       const gate = call.optionalText('gateiden')
       return done(call.parts.users.setRoleRules(call.text('iden'), rules, gate, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   delRoleRule: method(
     ADMIN,
@@ -80,7 +80,7 @@ export const ROLE_METHODS = {
       const rule = readRule(call.value('rule'))
       return call.parts.users.delRoleRule(call.text('iden'), rule, call.optionalText('gateiden'), call.actor)
     },
-    LOGGED,
+    WRITE,
   ),
   getAuthGates: method(ADMIN, [], ({parts: {users}}) => users.gates().map(packGate)),
   getAuthGate: method(ADMIN, [IDEN], (call) => {
@@ -101,7 +101,7 @@ export const KEY_METHODS = {
       const {text, key} = await users.addApiKey(user.iden, call.text('name'), durationMs, call.actor)
       return [text, packApiKey(key)]
     },
-    {refusal: mustHave, isLogged: true},
+    {refusal: mustHave, ...WRITE},
   ),
   listUserApiKeys: method(
     ofUser,
@@ -124,7 +124,7 @@ export const KEY_METHODS = {
       await users.delApiKey(iden, call.actor)
       return true
     },
-    {refusal: mustHave, isLogged: true},
+    {refusal: mustHave, ...WRITE},
   ),
   checkUserApiKey: method(ADMIN, [{name: 'key', isSecret: true}], async (call) => {
     const {users} = call.parts

@@ -17,6 +17,6 @@ export const SERVICE_METHODS = {
       if (isOn && reason === undefined) throw new RegistryError('REG_BAD_REQUEST', 'maintenance needs a reason')
       return call.parts.registry.setMaintenance(call.text('service'), isOn ? reason : undefined, call.actor)
     },
-    {isLogged: true},
+    {isLogged: true, isWrite: true},
   ),
 } as const satisfies Record<string, CellMethod>

@@ -12,6 +12,7 @@ import type {Task} from './tasks.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const LOGIN: Need = {kind: 'login'}
+const WRITE = {isLogged: true, isWrite: true} as const
 const TASK_DEL = ['task', 'del'] as const
 
 const IDEN = required('iden')
@@ -72,7 +73,7 @@ export const OLD_METHODS = {
       if (found.kind === 'user') return done(users.addUserRule(found.user.iden, rule, index, gate, call.actor))
       return done(users.addRoleRule(found.role.iden, rule, index, gate, call.actor))
     },
-    {instead: 'addUserRule', isLogged: true},
+    {instead: 'addUserRule', ...WRITE},
   ),
   delAuthRule: method(
     ADMIN,
@@ -84,7 +85,7 @@ export const OLD_METHODS = {
       if (found.kind === 'user') return done(users.delUserRule(found.user.iden, rule, gate, call.actor))
       return done(users.delRoleRule(found.role.iden, rule, gate, call.actor))
     },
-    {instead: 'delUserRule', isLogged: true},
+    {instead: 'delUserRule', ...WRITE},
   ),
   setAuthAdmin: method(
     ADMIN,
@@ -93,23 +94,23 @@ export const OLD_METHODS = {
       const user = call.parts.users.userByName(call.text('name')) ?? noName(call)
       return done(call.parts.users.setUserAdmin(user.iden, call.boolean('isadmin'), undefined, call.actor))
     },
-    {instead: 'setUserAdmin', isLogged: true},
+    {instead: 'setUserAdmin', ...WRITE},
   ),
   addAuthRole: method(
     ADMIN,
     [NAME],
     async (call) =>
       packRole(call.parts.users, await call.parts.users.addRole(call.text('name'), undefined, call.actor)),
-    {instead: 'addRole', isLogged: true},
+    {instead: 'addRole', ...WRITE},
   ),
   // What the peer calls a name here is an iden.
   delAuthUser: method(ADMIN, [NAME], (call) => done(call.parts.users.delUser(call.text('name'), call.actor)), {
     instead: 'delUser',
-    isLogged: true,
+    ...WRITE,
   }),
   delAuthRole: method(ADMIN, [NAME], (call) => done(call.parts.users.delRole(call.text('name'), call.actor)), {
     instead: 'delRole',
-    isLogged: true,
+    ...WRITE,
   }),
 } as const satisfies Record<string, CellMethod>
 

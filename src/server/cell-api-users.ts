@@ -10,7 +10,7 @@ import {type CellMethod, method, optional, required} from './cell-method.ts'
 import {packUser, reqRole, reqUser, reqUserByName} from './packed.ts'
 
 const ADMIN: Need = {kind: 'admin'}
-const LOGGED = {isLogged: true} as const
+const WRITE = {isLogged: true, isWrite: true} as const
 /** Largest place in a list of rules or roles that may be named. */
 export const MAX_INDEX = 10_000
 /** Longest life of a one-time password, ms. */
@@ -54,9 +54,9 @@ export const USER_METHODS = {
       }
       return packUser(users, await users.addUser(made, call.actor), 'objects')
     },
-    LOGGED,
+    WRITE,
   ),
-  delUser: method(ADMIN, [IDEN], (call) => done(call.parts.users.delUser(call.text('iden'), call.actor)), LOGGED),
+  delUser: method(ADMIN, [IDEN], (call) => done(call.parts.users.delUser(call.text('iden'), call.actor)), WRITE),
   setUserEmail: method(
     ADMIN,
     [USER, required('email')],
@@ -64,19 +64,19 @@ export const USER_METHODS = {
       const email = call.optionalText('email') ?? null
       return done(call.parts.users.setUserEmail(call.text('useriden'), email, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   setUserLocked: method(
     ADMIN,
     [USER, required('locked')],
     (call) => done(call.parts.users.setUserLocked(call.text('useriden'), call.boolean('locked'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   setUserArchived: method(
     ADMIN,
     [USER, required('archived')],
     (call) => done(call.parts.users.setUserArchived(call.text('useriden'), call.boolean('archived'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   setUserAdmin: method(
     ADMIN,
@@ -85,7 +85,7 @@ export const USER_METHODS = {
       const gate = call.optionalText('gateiden')
       return done(call.parts.users.setUserAdmin(call.text('iden'), call.boolean('admin'), gate, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 
@@ -99,7 +99,7 @@ export const PASSWORD_METHODS = {
       const passwd = call.optionalText('passwd') ?? null
       return done(call.parts.users.setUserPasswd(call.text('iden'), passwd, call.actor))
     },
-    {refusal: mustHave, isLogged: true},
+    {refusal: mustHave, ...WRITE},
   ),
   tryUserPasswd: method(ADMIN, [NAME, PASSWD], async (call) => {
     const {users} = call.parts
@@ -117,7 +117,7 @@ export const PASSWORD_METHODS = {
       const durationMs = call.integer('duration', 1, MAX_ONEPASS_MS)
       return call.parts.users.genUserOnepass(call.text('iden'), durationMs, call.actor)
     },
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 
@@ -140,7 +140,7 @@ export const USER_RULE_METHODS = {
       const gate = call.optionalText('gateiden')
       return done(call.parts.users.addUserRule(call.text('iden'), rule, index, gate, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   setUserRules: method(
     ADMIN,
@@ -150,7 +150,7 @@ export const USER_RULE_METHODS = {
       const gate = call.optionalText('gateiden')
       return done(call.parts.users.setUserRules(call.text('iden'), rules, gate, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   delUserRule: method(
     ADMIN,
@@ -159,7 +159,7 @@ export const USER_RULE_METHODS = {
       const rule = readRule(call.value('rule'))
       return call.parts.users.delUserRule(call.text('iden'), rule, call.optionalText('gateiden'), call.actor)
     },
-    LOGGED,
+    WRITE,
   ),
   addUserRole: method(
     ADMIN,
@@ -170,13 +170,13 @@ export const USER_RULE_METHODS = {
       const role = reqRole(users, call.text('roleiden'))
       return done(users.addUserRole(user.iden, role.iden, call.optionalInteger('indx', 0, MAX_INDEX), call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
   setUserRoles: method(
     ADMIN,
     [USER, required('roleidens')],
     (call) => done(call.parts.users.setUserRoles(call.text('useriden'), call.texts('roleidens'), call.actor)),
-    LOGGED,
+    WRITE,
   ),
   delUserRole: method(
     ADMIN,
@@ -186,7 +186,7 @@ export const USER_RULE_METHODS = {
       const user = reqUser(users, call.text('useriden'))
       return done(users.delUserRole(user.iden, reqRole(users, call.text('roleiden')).iden, call.actor))
     },
-    LOGGED,
+    WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
 

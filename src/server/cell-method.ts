@@ -2,6 +2,7 @@ import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import {Secret} from '../base/secret.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import type {Share} from '../wire/telepath/share.ts'
 import type {Bound, CellCall} from './cell-call.ts'
 
 /** A parameter; without `byDefault` it must be given. */
@@ -26,20 +27,40 @@ interface CommonRow {
   readonly instead?: string
 }
 
-interface ValueRow extends CommonRow {
+/** A method that answers with a value. */
+export interface ValueRow extends CommonRow {
   readonly isGenerator?: false
+  readonly isShare?: false
+  /** It alters the state of the cell, and so is done by the leader: a mirror passes it on. */
+  readonly isWrite?: true
+  /** What a mirror does around `pass`, which has the leader do it. */
+  readonly onMirror?: (call: CellCall, pass: () => Promise<Value>) => Promise<Value>
   readonly run: (call: CellCall) => Value | Promise<Value>
 }
 
 interface StreamRow extends CommonRow {
   readonly isGenerator: true
+  readonly isShare?: false
   /** It is over at once: no task. */
   readonly isBrief?: true
   readonly run: (call: CellCall) => AsyncIterable<Value>
 }
 
+/** A method that answers with an object, which is called in turn. */
+export interface ShareRow extends CommonRow {
+  readonly isGenerator?: false
+  readonly isShare: true
+  readonly run: (call: CellCall) => OpenedShare | Promise<OpenedShare>
+}
+
+interface OpenedShare {
+  readonly share: Share
+  /** Called once, when the object is not used any more. */
+  readonly closed: () => void
+}
+
 /** A method of the cell: its permission, its form and what it does, in one row. */
-export type CellMethod = ValueRow | StreamRow
+export type CellMethod = ValueRow | StreamRow | ShareRow
 
 type Extras = Omit<CommonRow, 'need' | 'params'>
 
@@ -48,7 +69,7 @@ export function method(
   need: CommonRow['need'],
   params: readonly Param[],
   run: ValueRow['run'],
-  extras: Extras = {},
+  extras: Extras & Pick<ValueRow, 'isWrite' | 'onMirror'> = {},
 ): CellMethod {
   return {need, params, run, ...extras}
 }
@@ -61,6 +82,16 @@ export function generator(
   extras: Extras & Pick<StreamRow, 'isBrief'> = {},
 ): CellMethod {
   return {need, params, run, isGenerator: true, ...extras}
+}
+
+/** Makes the row of a method that answers with an object. */
+export function opener(
+  need: CommonRow['need'],
+  params: readonly Param[],
+  run: ShareRow['run'],
+  extras: Extras = {},
+): CellMethod {
+  return {need, params, run, isShare: true, ...extras}
 }
 
 /** Names a parameter that must be given. */

@@ -8,6 +8,7 @@ import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import type {Tasks} from './tasks.ts'
 
@@ -24,6 +25,12 @@ export interface CellParts {
   readonly entries: Pick<LogReaders, 'read'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
+  /** Has the leader do what alters state; undefined when this is the only member of the cell. */
+  readonly forwarder?: Pick<Forwarder, 'isNeeded' | 'run'> | undefined
+  /** Does what mirrors pass on. */
+  readonly forwards?: Pick<ForwardDesk, 'take'> | undefined
+  /** Common name of the certificates that members of the cell show each other, `root@NETWORK`; undefined without a network. */
+  readonly memberName?: string | undefined
   readonly log: Log
   readonly clock: Pick<Clock, 'wallMs'>
   /** What was logged last. */
@@ -44,6 +51,11 @@ export interface CellParts {
   readonly stop: () => void
 }
 
+/** Does what members pass on, at the leader. */
+interface ForwardDesk {
+  take(bytes: Value, via: {readonly name: string}, signal: AbortSignal): Promise<Value>
+}
+
 /** Who failed too often is refused before a password is looked at. */
 interface LoginGuard {
   /** @throws RegistryError `REG_BUSY` */
@@ -59,4 +71,6 @@ export interface Session {
   readonly openedBy: string
   /** Iden of the user; another one after `setCellUser`. */
   userIden: string
+  /** It is open at another member of the cell. */
+  readonly isElsewhere?: true
 }

@@ -3,13 +3,18 @@
 import {authorize} from '../auth/door.ts'
 import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
+import {parseJson} from '../base/json-parse.ts'
+import type {Users} from '../cell/users.ts'
 import {actorText} from '../registry/actor.ts'
 import type {BodyProblem, HttpsAnswer, HttpsRequest, HttpsRoute} from '../wire/https/messages.ts'
 import {notAuthenticated} from './https-errors.ts'
-import {HTTPS_HANDLERS, type HttpsCall, type HttpsParts} from './https-handlers.ts'
+import {HTTPS_CHANGES, HTTPS_HANDLERS, type HttpsCall, type HttpsParts} from './https-handlers.ts'
 import type {HttpsLogin} from './https-login.ts'
 import {isForeign} from './https-origin.ts'
-import {HTTPS_ROUTES, type HttpsRouteName, type HttpsRow} from './https-routes.ts'
+import {HTTPS_ROUTES, type HttpsChangeName, type HttpsRouteName, type HttpsRow} from './https-routes.ts'
+
+/** A user who has logged in. */
+type Who = Pick<HttpsLogin, 'userIden' | 'username'>
 
 /** Who was let in; undefined for nobody in particular. */
 export type Admitted = HttpsLogin | undefined
@@ -37,10 +42,27 @@ export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admit
         const headers: Record<string, string> = {}
         const members = (body ?? {}) as HttpsCall['body']
         const actor = actorText('https', login?.username ?? 'anonymous', request.remoteAddress)
-        const call = {request, body: members, actor, headers, parts: options.parts}
-        return answer(row, await HTTPS_HANDLERS[name](call), headers)
+        const call = {request, params: request.params, body: members, actor, headers, parts: options.parts}
+        return answer(row, await handle(name, call, login), headers)
       },
     }))
+}
+
+/** Here, or by the leader when this is a mirror. */
+async function handle(name: HttpsRouteName, call: HttpsCall, login: Admitted): Promise<unknown> {
+  const {forwarder} = call.parts
+  if (!isChange(name) || login === undefined || forwarder?.isNeeded !== true) return await HTTPS_HANDLERS[name](call)
+  const {params, body, request} = call
+  const address = request.remoteAddress
+  const {userIden: user} = login
+  const forwarded = {via: 'https', route: name, params, body: JSON.stringify(body), user, address} as const
+  const here = async () => JSON.stringify((await HTTPS_CHANGES[name](call)) ?? null)
+  return parseJson(String(await forwarder.run(forwarded, here)))
+}
+
+/** Tells whether a route alters the state of the cell. */
+export function isChange(name: string): name is HttpsChangeName {
+  return Object.hasOwn(HTTPS_CHANGES, name)
 }
 
 /** Refuses what comes from a page of another place. */
@@ -61,24 +83,28 @@ async function admit(row: HttpsRow, request: HttpsRequest, options: HttpsApiOpti
   const login = await parts.logins.find(request)
   if (login === undefined) throw notAuthenticated()
   const need = typeof row.need === 'function' ? row.need(request.params, login.userIden) : row.need
-  assertAllowed(login, need, options)
+  assertAllowed(login, need, parts.users)
   return login
 }
 
-/** The one door, with the words that the peer has here. */
-function assertAllowed(login: HttpsLogin, need: Need, {parts}: HttpsApiOptions): void {
+/**
+ * The one door, with the words that the peer has here.
+ *
+ * @throws RegistryError `REG_DENIED`
+ */
+export function assertAllowed(login: Who, need: Need, users: Users): void {
   try {
-    authorize(parts.users, {kind: 'user', iden: login.userIden}, need)
+    authorize(users, {kind: 'user', iden: login.userIden}, need)
   } catch (error) {
     throw error instanceof RegistryError ? denied(login, need, error) : error
   }
 }
 
-function denied(login: HttpsLogin, need: Need, cause: RegistryError): RegistryError {
+function denied(login: Who, need: Need, cause: RegistryError): RegistryError {
   return new RegistryError('REG_DENIED', refusalText(login, need), {cause})
 }
 
-function refusalText({userIden, username}: HttpsLogin, need: Need): string {
+function refusalText({userIden, username}: Who, need: Need): string {
   if (need.kind !== 'permission') return `User ${userIden} (${username}) is not an admin.`
   const perm = need.path.join('.')
   if (need.byDefault) return `User (${username}) is denied the permission ${perm}`

@@ -8,19 +8,27 @@ import type {HttpsRequest} from '../wire/https/messages.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {AhaParts} from './aha-parts.ts'
 import type {HttpsLogins} from './https-login.ts'
-import type {HttpsRouteName} from './https-routes.ts'
+import type {HttpsChangeName, HttpsRouteName} from './https-routes.ts'
 import {SESSION_S} from './https-sessions.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
 import {openapiDocument} from './openapi.ts'
 import {missing, packRole, packUser} from './packed.ts'
 import {packEntry} from './packed-aha.ts'
 
-/** A request that was let in. */
-export interface HttpsCall {
-  readonly request: HttpsRequest
+/** What a request asks for, wherever it came in. */
+export interface HttpsWork {
+  /** Elements of the path that the route names. */
+  readonly params: Readonly<Record<string, string>>
   /** The body, which fits the schema of the row; empty where the row has none. */
   readonly body: Readonly<Record<string, unknown>>
   /** Who asks, for the change log: `https/visi/10.0.0.7`. */
   readonly actor: string
+  readonly parts: Pick<HttpsParts, 'users' | 'aha'>
+}
+
+/** A request that was let in. */
+export interface HttpsCall extends HttpsWork {
+  readonly request: HttpsRequest
   /** Headers of the answer. */
   readonly headers: Record<string, string>
   readonly parts: HttpsParts
@@ -34,14 +42,17 @@ export interface HttpsParts {
   readonly isActive: () => boolean
   /** Undefined when the cell is no AHA. */
   readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
+  /** Has the leader make changes; undefined when there is none but this one. */
+  readonly forwarder?: Pick<Forwarder, 'isNeeded' | 'run'> | undefined
 }
 
 type Handler = (call: HttpsCall) => unknown
+type Change = (work: HttpsWork) => unknown
 
 const ONEPASS_MS = 600_000
 const COOKIE = 'Path=/; Secure; HttpOnly; SameSite=Strict'
 
-export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
+const READS: Readonly<Record<Exclude<HttpsRouteName, HttpsChangeName>, Handler>> = {
   robots: () => 'User-agent: *\nDisallow: /\n',
   openapi: ({parts}) => openapiDocument(parts.aha !== undefined),
   active: ({parts}) => ({active: parts.isActive()}),
@@ -63,6 +74,12 @@ export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
   },
   roles: ({parts: {users}}) => users.roles().map((role) => packRole(users, role)),
   user: (call) => packedUser(call, pathUser(call).iden),
+  role: (call) => packedRole(call, pathRole(call).iden),
+  ahaServices: ({body, parts: {aha}}) => aha?.services.list(textIn(body, 'network')).map(packEntry),
+}
+
+/** Those that alter the state of the cell: the leader does them, for its mirrors too. */
+export const HTTPS_CHANGES: Readonly<Record<HttpsChangeName, Change>> = {
   editUser: async (call) => {
     const {iden} = pathUser(call)
     await editUser(call, iden)
@@ -74,7 +91,6 @@ export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
     await parts.users.setUserPasswd(iden, String(body['passwd']), actor)
     return packedUser(call, iden)
   },
-  role: (call) => packedRole(call, pathRole(call).iden),
   editRole: async (call) => {
     const {body, actor, parts} = call
     const {iden} = pathRole(call)
@@ -94,7 +110,6 @@ export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
   grantByGet: grant,
   revoke,
   revokeByGet: revoke,
-  ahaServices: ({body, parts: {aha}}) => aha?.services.list(textIn(body, 'network')).map(packEntry),
   provisionService: async ({body, actor, parts: {aha}}) => {
     const provinfo = (body['provinfo'] ?? null) as Value // of JSON
     return {url: await aha?.provisioning.addService(String(body['name']), provinfo, actor)}
@@ -107,8 +122,10 @@ export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {
   },
 }
 
+export const HTTPS_HANDLERS: Readonly<Record<HttpsRouteName, Handler>> = {...READS, ...HTTPS_CHANGES}
+
 /** The members one after another; the first that is refused ends it, and those before it stay altered. */
-async function editUser({body, actor, parts: {users}}: HttpsCall, iden: string): Promise<void> {
+async function editUser({body, actor, parts: {users}}: HttpsWork, iden: string): Promise<void> {
   const rules = rulesIn(body)
   const gate = textIn(body, 'gate')
   const {locked, admin, archived} = body
@@ -123,7 +140,7 @@ async function editUser({body, actor, parts: {users}}: HttpsCall, iden: string):
 }
 
 /** Everything that can be wrong is found before the user is there: unlike at the peer, what fails leaves no half of one behind. */
-async function addUser(call: HttpsCall): Promise<unknown> {
+async function addUser(call: HttpsWork): Promise<unknown> {
   const {body, actor, parts} = call
   const {users} = parts
   const name = String(body['name'])
@@ -135,7 +152,7 @@ async function addUser(call: HttpsCall): Promise<unknown> {
   return packedUser(call, iden)
 }
 
-async function addRole(call: HttpsCall): Promise<unknown> {
+async function addRole(call: HttpsWork): Promise<unknown> {
   const {body, actor, parts} = call
   const {users} = parts
   const name = String(body['name'])
@@ -146,7 +163,7 @@ async function addRole(call: HttpsCall): Promise<unknown> {
   return packedRole(call, iden)
 }
 
-async function grant(call: HttpsCall): Promise<unknown> {
+async function grant(call: HttpsWork): Promise<unknown> {
   const {user, role} = membersOf(call)
   if (!user.roles.includes(role.iden)) {
     await call.parts.users.addUserRole(user.iden, role.iden, undefined, call.actor)
@@ -154,13 +171,13 @@ async function grant(call: HttpsCall): Promise<unknown> {
   return packedUser(call, user.iden)
 }
 
-async function revoke(call: HttpsCall): Promise<unknown> {
+async function revoke(call: HttpsWork): Promise<unknown> {
   const {user, role} = membersOf(call)
   if (user.roles.includes(role.iden)) await call.parts.users.delUserRole(user.iden, role.iden, call.actor)
   return packedUser(call, user.iden)
 }
 
-function membersOf({body, parts: {users}}: HttpsCall): {readonly user: User; readonly role: Role} {
+function membersOf({body, parts: {users}}: HttpsWork): {readonly user: User; readonly role: Role} {
   const userIden = String(body['user'])
   const roleIden = String(body['role'])
   return {
@@ -169,26 +186,23 @@ function membersOf({body, parts: {users}}: HttpsCall): {readonly user: User; rea
   }
 }
 
-function pathUser(
-  {request, parts: {users}}: HttpsCall,
-  words = (name: string) => `User ${name} does not exist.`,
-): User {
-  const iden = request.params['iden'] ?? ''
+function pathUser({params, parts: {users}}: HttpsWork, words = (name: string) => `User ${name} does not exist.`): User {
+  const iden = params['iden'] ?? ''
   return users.user(iden) ?? missing('NoSuchUser', words(iden), {user: iden})
 }
 
-function pathRole({request, parts: {users}}: HttpsCall): Role {
-  const iden = request.params['iden'] ?? ''
+function pathRole({params, parts: {users}}: HttpsWork): Role {
+  const iden = params['iden'] ?? ''
   return users.role(iden) ?? missing('NoSuchRole', `Role ${iden} does not exist.`)
 }
 
 /** As it is now; it may have been deleted meanwhile. */
-function packedUser({parts: {users}}: HttpsCall, iden: string): unknown {
+function packedUser({parts: {users}}: HttpsWork, iden: string): unknown {
   const user = users.user(iden) ?? missing('NoSuchUser', `User ${iden} does not exist.`, {user: iden})
   return packUser(users, user, 'idens')
 }
 
-function packedRole({parts: {users}}: HttpsCall, iden: string): unknown {
+function packedRole({parts: {users}}: HttpsWork, iden: string): unknown {
   return packRole(users, users.role(iden) ?? missing('NoSuchRole', `Role ${iden} does not exist.`))
 }
 

@@ -15,6 +15,8 @@ export interface HttpsRow {
   readonly summary: string
   /** It alters something: pages from elsewhere must not be able to ask for it in the name of a user. */
   readonly alters?: true
+  /** It alters the state of the cell, and so is done by the leader: a mirror passes it on. */
+  readonly isWrite?: true
   readonly query?: Readonly<Record<string, JsonSchema>>
   readonly body?: JsonSchema
   /** Without a body is fine too. */
@@ -106,6 +108,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Alters the members that are given, in the order name, email, locked, rules, admin, archived.',
     alters: true,
+    isWrite: true,
     body: BODIES.userEdit,
     result: RESULTS.user,
   },
@@ -116,6 +119,7 @@ export const HTTPS_ROUTES = {
       iden === callerIden ? {kind: 'permission', path: ['auth', 'self', 'set', 'passwd'], byDefault: true} : ADMIN,
     summary: 'Sets a password: everyone his own, an admin that of anyone.',
     alters: true,
+    isWrite: true,
     body: BODIES.passwd,
     result: RESULTS.user,
   },
@@ -132,6 +136,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Replaces the rules of a role.',
     alters: true,
+    isWrite: true,
     body: BODIES.roleEdit,
     result: RESULTS.role,
   },
@@ -141,6 +146,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Adds a user.',
     alters: true,
+    isWrite: true,
     body: BODIES.newUser,
     called: 'adduser',
     result: RESULTS.user,
@@ -151,6 +157,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Adds a role.',
     alters: true,
+    isWrite: true,
     body: BODIES.newRole,
     called: 'addrole',
     result: RESULTS.role,
@@ -161,6 +168,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Deletes a role and takes it from all users.',
     alters: true,
+    isWrite: true,
     body: BODIES.roleName,
     called: 'delrole',
     result: RESULTS.null,
@@ -171,6 +179,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Gives a role to a user.',
     alters: true,
+    isWrite: true,
     body: BODIES.membership,
     result: RESULTS.user,
   },
@@ -180,6 +189,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'As POST, for clients of the peers that send a body with GET.',
     alters: true,
+    isWrite: true,
     body: BODIES.membership,
     result: RESULTS.user,
   },
@@ -189,6 +199,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Takes a role from a user.',
     alters: true,
+    isWrite: true,
     body: BODIES.membership,
     result: RESULTS.user,
   },
@@ -198,6 +209,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'As POST, for clients of the peers that send a body with GET.',
     alters: true,
+    isWrite: true,
     body: BODIES.membership,
     result: RESULTS.user,
   },
@@ -207,6 +219,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Makes a password that works once.',
     alters: true,
+    isWrite: true,
     body: BODIES.onepass,
     result: RESULTS.passwd,
   },
@@ -226,6 +239,7 @@ export const HTTPS_ROUTES = {
     need: ADMIN,
     summary: 'Makes a one-time URL with which a service provisions itself.',
     alters: true,
+    isWrite: true,
     body: BODIES.newService,
     isOfAha: true,
     result: RESULTS.onceUrl,
@@ -233,6 +247,11 @@ export const HTTPS_ROUTES = {
 } as const satisfies Record<string, HttpsRow>
 
 export type HttpsRouteName = keyof typeof HTTPS_ROUTES
+
+/** Those that alter the state of the cell. */
+export type HttpsChangeName = {
+  [Name in HttpsRouteName]: (typeof HTTPS_ROUTES)[Name] extends {readonly isWrite: true} ? Name : never
+}[HttpsRouteName]
 
 /** Rows with a websocket. What a client may see there depends on what he asks for once it is open. */
 export const HTTPS_WEBSOCKETS = {
@@ -249,16 +268,18 @@ export interface HttpsMethod {
   readonly name: string
   /** Undefined where it depends on what is asked. */
   readonly need: Need | undefined
+  readonly isWrite: boolean
 }
 
 /** All rows, for the table of methods. */
 export function httpsMethods(): readonly HttpsMethod[] {
   const rows: readonly HttpsRow[] = Object.values(HTTPS_ROUTES)
   return [
-    ...rows.map(({method, path, need}) => ({
+    ...rows.map(({method, path, need, isWrite = false}) => ({
       name: `${method} ${path}`,
       need: typeof need === 'function' ? undefined : need,
+      isWrite,
     })),
-    ...Object.values(HTTPS_WEBSOCKETS).map(({path, need}) => ({name: `WS ${path}`, need})),
+    ...Object.values(HTTPS_WEBSOCKETS).map(({path, need}) => ({name: `WS ${path}`, need, isWrite: false})),
   ]
 }

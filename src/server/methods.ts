@@ -9,6 +9,7 @@ import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
 import {FENCE_METHODS} from './cell-api-fences.ts'
+import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
@@ -40,6 +41,9 @@ export const ZEROMQ_METHODS = {
 
 export type ZeromqMethod = keyof typeof ZEROMQ_METHODS
 
+/** Those that alter the state of the cell: a mirror passes them on to the leader. A renewal alters nothing that lasts. */
+const ZEROMQ_WRITES: ReadonlySet<string> = new Set<ZeromqMethod>(['register', 'deregister'])
+
 /** Methods that every cell has over Telepath. */
 const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
   Object.entries({
@@ -55,6 +59,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...HISTORY_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
+    ...FORWARD_METHODS,
   }),
 )
 
@@ -68,6 +73,7 @@ const AHA_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...PROVISION_METHODS,
     ...CA_METHODS,
     ...PEER_METHODS,
+    ...REDEEM_METHODS,
   }),
 )
 
@@ -85,15 +91,23 @@ export interface MethodRow {
   readonly name: string
   /** Undefined where it depends on what is asked. */
   readonly need: Need | undefined
+  /** It alters the state of the cell, and so is done by the leader. */
+  readonly isWrite: boolean
 }
 
 /** All rows of all listeners. */
 export function allMethods(): readonly MethodRow[] {
   return [
-    ...Object.entries(ZEROMQ_METHODS).map(([name, need]) => ({listener: 'zeromq', name, need}) as const),
-    ...[...TELEPATH_METHODS].map(
-      ([name, {need}]) => ({listener: 'telepath', name, need: typeof need === 'function' ? undefined : need}) as const,
+    ...Object.entries(ZEROMQ_METHODS).map(
+      ([name, need]) => ({listener: 'zeromq', name, need, isWrite: ZEROMQ_WRITES.has(name)}) as const,
     ),
-    ...httpsMethods().map(({name, need}) => ({listener: 'https', name, need}) as const),
+    ...[...TELEPATH_METHODS].map(([name, row]) => telepathRow(name, row)),
+    ...httpsMethods().map(({name, need, isWrite}) => ({listener: 'https', name, need, isWrite}) as const),
   ]
+}
+
+function telepathRow(name: string, row: CellMethod): MethodRow {
+  const need = typeof row.need === 'function' ? undefined : row.need
+  const isWrite = !row.isGenerator && !row.isShare && row.isWrite === true
+  return {listener: 'telepath', name, need, isWrite}
 }

@@ -14,6 +14,13 @@ export interface Gone {
   readonly online: string
 }
 
+/** Has the leader write that services are offline, when this is a mirror. */
+export interface OfflineElsewhere {
+  /** This is a mirror now. */
+  readonly isNeeded: boolean
+  takeOffline(gone: readonly Gone[]): Promise<void>
+}
+
 /**
  * Writes that services are offline, or that another one has their name now. What cannot be written, because the disk takes no changes, is written as
  * soon as it does. Only the entry that still has the token is altered.
@@ -24,6 +31,7 @@ export class OfflineWriter {
   readonly #heirOf: (full: string) => AhaEntry | undefined
   /** Tokens that could not be taken away, by full name. */
   readonly #unsaved = new Map<string, string>()
+  #elsewhere: OfflineElsewhere | undefined
 
   /** `heirOf` gives the entry of who has a name after the one that is gone; undefined when nobody has. */
   constructor(ledger: AhaLedger, log: Log, heirOf: (full: string) => AhaEntry | undefined) {
@@ -33,10 +41,26 @@ export class OfflineWriter {
     ledger.whenOpen(() => void this.#again())
   }
 
+  /** Has the leader write it, as long as this is a mirror. */
+  passOn(elsewhere: OfflineElsewhere): void {
+    this.#elsewhere = elsewhere
+  }
+
   /** Never rejects: what fails is tried again. Begins with no more of them when `isOver` says so. */
   async write(gone: readonly Gone[], isOver = () => false): Promise<void> {
     for (let at = 0; at < gone.length && !isOver(); at += CHUNK) {
-      await Promise.all(gone.slice(at, at + CHUNK).map((one) => this.#write(one)))
+      const some = gone.slice(at, at + CHUNK)
+      if (this.#elsewhere?.isNeeded) await this.#pass(some, this.#elsewhere)
+      else await Promise.all(some.map((one) => this.#write(one)))
+    }
+  }
+
+  /** What cannot be passed on, the leader finds out by itself: this member does not tell of the tokens any more. */
+  async #pass(gone: readonly Gone[], elsewhere: OfflineElsewhere): Promise<void> {
+    try {
+      await elsewhere.takeOffline(gone)
+    } catch (error) {
+      this.#log.warning('aha.service.offline-not-passed-on', {services: gone.length, error})
     }
   }
 

@@ -3,7 +3,7 @@ import {RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
 import type {Ticket, TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
-import type {Answer, Call, Greet, Share, ShareInfo} from '../wire/telepath/share.ts'
+import type {Answer, Call, Greet, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
 import {bind, type Param, required} from './cell-method.ts'
 import type {LoginLimiter} from './login-limiter.ts'
 import {noSuchTicket, type Redemption, type Redemptions} from './redemption.ts'
@@ -29,12 +29,17 @@ const MAX_CSR_BYTES = 64 * 1024
  * @throws RegistryError the greet: `REG_NOT_FOUND` (`NoSuchName`), `REG_BUSY` for guessers
  */
 export function provisionGreet(ports: ProvisionPorts): Greet {
-  const {redemptions, limiter} = ports
-  return ({name, path, peer: {address, family}}) => {
+  const redeem = redeemer(ports)
+  return ({name, path, peer}) => redeem(name, peer, path)
+}
+
+/** Gives what begins to redeem a ticket. Throws as the greet does. */
+export function redeemer({redemptions, limiter, ...ports}: ProvisionPorts): Redeem {
+  return (iden, {address, family}, path = []) => {
     limiter.assertAllowed(address, undefined)
-    if (!redemptions.knows(name)) limiter.countFailure(address, undefined)
-    if (path.length > 0) throw noSuchTicket(name)
-    const redemption = redemptions.begin(name, address)
+    if (!redemptions.knows(iden)) limiter.countFailure(address, undefined)
+    if (path.length > 0) throw noSuchTicket(iden)
+    const redemption = redemptions.begin(iden, address)
     if (redemption.kind === 'clone' && family !== 'tls') {
       redemption.close()
       throw new RegistryError('REG_DENIED', 'a clone is made over TLS only: it gets the key of the authority')
@@ -43,12 +48,19 @@ export function provisionGreet(ports: ProvisionPorts): Greet {
   }
 }
 
+/** Who comes with a one-time URL. */
+type Redeemer = Pick<Peer, 'address' | 'family'>
+
+type Redeem = (iden: string, peer: Redeemer, path?: readonly string[]) => Pick<Required<Opened>, 'share' | 'closed'>
+
+type ShareParts = Omit<ProvisionPorts, 'redemptions' | 'limiter'>
+
 interface Row {
   readonly params: readonly Param[]
   readonly run: (
     redemption: Redemption,
     args: Readonly<Record<string, Value>>,
-    ports: ProvisionPorts,
+    ports: ShareParts,
   ) => Value | Promise<Value>
 }
 
@@ -129,11 +141,11 @@ const KINDS: Readonly<Record<TicketKind, KindOfTicket>> = {
 /** A ticket in one session. */
 class ProvisionShare implements Share {
   readonly info: ShareInfo
-  readonly #ports: ProvisionPorts
+  readonly #ports: ShareParts
   readonly #redemption: Redemption
   readonly #kind: KindOfTicket
 
-  constructor(ports: ProvisionPorts, redemption: Redemption) {
+  constructor(ports: ShareParts, redemption: Redemption) {
     this.#ports = ports
     this.#redemption = redemption
     this.#kind = KINDS[redemption.kind]

@@ -1,12 +1,11 @@
-import {authorize} from '../auth/door.ts'
 import type {User} from '../auth/model.ts'
-import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Answer, Call, Greeting, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
 import {featuresOf, kindOf} from './cell-api-self.ts'
 import {actorOf, type CallContext, CellCall} from './cell-call.ts'
-import {bind, type CellMethod, loggable} from './cell-method.ts'
+import {admit, enter} from './cell-door.ts'
+import type {CellMethod, ShareRow, ValueRow} from './cell-method.ts'
 import type {CellParts, Session} from './cell-parts.ts'
 import {methodsOf, TELEPATH_METHODS} from './methods.ts'
 import type {TaskOwner} from './tasks.ts'
@@ -159,45 +158,31 @@ class CellShare implements Share {
   call(call: Call): Answer | Promise<Answer> {
     const row = methodsOf(this.#parts).get(call.method)
     if (row === undefined) throw noSuchMethod(this.info, call.method)
-    const user = this.#admit(row)
-    // The peer looks at the caller before it looks at the arguments; where what is needed depends on these, it cannot.
-    const title = `CellApi.${call.method}`
-    const bound = bind(title, row.params, call.args, call.kwargs)
-    const context = {parts: this.#parts, session: this.#session, sessions: this.#sessions.values(), user}
-    const cellCall = new CellCall(context, call, bound)
-    this.#admitWith(row, cellCall)
-    if (row.isLogged || row.instead !== undefined) this.#note(row, title, bound, user)
+    const at = {parts: this.#parts, session: this.#session, sessions: this.#sessions.values()}
+    const {call: cellCall, bound, context} = enter(row, call, at)
     if (row.isGenerator) {
       const items = row.isBrief ? row.run(cellCall) : this.#lastingStream(row, call, bound, context)
       return {kind: 'stream', items}
     }
-    const value = row.run(cellCall)
-    return value instanceof Promise ? this.#lasting(row, call, value, user) : {kind: 'value', value}
+    if (row.isShare) return openShare(row, cellCall)
+    const value = this.#isElsewhere(row) ? this.#passOn(row, call, cellCall) : row.run(cellCall)
+    return value instanceof Promise ? this.#lasting(row, call, value, context.user) : {kind: 'value', value}
   }
 
-  /** Lets the caller in as far as that does not depend on the arguments, and gives who he is. */
-  #admit({need, refusal}: CellMethod): User {
-    const {users} = this.#parts
-    const {userIden} = this.#session
-    const first: Need = typeof need === 'function' || refusal !== undefined ? {kind: 'login'} : need
-    authorize(users, {kind: 'user', iden: userIden}, first)
-    return users.user(userIden) as User // authorize found him
+  #isElsewhere({isWrite}: ValueRow): boolean {
+    return isWrite === true && this.#parts.forwarder?.isNeeded === true
   }
 
-  #admitWith({need, refusal}: CellMethod, call: CellCall): void {
-    if (typeof need !== 'function' && refusal === undefined) return
-    const wanted = typeof need === 'function' ? need(call) : need
-    try {
-      authorize(this.#parts.users, {kind: 'user', iden: call.user.iden}, wanted)
-    } catch (error) {
-      throw refusal === undefined ? error : reworded(error, refusal(call, wanted))
-    }
-  }
-
-  #note(row: CellMethod, title: string, bound: Readonly<Record<string, Value>>, user: User): void {
-    const log = this.#parts.log.with({user: user.iden, username: user.name})
-    if (row.isLogged) log.info('api.called', {api: title, args: loggable(row.params, bound)})
-    if (row.instead !== undefined) log.warnOnce(title, 'api.deprecated', {api: title, instead: row.instead})
+  /** Has the leader do it, or does it here when this becomes the leader meanwhile. */
+  async #passOn(row: ValueRow, {method, args, kwargs}: Call, cellCall: CellCall): Promise<Value> {
+    const {forwarder} = this.#parts
+    const {session, user} = cellCall
+    const {family, address, port} = session.peer
+    const place = {id: session.id, peer: {family, address, port}}
+    const forwarded = {via: 'telepath', method, args, kwargs, user: user.iden, session: place} as const
+    const here = async () => await row.run(cellCall)
+    const pass = async () => (forwarder === undefined ? await here() : await forwarder.run(forwarded, here))
+    return row.onMirror === undefined ? await pass() : await row.onMirror(cellCall, pass)
   }
 
   /** A call that did not end at once is a task: it can be seen, and its caller need not wait for it for ever. */
@@ -226,7 +211,7 @@ class CellShare implements Share {
     if (call.signal.aborted) leave()
     try {
       for await (const item of row.run(new CellCall(context, {signal: task.signal}, bound))) {
-        this.#admit(row) // he may be an admin no more
+        admit(this.#parts.users, row, this.#session.userIden) // he may be an admin no more
         yield item
       }
     } finally {
@@ -240,9 +225,8 @@ function ownerOf({iden, name}: User): TaskOwner {
   return {iden, name}
 }
 
-function reworded(error: unknown, text: string): unknown {
-  if (!(error instanceof RegistryError)) return error
-  return new RegistryError(error.code, text, {info: error.info, hints: error.hints, cause: error})
+async function openShare(row: ShareRow, call: CellCall): Promise<Answer> {
+  return {kind: 'share', ...(await row.run(call))}
 }
 
 function noSuchMethod({classes}: ShareInfo, name: string): RegistryError {

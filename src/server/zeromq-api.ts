@@ -18,6 +18,8 @@ import {
 } from '../wire/zeromq/messages.ts'
 import {ListCache, listText} from './list-cache.ts'
 import {ZEROMQ_METHODS, type ZeromqMethod} from './methods.ts'
+import type {ZeromqAction, ZeromqRequest} from './mirroring/forwarded-call.ts'
+import type {ZeromqLane} from './mirroring/zeromq-lane.ts'
 import type {Refusal, Registrar} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
 import {ZeromqDoor} from './zeromq-door.ts'
@@ -35,6 +37,8 @@ export interface ZeromqApiPorts {
   readonly terminate: () => boolean
   /** What each action asks of its caller; the table of methods unless given. */
   readonly methods?: Readonly<Record<ZeromqMethod, Need>>
+  /** Takes to the leader what only it can answer; undefined when this is the only member of the cell. */
+  readonly lane?: Pick<ZeromqLane, 'isNeeded' | 'add'> | undefined
 }
 
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
@@ -44,7 +48,8 @@ const MAX_MESSAGE_BYTES = 1024 * 1024
 const NO_SERVICE_ID = failure('Missing required field: service_id')
 
 type Read = (request: Request) => Frame
-type Write = (from: LineConnection, framing: Framing, request: Request) => void
+/** `done` is called once, at once or later, with the answer. */
+type Write = (request: Request, actor: string, done: (answer: string) => void) => void
 
 /**
  * Answers the ZeroMQ protocol: a message in, domain calls, an answer out, in the words of the Python server. What a client sends can be
@@ -76,13 +81,10 @@ export class ZeromqApi {
       ['terminate', admitted(door, 'terminate', () => this.#terminate())],
     ])
     this.#writes = new Map<unknown, Write>([
-      [
-        'register',
-        this.#admitted(door, 'register', (from, framing, request) => this.#register(from, framing, request)),
-      ],
+      ['register', admittedWrite(door, 'register', (request, actor, done) => this.#register(request, actor, done))],
       [
         'deregister',
-        this.#admitted(door, 'deregister', (from, framing, request) => this.#deregister(from, framing, request)),
+        admittedWrite(door, 'deregister', (request, actor, done) => this.#deregister(request, actor, done)),
       ],
     ])
     this.#heartbeat = admitted(door, 'heartbeat', (request) => this.#renew(request))
@@ -113,8 +115,18 @@ export class ZeromqApi {
       return
     }
     const request = decodeRequest(incoming.payload, MAX_MESSAGE_BYTES)
-    const answer = 'error' in request ? failure(request.error) : this.#heartbeat(request)
-    this.#ports.lines.add(from, incoming.framing, answer)
+    if ('error' in request) this.#ports.lines.add(from, incoming.framing, failure(request.error))
+    else if (this.#isUnknownHere(request)) this.#ask(from, incoming.framing, 'renew', request)
+    else this.#ports.lines.add(from, incoming.framing, this.#heartbeat(request))
+  }
+
+  /** Does what a client of another member asked there, and gives the answer. Begins before it returns. */
+  execute({action, text, actor}: ZeromqRequest): Promise<string> {
+    const request = decodeRequest(Buffer.from(text), MAX_MESSAGE_BYTES)
+    if ('error' in request) return Promise.resolve(failure(request.error))
+    const write = this.#writes.get(action)
+    if (write === undefined) return Promise.resolve(this.#renew(request))
+    return new Promise((resolve) => write(request, actor, resolve))
   }
 
   /** Answers a message that is over a limit, without reading it. */
@@ -127,6 +139,10 @@ export class ZeromqApi {
     const {lines} = this.#ports
     const {action} = request.body
     const read = this.#reads.get(action)
+    if (action === 'renew' && this.#isUnknownHere(request)) {
+      this.#ask(from, framing, 'renew', request)
+      return
+    }
     if (read !== undefined) {
       lines.add(from, framing, lines.isWaiting(from) ? () => read(request) : read(request))
       return
@@ -138,60 +154,70 @@ export class ZeromqApi {
         framing,
         failure(isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`),
       )
+    } else if (this.#ports.lane?.isNeeded) {
+      this.#ask(from, framing, action === 'register' ? 'register' : 'deregister', request)
     } else if (lines.isFull(from)) {
       lines.add(from, framing, TOO_MANY)
     } else {
-      write(from, framing, request)
+      const slot = lines.reserve(from, framing)
+      write(request, actorOf(from), (answer) => lines.settle(slot, answer))
     }
   }
 
-  #admitted(door: ZeromqDoor, method: ZeromqMethod, write: Write): Write {
-    const refusal = door.refusal(method)
-    return refusal === undefined ? write : (from, framing) => this.#ports.lines.add(from, framing, failure(refusal))
+  /** Tells whether only the leader knows if there is such a service to renew. */
+  #isUnknownHere(request: Request): boolean {
+    const {lane, catalog} = this.#ports
+    if (lane?.isNeeded !== true) return false
+    const id = serviceId(request)
+    return typeof id === 'string' && catalog.get(id) === undefined
   }
 
-  #register(from: LineConnection, framing: Framing, request: Request): void {
-    const {registrar, lines} = this.#ports
+  #ask(from: LineConnection, framing: Framing, action: ZeromqAction, {text}: Request): void {
+    const {lines, lane} = this.#ports
+    if (lines.isFull(from)) {
+      lines.add(from, framing, TOO_MANY)
+      return
+    }
+    const slot = lines.reserve(from, framing)
+    lane?.add({action, text, actor: actorOf(from)}, (answer) => lines.settle(slot, answer))
+  }
+
+  #register(request: Request, actor: string, done: (answer: string) => void): void {
+    const {registrar} = this.#ports
     const {body} = request
     if (!Object.hasOwn(body, 'service_info')) {
-      lines.add(from, framing, failure('Missing required field: service_info'))
+      done(failure('Missing required field: service_info'))
       return
     }
     const value = body['service_info']
     if (!isObject(value)) {
-      lines.add(from, framing, failure('Invalid value: service_info must be an object'))
+      done(failure('Invalid value: service_info must be an object'))
       return
     }
     const info = {value, text: memberText(request.text, 'service_info') ?? '{}', ttl: body['ttl']}
-    const slot = lines.reserve(from, framing)
-    const begun = registrar.register(info, actorOf(from), (error) => {
-      const answer = error === undefined ? registered(sent) : failure(`Failed to register service: ${reasonFor(error)}`)
-      lines.settle(slot, answer)
+    const begun = registrar.register(info, actor, (error) => {
+      done(error === undefined ? registered(sent) : failure(`Failed to register service: ${reasonFor(error)}`))
     })
     // The id goes back as it was sent: a number stays a number.
     const sent =
       'id' in begun ? (typeof value['id'] === 'number' && value['id'] !== 0 ? begun.id : encodeString(begun.id)) : ''
-    if ('kind' in begun) lines.settle(slot, refusalAnswer(begun, 'register'))
+    if ('kind' in begun) done(refusalAnswer(begun, 'register'))
   }
 
-  #deregister(from: LineConnection, framing: Framing, request: Request): void {
-    const {registrar, lines} = this.#ports
+  #deregister(request: Request, actor: string, done: (answer: string) => void): void {
+    const {registrar} = this.#ports
     const id = serviceId(request)
     if (typeof id !== 'string') {
-      lines.add(from, framing, id.answer)
+      done(id.answer)
       return
     }
-    const slot = lines.reserve(from, framing)
-    const refusal = registrar.deregister(id, actorOf(from), (error) => {
-      lines.settle(
-        slot,
-        error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${reasonFor(error)}`),
-      )
+    const refusal = registrar.deregister(id, actor, (error) => {
+      done(error === undefined ? DEREGISTERED : failure(`Failed to deregister service: ${reasonFor(error)}`))
     })
-    if (refusal !== undefined) lines.settle(slot, refusalAnswer(refusal, 'deregister'))
+    if (refusal !== undefined) done(refusalAnswer(refusal, 'deregister'))
   }
 
-  #renew(request: Request): Frame {
+  #renew(request: Request): string {
     const id = serviceId(request)
     if (typeof id !== 'string') return id.answer
     const {registrar} = this.#ports
@@ -254,6 +280,11 @@ function admitted(door: ZeromqDoor, method: ZeromqMethod, read: Read): Read {
   if (refusal === undefined) return read
   const answer = failure(refusal)
   return () => answer
+}
+
+function admittedWrite(door: ZeromqDoor, method: ZeromqMethod, write: Write): Write {
+  const refusal = door.refusal(method)
+  return refusal === undefined ? write : (_request, _actor, done) => done(failure(refusal))
 }
 
 const DEREGISTERED = '{"success":true,"message":"Service deregistered successfully"}'

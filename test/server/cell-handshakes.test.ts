@@ -117,7 +117,10 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 })
 
 /** Methods that no peer has. */
-const OWN_METHODS: ReadonlySet<string> = new Set(['checkLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'])
+const OWN_METHODS: ReadonlySet<string> = new Set([
+  ...['checkLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
+  ...['forward', 'redeem'],
+])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {
   const session = await greet(await cellWith(), exchange('cell-ok').asked)

@@ -11,6 +11,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /** Longest time until the answer, or until the first item and between two items of a stream. 0 is no limit. The proxy's own limit by default. */
   readonly timeoutMs?: number
+  /** Called when the call has been handed to its link: from here on nobody but the peer knows whether it is done. */
+  readonly onSent?: () => void
 }
 
 /** An object of a peer. Made by `openTelepath`. */

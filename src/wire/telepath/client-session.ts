@@ -188,6 +188,7 @@ export class ClientSession {
       this.#busy.add(link)
       patience.begin(link)
       link.send(message)
+      options.onSent?.()
       const reply = this.#first(link, readReply(await link.next(), about), about)
       patience.pause()
       return {link, reply, patience, about}

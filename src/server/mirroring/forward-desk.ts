@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import {authorize} from '../../auth/door.ts'
+import {RegistryError} from '../../base/errors.ts'
+import {parseJson} from '../../base/json-parse.ts'
+import {actorText} from '../../registry/actor.ts'
+import type {Value} from '../../wire/msgpack/value.ts'
+import {enter} from '../cell-door.ts'
+import type {CellParts} from '../cell-parts.ts'
+import {assertAllowed, isChange} from '../https-api.ts'
+import {HTTPS_CHANGES} from '../https-handlers.ts'
+import {HTTPS_ROUTES, type HttpsRow} from '../https-routes.ts'
+import {methodsOf} from '../methods.ts'
+import {
+  decodeCall,
+  encodeAnswer,
+  type ForwardedAnswer,
+  type ForwardedCall,
+  type HttpsCall,
+  type LogPoint,
+  type TelepathCall,
+  type ZeromqRequest,
+} from './forwarded-call.ts'
+
+/** The member that a call comes through. */
+export interface Via {
+  /** For the log. */
+  readonly name: string
+}
+
+export interface ForwardDeskPorts {
+  readonly parts: CellParts
+  /** Does what a client of ZeroMQ asks, and gives the answer as JSON text. */
+  readonly zeromq: (request: ZeromqRequest) => Promise<string>
+  /** This member takes changes of its own. */
+  readonly leads: () => boolean
+  /** Where the log ends. */
+  readonly head: () => LogPoint
+}
+
+/** Does at the leader what members pass on: each call passes the same door as one that comes here itself, with the user as he is known here. */
+export class ForwardDesk {
+  readonly #ports: ForwardDeskPorts
+
+  constructor(ports: ForwardDeskPorts) {
+    this.#ports = ports
+  }
+
+  /**
+   * Does a call and gives the answer, errors included, both as they travel.
+   *
+   * @throws RegistryError `REG_BAD_REQUEST` for bytes that are no call
+   */
+  async take(bytes: Value, via: Via, signal: AbortSignal): Promise<Buffer> {
+    const call = decodeCall(bytes)
+    if (!this.#ports.leads()) return encodeAnswer({kind: 'not-leader'})
+    return encodeAnswer(await this.#answer(call, via, signal))
+  }
+
+  async #answer(call: ForwardedCall, via: Via, signal: AbortSignal): Promise<ForwardedAnswer> {
+    const {head} = this.#ports
+    try {
+      const result = await this.#run(call, via, signal)
+      return {kind: 'done', at: head(), result}
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      // The lead moved before it was proposed. What HTTPS asks for may be several changes, of which some were made.
+      if (error.code === 'REG_NOT_LEADER' && call.via !== 'https') return {kind: 'not-leader'}
+      return {kind: 'failed', at: head(), error}
+    }
+  }
+
+  #run(call: ForwardedCall, via: Via, signal: AbortSignal): Promise<Value> {
+    switch (call.via) {
+      case 'telepath':
+        return this.#runTelepath(call, via, signal)
+      case 'https':
+        return this.#runHttps(call, via)
+      case 'zeromq':
+        return Promise.all(call.requests.map((request) => this.#ports.zeromq(request)))
+      case 'login':
+        return this.#ports.parts.users.useOnepass(call.user, call.passwd, call.actor)
+      case 'lock':
+        return nil(this.#ports.parts.users.setUserLocked(call.user, true, call.actor))
+      case 'offline':
+        return nil(Promise.resolve(this.#ports.parts.aha?.services.takeOffline(call.services)))
+    }
+  }
+
+  async #runTelepath(
+    {method, args, kwargs, user, session}: TelepathCall,
+    via: Via,
+    signal: AbortSignal,
+  ): Promise<Value> {
+    const {parts} = this.#ports
+    const row = methodsOf(parts).get(method)
+    if (row === undefined || row.isGenerator || row.isShare || !row.isWrite) throw notOne(method)
+    const acting = {...session, openedBy: user, userIden: user, isElsewhere: true} as const
+    const {call} = enter(row, {method, args, kwargs, signal}, {parts, session: acting, sessions: []}, via.name)
+    return await row.run(call)
+  }
+
+  async #runHttps({route, params, body, user, address}: HttpsCall, via: Via): Promise<Value> {
+    const {parts} = this.#ports
+    if (!isChange(route)) throw notOne(route)
+    const row: HttpsRow = HTTPS_ROUTES[route]
+    const known = parts.users.user(user)
+    authorize(parts.users, {kind: 'user', iden: user}, {kind: 'login'})
+    assert(known !== undefined, 'who is allowed to log in is known')
+    const need = typeof row.need === 'function' ? row.need(params, user) : row.need
+    assertAllowed({userIden: user, username: known.name}, need, parts.users)
+    const actor = actorText('https', known.name, address)
+    parts.log.info('https.forwarded', {route, user, username: known.name, remoteip: address, via: via.name})
+    const members = parseJson(body) as Readonly<Record<string, unknown>>
+    return JSON.stringify((await HTTPS_CHANGES[route]({params, body: members, actor, parts})) ?? null)
+  }
+}
+
+async function nil(work: Promise<unknown>): Promise<null> {
+  await work
+  return null
+}
+
+function notOne(name: string): RegistryError {
+  return new RegistryError('REG_BAD_REQUEST', `${name.slice(0, 100)} is nothing that a mirror passes on`)
+}
