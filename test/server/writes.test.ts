@@ -1,6 +1,6 @@
 /**
  * Calls every method of every listener with arguments that it can work with, and sees which leave an entry in the log: those that are marked in
- * the table, and no others. What alters state and is not marked would be refused at a mirror instead of passed on to the leader.
+ * the table, and no others. A new method that alters state gets `isWrite` in its row, and arguments here. What alters state and is not marked would be refused at a mirror instead of passed on to the leader.
  */
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -59,6 +59,12 @@ async function makeWorld(cell: TestCell, root: TestSession): Promise<World> {
   await root.call('addAhaSvc', ['cortex', {urlinfo: {host: '10.0.0.3', port: 3}}, AHA_NETWORK])
   await root.call('addAhaPool', ['pool...', {}])
   await root.call('addAhaPoolSvc', ['pool...', 'axon...', {}])
+  for (const name of ['00.cortex', '01.cortex', '02.cortex']) {
+    const info = {run: name, iden: 'i0', leader: 'cortex', urlinfo: {host: '10.0.0.4', port: 4}}
+    await root.call('addAhaSvc', [name, info, AHA_NETWORK])
+  }
+  await root.call('fenceAhaSvc', ['02.cortex...', '01.cortex...'])
+  await root.call('addAhaClone', [`02.aha.${AHA_NETWORK}`])
   const iden = (url: Value) => new URL(String(url)).pathname.slice(1)
   const service = iden(await root.call('addAhaSvcProv', ['00.axon']))
   const enrolled = iden(await root.call('addAhaUserEnroll', ['bob']))
@@ -114,6 +120,9 @@ async function argumentsOf(method: string, world: World, cell: TestCell): Promis
     addAhaUserEnroll: () => ['alice'],
     delAhaUserEnroll: () => [enrolled],
     delProvision: () => [service.slice(0, 8)],
+    addAhaClone: () => [`01.aha.${AHA_NETWORK}`],
+    fenceAhaSvc: () => ['00.cortex...', '01.cortex...'],
+    unfenceAhaSvc: () => ['02.cortex...'],
     genCaCert: () => [`${newGuid().slice(0, 8)}.net`],
     signHostCsr: async () => [await csr(`cam.${AHA_NETWORK}`)],
     signUserCsr: async () => [await csr(`cam@${AHA_NETWORK}`)],
