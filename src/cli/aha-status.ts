@@ -8,15 +8,26 @@ export interface AhaFacts {
   /** Each service counts once, whatever names it has. */
   readonly services: {readonly all: number; readonly online: number}
   readonly pools: number
+  /** Services that may not take the name of their leader, as others were promoted in their place by force. */
+  readonly fences: readonly AhaFenceFacts[]
   /** One-time URLs that somebody can still use, and those that are being used. */
   readonly provisions: {readonly pending: number; readonly claimed: number}
   /** Its own certificates that are due for renewal. */
   readonly ending: readonly {readonly kind: string; readonly name: string; readonly notAfter: string}[]
 }
 
+interface AhaFenceFacts {
+  readonly name: string
+  readonly leader: string
+  readonly since: string
+  /** How often it was refused since the server started, and when last. */
+  readonly refused: number
+  readonly lastRefused: string | null
+}
+
 /** Reads the part of `getRegistryInfo` about AHA. @throws RegistryError `REG_BAD_ANSWER` */
 export function readAhaFacts(value: Value): AhaFacts {
-  const {network, services, pools, provisions, ending = []} = fieldsOf(value, 'aha')
+  const {network, services, pools, provisions, fences = [], ending = []} = fieldsOf(value, 'aha')
   const {all, online} = fieldsOf(services, 'aha.services')
   const {pending, claimed} = fieldsOf(provisions, 'aha.provisions')
   return {
@@ -24,6 +35,7 @@ export function readAhaFacts(value: Value): AhaFacts {
     services: {all: count(all), online: count(online)},
     pools: count(pools),
     provisions: {pending: count(pending), claimed: count(claimed)},
+    fences: listOf(fences, 'aha.fences').map(readFence),
     ending: listOf(ending, 'aha.ending').map((one) => {
       const {kind, name, ends} = fieldsOf(one, 'a certificate')
       return {kind: String(kind), name: String(name), notAfter: time(ends)}
@@ -37,7 +49,7 @@ export function ahaPairs(
   isUnlisted: boolean,
 ): readonly (readonly [string, string | undefined])[] {
   if (aha === undefined) return []
-  const {network, services, pools, provisions, ending} = aha
+  const {network, services, pools, provisions, fences, ending} = aha
   return [
     ['AHA of', network],
     ['AHA services', isUnlisted ? `${services.all}, ${services.online} of them online` : undefined],
@@ -46,8 +58,20 @@ export function ahaPairs(
       'URLs pending',
       `${provisions.pending}${provisions.claimed === 0 ? '' : `, and ${provisions.claimed} being used`}`,
     ],
+    ...fences.map(fencePair),
     ...ending.map(endingPair),
   ]
+}
+
+function readFence(value: Value): AhaFenceFacts {
+  const {name, leader, since, refused, last} = fieldsOf(value, 'a fence')
+  const lastRefused = typeof last === 'number' ? time(last) : null
+  return {name: String(name), leader: String(leader), since: time(since), refused: count(refused), lastRefused}
+}
+
+function fencePair({name, leader, since, refused, lastRefused}: AhaFenceFacts): readonly [string, string] {
+  const last = lastRefused === null ? '' : `, last ${localTime(Date.parse(lastRefused))}`
+  return ['may not lead', `${name}, for ${leader}, since ${localTime(Date.parse(since))}; refused ${refused}${last}`]
 }
 
 function endingPair({kind, name, notAfter}: AhaFacts['ending'][number]): readonly [string, string] {

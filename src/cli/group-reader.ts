@@ -7,6 +7,8 @@ import {type GroupReport, groupReport} from './group-report.ts'
 /** Reads the leader and the mirrors of a service again and again. */
 export interface GroupReader extends AsyncDisposable {
   readonly find: (cell: Callable) => Promise<ServiceGroup>
+  /** What is needed to reach the others, and their AHA. */
+  readonly env: () => Promise<TeleEnv>
   readonly read: (cell: Callable) => Promise<GroupReport>
 }
 
@@ -17,12 +19,16 @@ export function groupReader(
   options: {readonly timeoutMs: number | undefined; readonly signal: AbortSignal},
 ): GroupReader {
   let env: TeleEnv | undefined
-  const find = async (cell: Callable) => {
+  const loaded = async () => {
     env ??= await open()
-    return await readGroup(cell, env, {...options, user: userOf(url)})
+    return env
+  }
+  const find = async (cell: Callable) => {
+    return await readGroup(cell, await loaded(), {...options, user: userOf(url)})
   }
   return {
     find,
+    env: loaded,
     read: async (cell) => groupReport(await find(cell)),
     [Symbol.asyncDispose]: async () => env?.[Symbol.asyncDispose](),
   }

@@ -1,5 +1,5 @@
 import type {ServiceGroup} from '../client/service-group.ts'
-import {behindOf, leadersOf, type Member, problemsOf, roleOf} from '../registry/leadership.ts'
+import {behindOf, leadersOf, type Member, type MemberFence, problemsOf, roleOf} from '../registry/leadership.ts'
 import {type ErrorReport, reportOf} from './error-report.ts'
 import {printable} from './printable.ts'
 import {type Column, localTime, table} from './render.ts'
@@ -37,8 +37,19 @@ interface MemberReport {
   readonly version?: string
   readonly synapseVersion?: string
   readonly startedAt?: string | null
+  /** What keeps it from leading. */
+  readonly fenced?: FenceReport
   /** Why it could not be asked although it is online. */
   readonly error?: ErrorReport
+}
+
+/** Another service of the cell was promoted in its place by force. */
+interface FenceReport {
+  readonly leader: string
+  readonly since: string
+  /** How often it has asked for the name of the leader, and when last. */
+  readonly refused: number
+  readonly lastRefused: string | null
 }
 
 /** Makes the report of a cell's services. */
@@ -54,7 +65,7 @@ export function groupReport({members, leaderAlias, error, isListed}: ServiceGrou
 }
 
 function memberReport(member: Member, members: readonly Member[]): MemberReport {
-  const {name, isOnline, isPromotable, address, runId, state, error} = member
+  const {name, isOnline, isPromotable, address, runId, state, error, fence} = member
   const behind = behindOf(member, members)
   return {
     name,
@@ -63,6 +74,7 @@ function memberReport(member: Member, members: readonly Member[]): MemberReport 
     promotable: isPromotable,
     address,
     runId,
+    ...(fence === undefined ? {} : {fenced: fenceReport(fence)}),
     ...(error === undefined ? {} : {error: reportOf(error)}),
     ...(behind === undefined ? {} : {behind}),
     ...(state === undefined
@@ -78,6 +90,11 @@ function memberReport(member: Member, members: readonly Member[]): MemberReport 
           startedAt: state.startedMs === null ? null : new Date(state.startedMs).toISOString(),
         }),
   }
+}
+
+function fenceReport({leader, sinceMs, refused, lastMs}: MemberFence): FenceReport {
+  const lastRefused = lastMs === null ? null : new Date(lastMs).toISOString()
+  return {leader, since: new Date(sinceMs).toISOString(), refused, lastRefused}
 }
 
 const COLUMNS: readonly Column<MemberReport>[] = [
@@ -100,7 +117,21 @@ export function groupText({members, error}: GroupReport): string {
     member.error === undefined ? [] : [`${member.name} could not be asked: ${member.error.message}`],
   )
   const unlisted = error === undefined ? [] : [`the other services of the cell are not known: ${error.message}`]
-  return [table(members, COLUMNS), ...[...unlisted, ...refused].map((line) => printable(line))].join('\n')
+  return [
+    table(members, COLUMNS),
+    ...[...unlisted, ...refused, ...fencedLines(members)].map((line) => printable(line)),
+  ].join('\n')
+}
+
+function fencedLines(members: readonly MemberReport[]): readonly string[] {
+  return members.flatMap(({name, fenced}) => {
+    if (fenced === undefined) return []
+    const {leader, since, refused, lastRefused} = fenced
+    const last = lastRefused === null ? '' : `, last at ${localTime(Date.parse(lastRefused))}`
+    const times = refused === 1 ? 'once' : `${refused} times`
+    const asked = refused === 0 && lastRefused === null ? '' : `; it was refused ${times}${last}`
+    return [`${name} may not lead since ${localTime(Date.parse(since))}: ${leader} was promoted in its place${asked}`]
+  })
 }
 
 interface Pair {

@@ -19,6 +19,8 @@ export interface LeadReport {
   readonly after: GroupReport | null
   /** What may be lost, and what is not as it should be afterwards. */
   readonly warnings: readonly string[]
+  /** Full names of those that the AHA keeps from leading since. */
+  readonly fenced: readonly string[]
   /** What to do next, commands among it. */
   readonly next: readonly string[]
 }
@@ -74,19 +76,25 @@ export abstract class LeadCommand extends CellCommand {
     leader: string,
     before: ServiceGroup,
     after: ServiceGroup | undefined,
-    more: {readonly warnings: readonly string[]; readonly next: readonly string[]},
+    more: {
+      readonly warnings: readonly string[]
+      readonly next: readonly string[]
+      readonly fenced?: readonly string[]
+    },
   ): LeadReport {
     const [was, is] = [groupReport(before), after === undefined ? null : groupReport(after)]
     const warnings = [...more.warnings, ...(is?.problems ?? [])]
-    const report = {changed: true, dryRun: is === null, leader, before: was, after: is, warnings, next: more.next}
+    const {next, fenced = []} = more
+    const report = {changed: true, dryRun: is === null, leader, before: was, after: is, warnings, fenced, next}
     if (is === null) this.say('dry run: nothing was done')
     return this.show(report, () => leadText(report, is))
   }
 }
 
-function leadText({leader, before, next}: LeadReport, after: GroupReport | null): string {
+function leadText({leader, before, fenced, next}: LeadReport, after: GroupReport | null): string {
   const lines = [printable(after === null ? `${leader} would lead` : `${leader} leads now`)]
   lines.push('', after === null ? groupText(before) : beforeAndAfter(before, after))
+  for (const name of fenced) lines.push(printable(`kept from leading: ${name}`))
   for (const problem of after?.problems ?? []) lines.push(printable(`problem: ${problem}`))
   if (next.length > 0) lines.push('', 'next:', ...next.map((step) => `  ${printable(step)}`))
   return lines.join('\n')

@@ -87,6 +87,7 @@ function placeOf({name, shortName}: Own, mine: AhaMember | undefined) {
     address: mine?.address ?? null,
     isOnline: mine?.isOnline ?? true,
     isPromotable: mine?.isPromotable ?? true,
+    ...(mine?.fence === undefined ? {} : {fence: mine.fence}),
   }
 }
 
@@ -96,9 +97,10 @@ async function askMember(
   env: Pick<TeleEnv, 'open'>,
   options: GroupOptions,
 ): Promise<Member> {
-  const {name, shortName, runId = null, address = null, isOnline, isPromotable} = entry
-  const member = {name, shortName, runId, address, isOnline, isPromotable}
-  if (!isOnline) return {...member, state: undefined}
+  const {runId = null, address = null, ...said} = entry
+  const member = {...said, runId, address}
+  const {name} = member
+  if (!member.isOnline) return {...member, state: undefined}
   try {
     const {timeoutMs = STEP_MS, signal, user} = options
     const url = `aha://${user === undefined ? '' : `${encodeURIComponent(user)}@`}${name}`

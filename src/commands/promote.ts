@@ -1,9 +1,17 @@
 import {Args, Flags} from '@oclif/core'
-import {cellFlags, confirmFlags} from '../cli/cell-command.ts'
-import {LeadCommand, type LeadReport} from '../cli/lead-command.ts'
+import type {ReturnReport} from '../cli/allow-return.ts'
+import {type CellWish, cellFlags, confirmFlags} from '../cli/cell-command.ts'
+import {LeadCommand, type LeadReport, type LeadTarget} from '../cli/lead-command.ts'
 import {printable} from '../cli/printable.ts'
 import {promote} from '../client/leadership.ts'
 import {assertPromotable, forcedNext, forcedWarnings} from '../registry/leadership.ts'
+
+interface Wish {
+  readonly yes?: boolean | undefined
+  readonly timeout?: number | undefined
+  readonly 'dry-run': boolean
+  readonly 'allow-return'?: boolean | undefined
+}
 
 export default class Promote extends LeadCommand {
   static override readonly summary =
@@ -11,7 +19,9 @@ export default class Promote extends LeadCommand {
   static override readonly description =
     `The URL is that of the mirror. Its leader hands over: it takes no changes until the mirror has all, and follows it then; nothing is lost.
 With --failure nobody is asked: the mirror leads with what it has. What its leader wrote beyond that is lost, and the old leader must not start again as it
-is: it would lead too. The name of the mirror is to be typed, or --yes given.`
+is: it would lead too. An AHA of this software refuses it the name of the leader until it is provisioned anew; a real one does not. With --allow-return it is
+not refused. --allow-return without --failure promotes nobody: it lets those lead again that were refused, of the cell or the one that the URL names.
+The name of the mirror is to be typed, or --yes given.`
   static override readonly exits = {
     5: 'it is no mirror, or has not caught up',
     6: 'its leader cannot be reached',
@@ -28,36 +38,71 @@ is: it would lead too. The name of the mirror is to be typed, or --yes given.`
       description: 'Let a mirror lead whose leader is gone for good, without being asked.',
       command: '<%= config.bin %> <%= command.id %> aha://01.cortex... --failure --yes',
     },
+    {
+      description: 'Let an old leader lead again that the AHA keeps from it.',
+      command: '<%= config.bin %> <%= command.id %> aha://00.cortex... --allow-return',
+    },
   ]
   static override readonly flags = {
     failure: Flags.boolean({summary: 'The leader is gone: lead without a hand-over.'}),
+    'allow-return': Flags.boolean({
+      summary: 'Do not keep the old leader from leading, with --failure; alone, let it lead again.',
+    }),
     ...confirmFlags,
     yes: Flags.boolean({summary: 'Do not ask, with --failure.', dependsOn: ['failure']}),
     ...cellFlags,
   }
 
-  async run(): Promise<LeadReport> {
+  async run(): Promise<LeadReport | ReturnReport> {
     const {args, flags} = await this.parse(Promote)
+    if (flags['allow-return'] && !flags.failure) return await this.#allowReturn(flags, args.url)
     await using target = await this.target(flags, args.url)
-    const {before, cell} = target
-    const {me, leaderAlias} = before
-    const isForced = flags.failure === true
-    assertPromotable(before, isForced)
-    const warnings = isForced ? forcedWarnings(before) : []
-    const next = isForced ? forcedNext(before, leaderAlias) : []
-    if (isForced) await this.#confirmLoss(me.name, warnings, {yes: flags.yes === true, 'dry-run': flags['dry-run']})
-    if (flags['dry-run']) return this.showLead(me.name, before, undefined, {warnings, next})
-    await promote(cell, me.name, {isForced, timeoutMs: flags.timeout, signal: this.signal})
-    const after = await this.settled(target, {isLeading: true, isAlone: isForced})
-    return this.showLead(me.name, before, after, {warnings, next})
+    return flags.failure ? await this.#force(target, flags) : await this.#handOver(target, flags)
   }
 
-  async #confirmLoss(
-    name: string,
-    about: readonly string[],
-    flags: {readonly yes: boolean; readonly 'dry-run': boolean},
-  ): Promise<void> {
-    if (flags.yes || flags['dry-run']) for (const line of about) this.say(printable(line))
-    await this.confirm({what: `let ${name} lead without its leader`, name, about}, flags)
+  async #handOver(target: LeadTarget, flags: Wish): Promise<LeadReport> {
+    const {before, cell} = target
+    const {name} = before.me
+    const more = {warnings: [], next: []}
+    assertPromotable(before, false)
+    if (flags['dry-run']) return this.showLead(name, before, undefined, more)
+    await promote(cell, name, {isForced: false, timeoutMs: flags.timeout, signal: this.signal})
+    return this.showLead(name, before, await this.settled(target, {isLeading: true, isAlone: false}), more)
+  }
+
+  async #force(target: LeadTarget, flags: Wish): Promise<LeadReport> {
+    const {before} = target
+    const {name} = before.me
+    assertPromotable(before, true)
+    const warnings = forcedWarnings(before)
+    await this.#confirmLoss(name, warnings, flags)
+    const next = (kept: readonly string[]) => forcedNext(before, before.leaderAlias, kept)
+    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: next([])})
+    const {promoteByForce} = await import('../cli/forced-promotion.ts')
+    const fenced = await promoteByForce(target, {
+      timeoutMs: flags.timeout,
+      signal: this.signal,
+      allowsReturn: flags['allow-return'] === true,
+      say: (text) => this.say(printable(text)),
+    })
+    const after = await this.settled(target, {isLeading: true, isAlone: true})
+    return this.showLead(name, before, after, {warnings, fenced, next: next(fenced)})
+  }
+
+  async #allowReturn(flags: Wish & CellWish, argument: string | undefined): Promise<ReturnReport> {
+    const {allowReturn} = await import('../cli/allow-return.ts')
+    const urls = await this.chooseUrls('cell', flags, argument)
+    await using env = await this.openEnv(urls[0])
+    const open = async () => (await this.openFirst(urls, flags)).cell
+    const report = await allowReturn(urls[0], env, open, {signal: this.signal, isDry: flags['dry-run']})
+    if (report.dryRun) this.say('dry run: nothing was done')
+    return this.show(report, ({allowed, dryRun}) =>
+      allowed.map((name) => printable(`${name} ${dryRun ? 'could' : 'may'} lead again`)).join('\n'),
+    )
+  }
+
+  async #confirmLoss(name: string, about: readonly string[], {yes = false, 'dry-run': isDry}: Wish): Promise<void> {
+    if (yes || isDry) for (const line of about) this.say(printable(line))
+    await this.confirm({what: `let ${name} lead without its leader`, name, about}, {yes, 'dry-run': isDry})
   }
 }

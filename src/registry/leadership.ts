@@ -42,6 +42,18 @@ export interface Member {
   readonly state: MemberState | undefined
   /** Why it could not be asked, when AHA says that it is online. */
   readonly error?: RegistryError
+  /** What keeps it from leading. */
+  readonly fence?: MemberFence
+}
+
+/** What keeps a service from leading: another one of its cell was promoted in its place by force. */
+export interface MemberFence {
+  /** Full name of the one that was promoted. */
+  readonly leader: string
+  readonly sinceMs: number
+  /** How often it has asked for the name of the leader, as far as the AHA remembers, and when last. */
+  readonly refused: number
+  readonly lastMs: number | null
 }
 
 export type MemberRole = 'leader' | 'mirror' | 'unknown'
@@ -99,12 +111,13 @@ export interface Situation {
 /**
  * Refuses a promotion that cannot do well.
  *
- * @throws RegistryError `REG_CONFLICT` when it is no mirror, has no name, or has not caught up; `REG_UNREACHABLE` when a graceful one has no leader
+ * @throws RegistryError `REG_CONFLICT` when it is no mirror, is kept from leading, has no name, or has not caught up; `REG_UNREACHABLE` when a graceful one has no leader
  */
 export function assertPromotable(situation: Situation, isForced: boolean): void {
   const {me, isNamed} = situation
   const {state} = me
   if (state !== undefined && (state.isActive || state.mirror === null)) throw noMirror(situation)
+  if (me.fence !== undefined) throw fenced(me.name, me.fence)
   if (isForced) return
   if (!isNamed) {
     throw new RegistryError(
@@ -141,6 +154,19 @@ function noMirror({me, members, isNamed}: Situation): RegistryError {
     info: {name: me.name},
     hints: [...mirrors.map(({name}) => `registry promote aha://${name}`), statusOf(me, isNamed)],
   })
+}
+
+function fenced(name: string, {leader, sinceMs}: MemberFence): RegistryError {
+  const since = new Date(sinceMs).toISOString()
+  return new RegistryError(
+    'REG_CONFLICT',
+    `the AHA keeps ${name} from leading: ${leader} was promoted in its place at ${since}, by force`,
+    {
+      telepath: 'BadState',
+      info: {name, leader},
+      hints: [`when it mirrors the new leader: registry promote aha://${name} --allow-return`],
+    },
+  )
 }
 
 function statusOf({name}: Member, isNamed: boolean): string {
@@ -189,10 +215,16 @@ export function forcedWarnings({me, members}: Situation): readonly string[] {
 }
 
 /** What to do after a forced promotion, as commands where there are some. */
-export function forcedNext({me, members}: Situation, leaderAlias: string | null): readonly string[] {
+export function forcedNext(
+  {me, members}: Situation,
+  leaderAlias: string | null,
+  kept: readonly string[] = [],
+): readonly string[] {
   const old = members.filter((member) => member !== me && (roleOf(member) !== 'mirror' || !member.isOnline))
   return old.flatMap(({name, shortName}) => [
-    `${name} must not start again as it is: it would lead beside ${me.name}. Empty its directory, then:`,
+    kept.includes(name)
+      ? `${name} cannot have the name ${leaderAlias} again, but is reached by its own if it starts as it is. Empty its directory, then:`
+      : `${name} must not start again as it is: it would lead beside ${me.name}. Empty its directory, then:`,
     `registry provision service ${shortName}${leaderAlias === null ? '' : ` --mirror ${leaderAlias}`}`,
   ])
 }

@@ -8,6 +8,10 @@ const TOLD = {
   pools: 1,
   provisions: {pending: 4, claimed: 1},
   ending: [{kind: 'host', name: 'aha.demo.net', ends: Date.UTC(2026, 11, 24)}],
+  fences: [
+    {name: '00.axon.demo.net', alias: 'axon.demo.net', leader: '01.axon.demo.net', since: 0, refused: 3, last: 9},
+    {name: '00.cortex.demo.net', leader: '01.cortex.demo.net', since: 0, refused: 0, last: null},
+  ],
 }
 
 test('what a registry tells of its AHA side is shown, with the command for what is to be done', () => {
@@ -18,6 +22,10 @@ test('what a registry tells of its AHA side is shown, with the command for what 
   expect(text).toMatch(/^AHA services +3, 2 of them online$/m)
   expect(text).toMatch(/^pools +1$/m)
   expect(text).toMatch(/^URLs pending +4, and 1 being used$/m)
+  expect(text).toMatch(
+    /^may not lead +00\.axon\.demo\.net, for 01\.axon\.demo\.net, since 1970.*; refused 3, last 1970/m,
+  )
+  expect(text).toMatch(/^may not lead +00\.cortex\.demo\.net, .*; refused 0$/m)
   expect(text).toMatch(/^to renew +host aha\.demo\.net, ends 2026.*: registry cert renew aha\.demo\.net --kind host /m)
 })
 
@@ -28,6 +36,7 @@ test('a registry that is no AHA has none of it', () => {
 test.each([
   {...TOLD, pools: -1},
   {...TOLD, services: null},
+  {...TOLD, fences: [{name: 'x', leader: 'y', since: 'newp', refused: 0}]},
   {...TOLD, ending: [{kind: 'ca', name: 'x', ends: 'soon'}]},
 ])('nonsense is refused: %j', (told) => {
   expect(() => readAhaFacts(told)).toThrow(expect.objectContaining({code: 'REG_BAD_ANSWER'}))

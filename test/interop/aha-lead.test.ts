@@ -4,11 +4,12 @@ import {cp, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import type {ReturnReport} from '../../src/cli/allow-return.ts'
 import type {ErrorReport} from '../../src/cli/error-report.ts'
 import type {LeadReport} from '../../src/cli/lead-command.ts'
 import type {RegistryStatus} from '../../src/cli/status-report.ts'
 import {type CliResult, runCli} from '../support/cli.ts'
-import {isDown, OurDeployment} from './our-deployment.ts'
+import {isDown, isUp, OurDeployment} from './our-deployment.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {AhaNetwork, SynapseService} from './synapse-world.ts'
 
@@ -202,8 +203,88 @@ describe('the lead', () => {
       `${SECOND} has the changes below index ${index}: what the leader wrote from there on is lost`,
       `${FIRST} is offline`,
     ])
+    expect(report.fenced).toEqual([FIRST])
     expect(report.next).toContain('registry provision service 00.cortex --mirror cortex')
     expect((await registry('user', 'add', 'later', '--url', 'aha://cortex...')).status).toBe(0)
+  })
+})
+
+describe('an old leader that comes back after it was replaced', () => {
+  const runOf = async (name: string) => (await net.aha.entry(`${name}...`))?.svcinfo.run
+  const fenceOf = async () =>
+    (await asked<RegistryStatus>('status', 'aha://cortex...')).group?.members.find(({name}) => name === FIRST)?.fenced
+
+  test('does not get the name of the leader, however often it asks, and leaves it alone when it stops', async () => {
+    const old = net.of('00.cortex')
+    await old.start()
+    const {run} = (await net.until('01.cortex', isUp)).svcinfo
+    const back = (await net.until('00.cortex', isUp)).svcinfo.run
+    await expect.poll(async () => (await fenceOf())?.refused, {timeout: 20_000}).toBeGreaterThan(2)
+    expect(await runOf('cortex')).toBe(run)
+    expect(await net.ask('00.cortex', 'isCellActive')).toBe(true)
+    const {status, group} = await asked<RegistryStatus>('status', 'aha://cortex...')
+    expect([status, group?.problems]).toEqual([
+      'degraded',
+      [`${FIRST} and ${SECOND} lead at the same time: each has changes that the other lacks`],
+    ])
+    expect((await registry('status', 'aha://cortex...')).stdout).toMatch(
+      new RegExp(
+        `^${FIRST} may not lead since .*: ${SECOND} was promoted in its place; it was refused \\d+ times`,
+        'm',
+      ),
+    )
+    expect((await asked<RegistryStatus>('status', net.aha.cellUrl)).aha?.fences).toMatchObject([
+      {name: FIRST, leader: SECOND},
+    ])
+    const [refusals, again] = [
+      net.aha.server.output().match(/aha\.fence\.refused/g),
+      await refused('promote', `aha://${FIRST}`),
+    ]
+    expect(refusals).toHaveLength(1)
+    expect(again).toMatchObject({
+      status: 5,
+      error: {message: `${FIRST} is no mirror: it leads and none of its mirrors can be asked`},
+    })
+    await old.stop()
+    await net.until('00.cortex', isDown)
+    expect(await net.aha.entry('cortex...')).toMatchObject({svcinfo: {run, online: expect.any(String)}})
+    const {stdout} = await registry('service', 'history', '00.cortex', '--url', net.aha.cellUrl)
+    expect(stdout).toContain('fenced')
+    expect(stdout.match(/refused to lead/g)).toHaveLength(1)
+    expect(stdout).toContain(back)
+  })
+
+  test('may be let again, and is kept from it again by another promotion only', async () => {
+    const report = await asked<ReturnReport>('promote', 'aha://00.cortex...', '--allow-return')
+    expect(report).toEqual({changed: true, dryRun: false, allowed: [FIRST]})
+    expect(await refused('promote', 'aha://cortex...', '--allow-return')).toMatchObject({status: 5})
+    expect(await fenceOf()).toBeUndefined()
+  })
+
+  test('takes the name of the leader from who was promoted by the stock tool, and gives it back when it stops', async () => {
+    const {run} = (await net.until('cortex', isUp)).svcinfo
+    const old = net.of('00.cortex')
+    await old.start()
+    await net.until('cortex', (entry) => isUp(entry) && entry?.svcinfo.run !== run)
+    const seen = new Set<boolean>()
+    const watching = net.until('cortex', (entry) => {
+      seen.add(isUp(entry))
+      return entry?.svcinfo.run === run
+    })
+    await old.stop()
+    await watching
+    expect([...seen]).toEqual([true])
+    expect(await net.aha.entry('cortex...')).toMatchObject({svcinfo: {run, online: expect.any(String), ready: true}})
+  })
+
+  test('follows, and may lead, when it was provisioned anew', async () => {
+    await net.aha.ask('fenceAhaSvc', '00.cortex...', '01.cortex...')
+    expect(await fenceOf()).toMatchObject({leader: SECOND, refused: 0})
+    await net.cortex('00.cortex', ['--mirror', 'cortex'])
+    expect(await fenceOf()).toBeUndefined()
+    await asked<LeadReport>('promote', 'aha://00.cortex...')
+    const {status, group} = await asked<RegistryStatus>('status', 'aha://cortex...')
+    expect([status, rolesOf(group)]).toEqual(['ok', LED_BY_FIRST])
   })
 })
 
@@ -226,6 +307,7 @@ describe('on a real AHA', () => {
     // Somebody does not look: the leader is there, and is left there.
     const both = '00.axon.loop.test and 01.axon.loop.test lead at the same time: each has changes that the other lacks'
     expect(await at('promote', 'aha://01.axon...', '--failure', '--yes')).toMatchObject({
+      fenced: [],
       warnings: [
         expect.stringMatching(/^00\.axon\.loop\.test leads and answers, at index \d+: /),
         expect.anything(),

@@ -5,6 +5,7 @@
  */
 import {RegistryError} from '../../base/errors.ts'
 import {readSimpleText} from '../../config/yaml-scalars.ts'
+import type {MemberFence} from '../../registry/leadership.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import type {TelepathProxy} from '../../wire/telepath/caller.ts'
 import {mergeAhaInfo, type TelepathUrl} from '../../wire/telepath/url.ts'
@@ -34,6 +35,8 @@ export interface AhaMember {
   readonly address: string | undefined
   readonly isOnline: boolean
   readonly isPromotable: boolean
+  /** What keeps it from leading. */
+  readonly fence?: MemberFence
 }
 
 /** What AHA knows of a name that is not to be reached. */
@@ -106,6 +109,22 @@ export class AhaServers implements AsyncDisposable {
     return []
   }
 
+  /** Asks the first server that can be reached. Throws what it answers, or as `find` when none can be reached. */
+  async ask<T>(ask: (aha: TelepathProxy) => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (this.#servers.length === 0) throw noServers('the services of its network')
+    let failure: unknown
+    for (const server of this.#servers) {
+      const proxy = await this.#client(server)
+        .proxy({timeoutMs: STEP_MS, signal})
+        .catch((error: unknown) => {
+          signal.throwIfAborted()
+          failure = error
+        })
+      if (proxy !== undefined) return await ask(proxy)
+    }
+    throw failure
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
   }
@@ -160,7 +179,7 @@ function ownEntries(entries: readonly Fields[]): readonly AhaMember[] {
 }
 
 function memberOf({name, svcname, svcinfo}: Fields): readonly AhaMember[] {
-  const {run, urlinfo, online, promotable} = fieldsOf(svcinfo)
+  const {run, urlinfo, online, promotable, fenced} = fieldsOf(svcinfo)
   const {host, port} = fieldsOf(urlinfo)
   if (typeof name !== 'string') return []
   return [
@@ -171,8 +190,15 @@ function memberOf({name, svcname, svcinfo}: Fields): readonly AhaMember[] {
       address: typeof host === 'string' ? `${host.includes(':') ? `[${host}]` : host}:${Number(port)}` : undefined,
       isOnline: textOf(online) !== undefined,
       isPromotable: promotable !== false,
+      ...fenceOf(fieldsOf(fenced)),
     },
   ]
+}
+
+function fenceOf({leader, since, refused, last}: Fields): Pick<AhaMember, 'fence'> {
+  if (typeof leader !== 'string' || typeof since !== 'number') return {}
+  const lastMs = typeof last === 'number' ? last : null
+  return {fence: {leader, sinceMs: since, refused: typeof refused === 'number' ? refused : 0, lastMs}}
 }
 
 function textOf(value: Value): string | undefined {

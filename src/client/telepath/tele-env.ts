@@ -142,6 +142,11 @@ export class TeleEnv implements AsyncDisposable {
     return this.#aha.ofCell(iden, signal)
   }
 
+  /** Asks an AHA. Throws as `AhaServers.ask`. */
+  askAha<T>(ask: (aha: TelepathProxy) => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.#aha.ask(ask, signal)
+  }
+
   /** Reads a URL, or the name of one. @throws RegistryError `REG_USAGE` (`BadUrl`) */
   parse(text: string): TelepathUrl {
     return parseUrl(text.includes('://') ? text : this.#resolved(text))
