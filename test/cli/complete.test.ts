@@ -54,7 +54,7 @@ function at(line: string) {
 
 describe('completion', () => {
   test.each([
-    ['', ['backup', 'help', 'serve', 'service', 'user', 'pool']],
+    ['', ['backup', 'help', 'serve', 'service', 'user', 'pool', 'trim']],
     ['ser', ['serve', 'service']],
     ['service ', ['list', 'show']],
     ['service l', ['list']],

@@ -45,6 +45,18 @@ const refusal = (check: () => unknown): unknown => {
   }
 }
 
+test('a mirror that is kept from leading is not promoted, in either way, before it is let again', () => {
+  const fence = {leader: '01.axon.net', sinceMs: 0, refused: 0, lastMs: null}
+  const about = situation([member('00', {}, {fence}), leader('01')])
+  for (const isForced of [false, true])
+    expect(refusal(() => assertPromotable(about, isForced))).toEqual({
+      code: 'REG_CONFLICT',
+      message:
+        'the AHA keeps 00.axon.net from leading: 01.axon.net was promoted in its place at 1970-01-01T00:00:00.000Z, by force',
+      hints: ['when it mirrors the new leader: registry promote aha://00.axon.net --allow-return'],
+    })
+})
+
 describe('the services of a cell', () => {
   test('are leader or mirror by what they say, and how far behind is counted from the leader', () => {
     const [lead, mirror, unknown] = [leader('00', {nexusIndex: 12}), member('01', {}), offline('02')]

@@ -223,7 +223,9 @@ describe('the services of a cell', () => {
 
   test('are asked for at the first AHA that knows some, offline ones too', async () => {
     await using first = await startAha({})
-    const entries = [entry('00.axon', {...online, run: 'r0'}), entry('01.axon', {run: 'r1', promotable: false})]
+    const fenced = {leader: '00.axon.demo.net', since: 5, refused: 2, last: 7}
+    const second01 = entry('01.axon', {run: 'r1', promotable: false, fenced})
+    const entries = [entry('00.axon', {...online, run: 'r0', fenced: 'newp'}), second01]
     await using second = await startAha({cells: {f00d: entries}})
     await using env = await load({ahaServers: [first.url, second.url]})
     expect(await env.ofCell('f00d')).toEqual([
@@ -234,6 +236,7 @@ describe('the services of a cell', () => {
       {
         ...{name: '01.axon.demo.net', shortName: '01.axon', runId: 'r1', address: '127.0.0.1:7'},
         ...{isOnline: false, isPromotable: false},
+        fence: {leader: '00.axon.demo.net', sinceMs: 5, refused: 2, lastMs: 7},
       },
     ])
     expect(second.calls).toEqual([['getAhaSvcsByIden', ['f00d', false], {}]])
