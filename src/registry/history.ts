@@ -4,7 +4,8 @@ import {type AhaFenceChange, decodeFenceChange, isFenceKind} from './aha-fence.t
 import {decodeCertChange, isCertKind} from './cert-change.ts'
 import {decodeChange, isServiceKind} from './change.ts'
 import {changeKind} from './change-kind.ts'
-import {decodeTicketChange, isTicketKind, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
+import {isTicketKind, type Ticket, type TicketCertificate, type TicketChange} from './ticket.ts'
+import {decodeTicketChange, type TicketSecrets} from './ticket-text.ts'
 
 /** What of an entry of the log the history is made of. */
 export interface LoggedChange {
@@ -39,23 +40,24 @@ interface Found {
 
 interface TicketNames {
   readonly name: string
+  /** The digits of its iden that may be shown. */
+  readonly short: string
   readonly hosts: readonly string[]
 }
-
-/** Digits of an iden that may be shown: the whole of it is the credential of a URL. */
-const SHORT_DIGITS = 8
 
 /**
  * Tells from the entries of the log, read in order, what happened to services. Entries name a service by its id or number only, so names are
  * remembered as long as it is there: what this keeps is bounded by what the registry itself keeps.
  */
 export class History {
+  readonly #secrets: TicketSecrets
   readonly #wanted: string | undefined
   readonly #names = new Map<number, string>()
   readonly #tickets = new Map<string, TicketNames>()
 
   /** `wanted`: a name or an id; without it, all services. */
-  constructor(wanted?: string) {
+  constructor(secrets: TicketSecrets, wanted?: string) {
+    this.#secrets = secrets
     this.#wanted = wanted
   }
 
@@ -75,7 +77,7 @@ export class History {
     if (isServiceKind(kind)) return [this.#ofService(change)]
     if (isAhaKind(kind)) return [ofAha(decodeAhaChange(change))]
     if (isFenceKind(kind)) return [ofFence(decodeFenceChange(change))]
-    if (isTicketKind(kind)) return this.#ofTicket(decodeTicketChange(change))
+    if (isTicketKind(kind)) return this.#ofTicket(decodeTicketChange(change, this.#secrets))
     return isCertKind(kind) ? ofCertificate(change) : []
   }
 
@@ -104,37 +106,48 @@ export class History {
   #ofTicket(change: TicketChange): readonly Found[] {
     switch (change.kind) {
       case 'ticket:add':
-        for (const iden of change.dropped) this.#tickets.delete(iden)
+        for (const idenSha256 of change.dropped) this.#tickets.delete(idenSha256)
         return this.#added(change.ticket)
       case 'ticket:del':
-        return change.idens.flatMap((iden) => {
-          const found = this.#about(iden, 'URL revoked', {})
-          this.#tickets.delete(iden)
+        return change.tickets.flatMap((idenSha256) => {
+          const found = this.#about(idenSha256, 'URL revoked', {})
+          this.#tickets.delete(idenSha256)
           return found
         })
       case 'ticket:issue':
-        return this.#about(change.iden, 'certificate issued', factsOf(change.certificate), change.certificate.from)
+        return this.#about(
+          change.idenSha256,
+          'certificate issued',
+          factsOf(change.certificate),
+          change.certificate.from,
+        )
       case 'ticket:use': {
-        const {iden, certificate, use} = change
+        const {idenSha256, certificate, use} = change
         const issued =
-          certificate === null ? [] : this.#about(iden, 'certificate issued', factsOf(certificate), certificate.from)
-        return [...issued, ...this.#about(iden, 'URL used', {}, use.from)]
+          certificate === null
+            ? []
+            : this.#about(idenSha256, 'certificate issued', factsOf(certificate), certificate.from)
+        return [...issued, ...this.#about(idenSha256, 'URL used', {}, use.from)]
       }
+      case 'ticket:hash':
+        return []
     }
   }
 
-  #added({iden, kind, name, wants, expiresMs}: Ticket): readonly Found[] {
+  #added({idenSha256, short, kind, name, wants, expiresMs}: Ticket): readonly Found[] {
     if (kind !== 'service') return []
     const hosts = wants.flatMap((want) => (want.purpose === 'host' ? [want.name] : []))
-    this.#tickets.set(iden, {name, hosts})
-    return this.#about(iden, 'URL minted', {expires: expiresMs === null ? null : new Date(expiresMs).toISOString()})
+    this.#tickets.set(idenSha256, {name, short, hosts})
+    return this.#about(idenSha256, 'URL minted', {
+      expires: expiresMs === null ? null : new Date(expiresMs).toISOString(),
+    })
   }
 
   /** Nothing for a ticket that is not of a service, or was made before the log begins. */
-  #about(iden: string, event: string, facts: HistoryEvent['facts'], from?: string): readonly Found[] {
-    const known = this.#tickets.get(iden)
+  #about(idenSha256: string, event: string, facts: HistoryEvent['facts'], from?: string): readonly Found[] {
+    const known = this.#tickets.get(idenSha256)
     if (known === undefined) return []
-    const id = iden.slice(0, SHORT_DIGITS)
+    const {short: id} = known
     const where = from === undefined ? {} : {from}
     return [{event: {world: 'provision', event, name: known.name, id, facts, ...where}, aliases: known.hosts}]
   }

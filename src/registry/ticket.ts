@@ -8,10 +8,12 @@
  * session ends). It calls for certain certificates and no others: `00.axon.demo.net` for a host and `root@demo.net` for a user. It is used by the
  * entry of the log that holds the last of them, which is on disk before that certificate leaves. A reply that is lost then does not burn the URL:
  * whoever comes with the same public keys gets the same certificates again for a while; anybody else is told that there is no such ticket.
+ *
+ * The iden in the URL is the credential. A ticket holds its hash, and what a service is told sealed with it: who has the log or the store can redeem
+ * nothing, and learns none of the passwords that are among it.
+ *
+ * @see docs/decisions/0007-tickets-are-hashed.md
  */
-import {parseJson} from '../base/json-parse.ts'
-import {isObject} from './service.ts'
-
 /** A `clone` is another member of this cell. */
 export type TicketKind = 'service' | 'user' | 'clone'
 
@@ -35,14 +37,18 @@ export interface TicketCertificate extends Want {
 }
 
 export interface Ticket {
-  /** 32 hex digits: the credential in the URL. It belongs in no log. */
-  readonly iden: string
+  /** SHA-256 of the iden in the URL, hex; the iden is 128 random bits, so this gives nothing away. */
+  readonly idenSha256: string
+  /** The first eight digits of the iden, for people. */
+  readonly short: string
   readonly kind: TicketKind
   /** Of the service within its network, of the user without the network, or of the host of a clone. */
   readonly name: string
   readonly wants: readonly Want[]
-  /** What a service is told (`getProvInfo`), or a clone (`getMemberDef`), as JSON text; null for a user. */
-  readonly info: string | null
+  /** Alias that a service claims while it leads, without the network; null when it has none, and for others. */
+  readonly leader: string | null
+  /** What a service is told (`getProvInfo`), or a clone (`getMemberDef`), as JSON text that is sealed with the iden; null for a user. */
+  readonly sealed: string | null
   readonly createdMs: number
   readonly createdBy: string
   /** Null: never. */
@@ -53,32 +59,35 @@ export interface Ticket {
 }
 
 /** When and from where a ticket was used. */
-interface Use {
+export interface Use {
   readonly atMs: number
   readonly from: string
 }
 
 /**
- * What can happen to tickets, in the log as JSON text with its version: `{"v":1,"kind":"ticket:del","idens":["0f…"]}`.
+ * What can happen to tickets, in the log as JSON text with its version: `{"v":2,"kind":"ticket:del","tickets":["9b…"]}`. Tickets are named by the
+ * hash of their iden.
  *
- * Versions: 1, the first; the kind `clone` of a ticket came later, and is refused by software from before.
+ * Versions: 1 had the idens themselves, and in clear what is sealed now; 2 is what is written.
  */
 export type TicketChange =
   /** `dropped`: finished ones that are forgotten to make room. */
   | {readonly kind: 'ticket:add'; readonly ticket: Ticket; readonly dropped: readonly string[]}
-  | {readonly kind: 'ticket:issue'; readonly iden: string; readonly certificate: TicketCertificate}
+  | {readonly kind: 'ticket:issue'; readonly idenSha256: string; readonly certificate: TicketCertificate}
   /** `certificate` is null when the last one had been signed in a session that ended early. */
   | {
       readonly kind: 'ticket:use'
-      readonly iden: string
+      readonly idenSha256: string
       readonly certificate: TicketCertificate | null
       readonly use: Use
     }
-  | {readonly kind: 'ticket:del'; readonly idens: readonly string[]}
+  | {readonly kind: 'ticket:del'; readonly tickets: readonly string[]}
+  /** All are written anew: the records of version 1 have idens. */
+  | {readonly kind: 'ticket:hash'}
 
 /** A record that a change leaves; undefined deletes. */
 export interface TicketRecord {
-  readonly iden: string
+  readonly idenSha256: string
   readonly ticket: Ticket | undefined
 }
 
@@ -90,6 +99,8 @@ const CERTIFICATES_KEPT = 8
 const FINISHED_KEPT = 1000
 /** Longest name of a host or a user with its network, bytes: what a common name may have. */
 export const MAX_FULL_NAME = 64
+/** Of an iden, so many digits name the ticket where its URL is not to be known. */
+export const SHORT_DIGITS = 8
 
 const LABEL = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
 const SERVICE_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`)
@@ -111,29 +122,37 @@ export function standingOf({used, expiresMs}: Ticket, nowMs: number): 'open' | '
   return expiresMs === null || nowMs < expiresMs ? 'open' : 'expired'
 }
 
-/** Gives the idens of finished tickets beyond those that are kept, the longest finished first. */
+/** Gives the digits of an iden that may be shown: the whole of it is the credential of a URL. */
+export function shortIden(iden: string): string {
+  return iden.slice(0, SHORT_DIGITS)
+}
+
+/** Gives the hashes of finished tickets beyond those that are kept, the longest finished first. */
 export function outdated(tickets: Iterable<Ticket>, nowMs: number): readonly string[] {
   const finished = [...tickets].filter((ticket) => ['spent', 'expired'].includes(standingOf(ticket, nowMs)))
   const endOf = ({used, expiresMs, createdMs}: Ticket): number => used?.atMs ?? expiresMs ?? createdMs
   const inOrder = finished.toSorted((one, other) => endOf(one) - endOf(other))
-  return inOrder.slice(0, Math.max(0, inOrder.length - FINISHED_KEPT)).map(({iden}) => iden)
+  return inOrder.slice(0, Math.max(0, inOrder.length - FINISHED_KEPT)).map(({idenSha256}) => idenSha256)
 }
 
 /** Gives the records that a change leaves when it is made on top of these tickets. One for a ticket that is not there leaves none. */
 export function ticketRecords(tickets: ReadonlyMap<string, Ticket>, change: TicketChange): readonly TicketRecord[] {
   switch (change.kind) {
     case 'ticket:add':
-      return [...gone(change.dropped), {iden: change.ticket.iden, ticket: change.ticket}]
+      return [...gone(change.dropped), {idenSha256: change.ticket.idenSha256, ticket: change.ticket}]
     case 'ticket:del':
-      return gone(change.idens)
+      return gone(change.tickets)
+    case 'ticket:hash':
+      return [...tickets].map(([idenSha256, ticket]) => ({idenSha256, ticket}))
     case 'ticket:issue':
     case 'ticket:use': {
-      const ticket = tickets.get(change.iden)
+      const {idenSha256} = change
+      const ticket = tickets.get(idenSha256)
       if (ticket === undefined) return []
       const issued = change.certificate === null ? [] : [change.certificate]
       const certificates = [...ticket.certificates, ...issued].slice(-CERTIFICATES_KEPT)
       const used = change.kind === 'ticket:use' ? change.use : ticket.used
-      return [{iden: change.iden, ticket: {...ticket, certificates, used}}]
+      return [{idenSha256, ticket: {...ticket, certificates, used}}]
     }
   }
 }
@@ -143,115 +162,6 @@ export function isTicketKind(kind: string): boolean {
   return kind.startsWith('ticket:')
 }
 
-/** Gives the text of a change for the log. */
-export function encodeTicketChange(change: TicketChange): string {
-  return JSON.stringify({v: 1, ...change})
-}
-
-/** Reads a change from the log. Throws a `TypeError` or `SyntaxError` when it is not one: the log is damaged or from a newer version. */
-export function decodeTicketChange(text: string): TicketChange {
-  const value = objectOf(parseJson(text))
-  if (value['v'] !== 1) throw new TypeError('not a change of version 1')
-  switch (value['kind']) {
-    case 'ticket:add':
-      return {kind: value['kind'], ticket: readTicket(objectOf(value['ticket'])), dropped: textsIn(value, 'dropped')}
-    case 'ticket:issue':
-      return {kind: value['kind'], iden: textIn(value, 'iden'), certificate: readCertificate(value['certificate'])}
-    case 'ticket:use': {
-      const certificate = value['certificate'] === null ? null : readCertificate(value['certificate'])
-      return {kind: value['kind'], iden: textIn(value, 'iden'), certificate, use: readUse(objectOf(value['use']))}
-    }
-    case 'ticket:del':
-      return {kind: value['kind'], idens: textsIn(value, 'idens')}
-    default:
-      throw new TypeError(`not a change of a known kind: ${String(value['kind'])}`)
-  }
-}
-
-/** Gives the text of a ticket for the store. */
-export function encodeTicket(ticket: Ticket): string {
-  return JSON.stringify(ticket)
-}
-
-/** Reads a ticket from the store. Throws a `TypeError` or `SyntaxError` when it is damaged, or newer. */
-export function decodeTicket(text: string): Ticket {
-  return readTicket(objectOf(parseJson(text)))
-}
-
-type Members = Readonly<Record<string, unknown>>
-
-function readTicket(value: Members): Ticket {
-  const kind = value['kind']
-  if (!isKind(kind)) throw new TypeError('not a ticket of a known kind')
-  return {
-    iden: textIn(value, 'iden'),
-    kind,
-    name: textIn(value, 'name'),
-    wants: listIn(value, 'wants').map(readWant),
-    info: value['info'] === null ? null : textIn(value, 'info'),
-    createdMs: numberIn(value, 'createdMs'),
-    createdBy: textIn(value, 'createdBy'),
-    expiresMs: value['expiresMs'] === null ? null : numberIn(value, 'expiresMs'),
-    certificates: listIn(value, 'certificates').map(readCertificate),
-    used: value['used'] === null ? null : readUse(objectOf(value['used'])),
-  }
-}
-
-function isKind(value: unknown): value is TicketKind {
-  return value === 'service' || value === 'user' || value === 'clone'
-}
-
-function gone(idens: readonly string[]): readonly TicketRecord[] {
-  return idens.map((iden) => ({iden, ticket: undefined}))
-}
-
-function readWant(value: unknown): Want {
-  const members = objectOf(value)
-  const purpose = members['purpose']
-  if (purpose !== 'host' && purpose !== 'user') throw new TypeError('not a certificate of a known kind')
-  return {purpose, name: textIn(members, 'name')}
-}
-
-function readCertificate(value: unknown): TicketCertificate {
-  const members = objectOf(value)
-  return {
-    ...readWant(value),
-    keySha256: textIn(members, 'keySha256'),
-    serial: textIn(members, 'serial'),
-    issuedMs: numberIn(members, 'issuedMs'),
-    from: textIn(members, 'from'),
-    pem: textIn(members, 'pem'),
-  }
-}
-
-function readUse(value: Members): Use {
-  return {atMs: numberIn(value, 'atMs'), from: textIn(value, 'from')}
-}
-
-function objectOf(value: unknown): Members {
-  if (!isObject(value)) throw new TypeError('not an object')
-  return value
-}
-
-function textIn(members: Members, name: string): string {
-  const value = members[name]
-  return typeof value === 'string' ? value : fail(name)
-}
-
-function numberIn(members: Members, name: string): number {
-  const value = members[name]
-  return typeof value === 'number' && Number.isFinite(value) ? value : fail(name)
-}
-
-function listIn(members: Members, name: string): readonly unknown[] {
-  const value = members[name]
-  return Array.isArray(value) ? value : fail(name)
-}
-
-function textsIn(members: Members, name: string): readonly string[] {
-  return listIn(members, name).map((one) => (typeof one === 'string' ? one : fail(name)))
-}
-
-function fail(name: string): never {
-  throw new TypeError(`${name} is not what it should be`)
+function gone(tickets: readonly string[]): readonly TicketRecord[] {
+  return tickets.map((idenSha256) => ({idenSha256, ticket: undefined}))
 }

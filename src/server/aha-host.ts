@@ -1,4 +1,5 @@
 import {type Clock, systemClock} from '../base/clock.ts'
+import {messageOf} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import {SYNAPSE_VERSION} from '../cell/info.ts'
 import type {Users} from '../cell/users.ts'
@@ -101,7 +102,7 @@ export class AhaHost {
       {ledger: tickets, users, clock, log, onceUrl},
       {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, dnsName, assertFree},
     )
-    const claimOf = (iden: string) => redemptions.claimOf(iden)
+    const claimOf = (idenSha256: string) => redemptions.claimOf(idenSha256)
     const desk = new TicketDesk({ledger: tickets, clock, log, claimOf})
     const {certs} = ports
     const redeeming = {redemptions, limiter: new LoginLimiter(clock), network, cellIden: ports.cellIden, urls}
@@ -138,6 +139,7 @@ export class AhaHost {
     const ledgerPorts = {store, changeLog, clock: systemClock}
     const ledger = await AhaLedger.open(ledgerPorts)
     const tickets = await TicketLedger.open(ledgerPorts)
+    await hashTickets(tickets, changeLog, log)
     const fences = await AhaFences.open({...ledgerPorts, log})
     const services = new AhaServices({ledger, log, network: settings.network, fences})
     void services.start()
@@ -204,6 +206,17 @@ export class AhaHost {
   #urls(user: string): readonly string[] {
     const {urls, network} = this.#settings
     return urls ?? this.parts.servers.urls(user, network)
+  }
+}
+
+/** Who may not change anything leaves it to who may, and to a later start. */
+async function hashTickets(tickets: TicketLedger, changeLog: ChangeLog, log: Log): Promise<void> {
+  if (changeLog.refusal() !== undefined) return
+  try {
+    const count = await tickets.withoutIdens('registry:tickets')
+    if (count > 0) log.warning('provision.hashed', {count, hint: 'registry trim --url cell://DIR'})
+  } catch (error) {
+    log.warning('provision.not.hashed', {reason: messageOf(error)})
   }
 }
 

@@ -7,6 +7,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {CellCall} from './cell-call.ts'
 import {type CellMethod, generator, method, optional} from './cell-method.ts'
 import {checkLog} from './log-check.ts'
+import {ticketSecrets} from './ticket-secrets.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 /** Events that can be asked for as the last ones; they are kept until the end of the log was read. */
@@ -47,7 +48,7 @@ async function* historyOf(call: CellCall): AsyncGenerator<HistoryEvent, void> {
 async function* eventsOf(call: CellCall): AsyncGenerator<HistoryEvent, void> {
   const offset = call.optionalInteger('offset', 0, Number.MAX_SAFE_INTEGER) ?? 0
   const timeMs = call.optionalInteger('time', 0, Number.MAX_SAFE_INTEGER) ?? 0
-  const history = new History(call.optionalText('service'))
+  const history = new History(ticketSecrets, call.optionalText('service'))
   // From its beginning, wherever the answer begins: a service has its name from the entry that it was registered with.
   for await (const step of call.parts.entries.read(0, {signal: call.signal, isLive: false, isRaised: true})) {
     if (step.kind === 'caught-up') return

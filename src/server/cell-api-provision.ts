@@ -5,7 +5,7 @@ import {DEFAULT_PORT} from '../wire/telepath/url.ts'
 import {ahaOf} from './aha-parts.ts'
 import {done} from './cell-api-users.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
-import {shortIden, type TicketView} from './ticket-desk.ts'
+import type {TicketView} from './ticket-desk.ts'
 
 const ADMIN: Need = {kind: 'admin'}
 const WRITE = {isLogged: true, isWrite: true} as const
@@ -106,9 +106,9 @@ async function* each(views: readonly TicketView[]): AsyncGenerator<Value, void> 
 
 /** Gives what can be told of a ticket: not its whole iden, which is as good as its URL. Times are in milliseconds. */
 function packTicket({ticket, state, claim}: TicketView): Value {
-  const {iden, kind, name, wants, createdMs, createdBy, expiresMs, certificates, used} = ticket
+  const {short, kind, name, wants, createdMs, createdBy, expiresMs, certificates, used} = ticket
   return {
-    id: shortIden(iden),
+    id: short,
     kind,
     name,
     state,

@@ -9,7 +9,7 @@ type Members = Readonly<Record<string, Value>>
 /**
  * Gives an entry as `[offset, [nexsiden, event, args, kwargs, meta]]`. The event is the kind of the change, its one argument the change. In
  * `meta` stands what the log knows besides. Passwords and keys are in the log only as what checks them; a one-time URL is shown as the hash of its
- * secret, and what it will tell, which may hold passwords, not at all.
+ * secret, and what it will tell not at all, whichever version the entry is of: version 1 has both in clear.
  */
 export function packEntry({offset, epoch, hash: chained, timeMs, actor, change}: Entry, cellIden: string): Value {
   const {v: _, kind, ...members} = parseJson(change) as Members // entries are objects: the log gives what it was given
@@ -20,24 +20,30 @@ export function packEntry({offset, epoch, hash: chained, timeMs, actor, change}:
 function withoutSecrets(kind: string, members: Members): Members {
   switch (kind) {
     case 'ticket:add': {
-      const {info: _, ...ticket} = members['ticket'] as Members
-      return {ticket: {...ticket, iden: sealed(ticket['iden'])}, dropped: sealedAll(members['dropped'])}
+      const {info: _, sealed: __, iden, idenSha256, ...ticket} = members['ticket'] as Members
+      const dropped = iden === undefined ? marked(members['dropped']) : hashed(members['dropped'])
+      return {ticket: {...ticket, iden: nameOf(iden, idenSha256)}, dropped}
     }
     case 'ticket:issue':
-    case 'ticket:use':
-      return {...members, iden: sealed(members['iden'])}
+    case 'ticket:use': {
+      const {iden, idenSha256, ...others} = members
+      return {...others, iden: nameOf(iden, idenSha256)}
+    }
     case 'ticket:del':
-      return {idens: sealedAll(members['idens'])}
+      return {idens: members['tickets'] === undefined ? hashed(members['idens']) : marked(members['tickets'])}
     default:
       return members
   }
 }
 
-function sealedAll(idens: Value): Value {
-  return (idens as readonly Value[]).map(sealed)
+function nameOf(iden: Value, idenSha256: Value): string {
+  return `sha256:${iden === undefined ? String(idenSha256) : hash('sha256', String(iden))}`
 }
 
-/** An iden is 128 random bits: a plain SHA-256 of it gives nothing away. */
-function sealed(iden: Value): string {
-  return `sha256:${hash('sha256', String(iden))}`
+function hashed(idens: Value): Value {
+  return (idens as readonly Value[]).map((iden) => nameOf(iden, undefined))
+}
+
+function marked(hashes: Value): Value {
+  return (hashes as readonly Value[]).map((idenSha256) => nameOf(undefined, idenSha256))
 }

@@ -1,7 +1,6 @@
 /** What the provisioning listener serves: a ticket for its iden as the name, to whoever comes with it. */
 import {RegistryError} from '../base/errors.ts'
-import {parseJson} from '../base/json-parse.ts'
-import type {Ticket, TicketKind} from '../registry/ticket.ts'
+import type {TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Answer, Call, Greet, Opened, Peer, Share, ShareInfo} from '../wire/telepath/share.ts'
 import {bind, type Param, required} from './cell-method.ts'
@@ -70,7 +69,7 @@ const HOST_CSR: Row = {params: CSR, run: (redemption, args) => sign(redemption, 
 const USER_CSR: Row = {params: CSR, run: (redemption, args) => sign(redemption, 'user', args['byts'])}
 
 const SERVICE_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
-  ['getProvInfo', {params: [], run: ({ticket}) => parseJson(ticket.info ?? '{}') as Value}],
+  ['getProvInfo', {params: [], run: ({iden, told}) => ({...told, iden})}],
   ['getCaCert', CA_CERT],
   ['signHostCsr', HOST_CSR],
   ['signUserCsr', USER_CSR],
@@ -94,7 +93,7 @@ const USER_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
 /** Ours, but for `getCloneDef`: what a copy of this cell needs to become a member of it. */
 const CLONE_ROWS: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['getCloneDef', {params: [], run: refuseClone}],
-  ['getMemberDef', {params: [], run: ({ticket}, _args, {cellIden}) => memberDef(ticket, cellIden)}],
+  ['getMemberDef', {params: [], run: ({told}, _args, {cellIden}) => ({...told, cell: cellIden})}],
   ['getCaCert', CA_CERT],
   ['signHostCsr', HOST_CSR],
   ['getCaKey', {params: [], run: (redemption) => redemption.authorityKey()}],
@@ -178,10 +177,6 @@ function refuseClone({ticket: {name}}: Redemption): never {
     info: {name},
     hints: ['registry serve DIR, with clone: URL in DIR/cell.yaml'],
   })
-}
-
-function memberDef({info}: Ticket, cellIden: string): Value {
-  return {...(parseJson(info ?? '{}') as Readonly<Record<string, Value>>), cell: cellIden}
 }
 
 async function sign(redemption: Redemption, purpose: 'host' | 'user', csr: Value): Promise<Value> {

@@ -2,12 +2,10 @@ import {decide} from '../auth/allow.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
-import {parseJson} from '../base/json-parse.ts'
 import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
 import {withoutAddress} from '../registry/actor.ts'
-import {isObject} from '../registry/service.ts'
-import {outdated, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
+import {outdated, shortIden, standingOf, type Ticket, type TicketKind} from '../registry/ticket.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {
   type CloneWish,
@@ -19,8 +17,8 @@ import {
   planClone,
   planService,
 } from './provision-conf.ts'
-import {shortIden} from './ticket-desk.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
+import {ticketSecrets} from './ticket-secrets.ts'
 
 export interface ProvisioningPorts {
   readonly ledger: Pick<TicketLedger, 'pending' | 'change'>
@@ -97,27 +95,27 @@ export class Provisioning {
     return new Set(services.flatMap((ticket) => [...hostsOf(ticket), ...this.#leaderOf(ticket)]))
   }
 
-  #leaderOf({info}: Ticket): readonly string[] {
-    const told: unknown = parseJson(info ?? '{}')
-    const conf = isObject(told) && isObject(told['conf']) ? told['conf'] : {}
-    return typeof conf['aha:leader'] === 'string' ? [`${conf['aha:leader']}.${this.#settings.network}`] : []
+  #leaderOf({leader}: Ticket): readonly string[] {
+    return leader === null ? [] : [`${leader}.${this.#settings.network}`]
   }
 
   /** Takes a ticket back, whatever its state; one that is not there is fine. */
   async remove(kind: TicketKind, iden: string, actor: string): Promise<void> {
-    const ticket = this.#ports.ledger.pending.get(iden)
+    const idenSha256 = ticketSecrets.hash(iden)
+    const ticket = this.#ports.ledger.pending.get(idenSha256)
     if (ticket?.kind !== kind) return
-    await this.#ports.ledger.change({kind: 'ticket:del', idens: [iden]}, actor)
+    await this.#ports.ledger.change({kind: 'ticket:del', tickets: [idenSha256]}, actor)
     this.#ports.log.info('provision.removed', {name: ticket.name})
   }
 
   /** Takes back all tickets that were not used. */
   async clear(kind: TicketKind, actor: string): Promise<void> {
     const tickets = [...this.#ports.ledger.pending.values()]
-    const idens = tickets.filter((ticket) => ticket.kind === kind && ticket.used === null).map(({iden}) => iden)
-    if (idens.length === 0) return
-    await this.#ports.ledger.change({kind: 'ticket:del', idens}, actor)
-    this.#ports.log.info('provision.cleared', {kind, count: idens.length})
+    const unused = tickets.filter((ticket) => ticket.kind === kind && ticket.used === null)
+    if (unused.length === 0) return
+    const change = {kind: 'ticket:del', tickets: unused.map(({idenSha256}) => idenSha256)} as const
+    await this.#ports.ledger.change(change, actor)
+    this.#ports.log.info('provision.cleared', {kind, count: unused.length})
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -137,12 +135,13 @@ export class Provisioning {
     for (const one of names) this.#settings.assertFree?.(`${one}.${network}`)
     const adds = names.map((one) => ['aha', 'service', 'add', network, one])
     await this.#ensureUser(planned.user, [['aha', 'service', 'get', network], ...adds], actor)
-    const info = JSON.stringify({...planned.info, iden})
+    const sealed = ticketSecrets.seal(iden, JSON.stringify(planned.info))
     const wants = [
       {purpose: 'host', name: `${planned.name}.${network}`},
       {purpose: 'user', name: `${planned.user}@${network}`},
     ] as const
-    return await this.#add({iden, kind: 'service', name, wants, info}, planned.life, actor)
+    const {leader} = planned
+    return await this.#add(iden, {kind: 'service', name, wants, leader, sealed}, planned.life, actor)
   }
 
   async #addUser(name: string, userinfo: Value, again: boolean, actor: string): Promise<string> {
@@ -159,7 +158,7 @@ export class Provisioning {
     }
     await this.#ensureUser(known ?? fullName, [['aha', 'service', 'get', network]], actor)
     const wants = [{purpose: 'user', name: fullName}] as const
-    return await this.#add({iden, kind: 'user', name, wants, info: null}, life, actor)
+    return await this.#add(iden, {kind: 'user', name, wants, leader: null, sealed: null}, life, actor)
   }
 
   async #addClone(wish: CloneWish, actor: string): Promise<string> {
@@ -176,17 +175,19 @@ export class Provisioning {
     this.#checkHost(host)
     this.#settings.assertFree?.(host)
     const wants = [{purpose: 'host', name: host}] as const
-    return await this.#add({iden, kind: 'clone', name: host, wants, info: JSON.stringify(info)}, life, actor)
+    const sealed = ticketSecrets.seal(iden, JSON.stringify(info))
+    return await this.#add(iden, {kind: 'clone', name: host, wants, leader: null, sealed}, life, actor)
   }
 
   /** Writes the ticket, with room made for it. */
   async #add(
-    made: Pick<Ticket, 'iden' | 'kind' | 'name' | 'wants' | 'info'>,
+    iden: string,
+    made: Pick<Ticket, 'kind' | 'name' | 'wants' | 'leader' | 'sealed'>,
     life: Life | undefined,
     actor: string,
   ): Promise<string> {
     const {ledger, clock, log} = this.#ports
-    const url = this.#onceUrl(made.iden)
+    const url = this.#onceUrl(iden)
     const nowMs = clock.wallMs()
     const tickets = [...ledger.pending.values()]
     if (tickets.filter((ticket) => standingOf(ticket, nowMs) === 'open').length >= MAX_OPEN) {
@@ -195,6 +196,8 @@ export class Provisioning {
     }
     const lifeMs = life ?? this.#settings.expiresMs ?? 'never'
     const ticket: Ticket = {
+      idenSha256: ticketSecrets.hash(iden),
+      short: shortIden(iden),
       ...made,
       createdMs: nowMs,
       createdBy: withoutAddress(actor),
@@ -212,7 +215,7 @@ export class Provisioning {
     for (;;) {
       const iden = newGuid()
       const short = shortIden(iden)
-      if (![...this.#ports.ledger.pending.keys()].some((other) => other.startsWith(short))) return iden
+      if (![...this.#ports.ledger.pending.values()].some((other) => other.short === short)) return iden
     }
   }
 

@@ -1,6 +1,7 @@
 import {createHash, type KeyObject} from 'node:crypto'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
+import {parseJson} from '../base/json-parse.ts'
 import type {Log} from '../base/log.ts'
 import type {Authority} from '../pki/authority.ts'
 import type {CertificateRequest} from '../pki/csr.ts'
@@ -15,7 +16,9 @@ import {
   type TicketKind,
   type Want,
 } from '../registry/ticket.ts'
+import type {Value} from '../wire/msgpack/value.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
+import {ticketSecrets, unseal} from './ticket-secrets.ts'
 
 export interface RedemptionPorts {
   readonly ledger: Pick<TicketLedger, 'pending' | 'change'>
@@ -36,6 +39,7 @@ export interface Claim {
 /** Who redeems tickets: at most one session at a time for each, and one that succeeds. */
 export class Redemptions {
   readonly #ports: RedemptionPorts
+  /** By the hash of the iden. */
   readonly #claims = new Map<string, Redemption>()
 
   constructor(ports: RedemptionPorts) {
@@ -44,12 +48,12 @@ export class Redemptions {
 
   /** Tells whether there is such a ticket, whatever it is still good for. */
   knows(iden: string): boolean {
-    return this.#ports.ledger.pending.has(iden)
+    return this.#ports.ledger.pending.has(ticketSecrets.hash(iden))
   }
 
-  /** Gives the session that has claimed a ticket; undefined when none has. */
-  claimOf(iden: string): Claim | undefined {
-    return this.#claims.get(iden)?.claim
+  /** Gives the session that has claimed a ticket, by the hash of its iden; undefined when none has. */
+  claimOf(idenSha256: string): Claim | undefined {
+    return this.#claims.get(idenSha256)?.claim
   }
 
   /**
@@ -59,15 +63,16 @@ export class Redemptions {
    */
   begin(iden: string, from: string): Redemption {
     const {ledger, clock, log} = this.#ports
-    const ticket = ledger.pending.get(iden)
+    const idenSha256 = ticketSecrets.hash(iden)
+    const ticket = ledger.pending.get(idenSha256)
     const standing = ticket === undefined ? 'unknown' : standingOf(ticket, clock.wallMs())
-    const reason = standing === 'open' && this.#claims.has(iden) ? 'claimed' : standing
+    const reason = standing === 'open' && this.#claims.has(idenSha256) ? 'claimed' : standing
     if (ticket === undefined || (reason !== 'open' && reason !== 'fetchable')) {
       log.warning('provision.refused', {peer: from, reason, name: ticket?.name ?? null})
       throw noSuchTicket(iden)
     }
-    const redemption = new Redemption(this.#ports, this.#claims, ticket, {from, sinceMs: clock.wallMs()})
-    if (reason === 'open') this.#claims.set(iden, redemption)
+    const redemption = new Redemption(this.#ports, this.#claims, iden, ticket, {from, sinceMs: clock.wallMs()})
+    if (reason === 'open') this.#claims.set(idenSha256, redemption)
     return redemption
   }
 }
@@ -76,6 +81,8 @@ export class Redemptions {
 export class Redemption {
   readonly #ports: RedemptionPorts
   readonly #claims: Map<string, Redemption>
+  /** What the session came with. */
+  readonly iden: string
   readonly #ticket: Ticket
   /** Counts while the ticket is claimed by this session. */
   readonly claim: Claim
@@ -86,9 +93,10 @@ export class Redemption {
   /** One after the other: what is the last certificate depends on those before. */
   #signing: Promise<unknown> = Promise.resolve()
 
-  constructor(ports: RedemptionPorts, claims: Map<string, Redemption>, ticket: Ticket, claim: Claim) {
+  constructor(ports: RedemptionPorts, claims: Map<string, Redemption>, iden: string, ticket: Ticket, claim: Claim) {
     this.#ports = ports
     this.#claims = claims
+    this.iden = iden
     this.#ticket = ticket
     this.claim = claim
   }
@@ -106,6 +114,12 @@ export class Redemption {
     const ticket = this.#current()
     if (!this.#hasClaim && this.#keys.size === 0) throw this.#refused()
     return ticket
+  }
+
+  /** What a service or a clone is told, for those whom `ticket` is for. @throws RegistryError as `ticket`; `REG_STORE_DAMAGED` */
+  get told(): Readonly<Record<string, Value>> {
+    const {sealed} = this.ticket
+    return parseJson(sealed === null ? '{}' : unseal(this.iden, sealed)) as Readonly<Record<string, Value>>
   }
 
   /** The certificate of the authority, in PEM form. */
@@ -140,11 +154,11 @@ export class Redemption {
   }
 
   close(): void {
-    if (this.#hasClaim) this.#claims.delete(this.#ticket.iden)
+    if (this.#hasClaim) this.#claims.delete(this.#ticket.idenSha256)
   }
 
   get #hasClaim(): boolean {
-    return this.#claims.get(this.#ticket.iden) === this
+    return this.#claims.get(this.#ticket.idenSha256) === this
   }
 
   async #sign(purpose: Want['purpose'], csr: string): Promise<string> {
@@ -206,14 +220,14 @@ export class Redemption {
   /** Writes what was signed, and with the last one the use. */
   async #keep(certificate: TicketCertificate, isNew: boolean): Promise<void> {
     const {ledger, clock, log, onUsed} = this.#ports
-    const {iden, name, wants} = this.#ticket
+    const {idenSha256, name, wants} = this.#ticket
     const isLast = wants.every(({purpose}) => purpose === certificate.purpose || this.#keys.has(purpose))
     const issued = isNew ? certificate : null
     if (!isLast && issued === null) return
     const change: TicketChange =
       isLast || issued === null
-        ? {kind: 'ticket:use', iden, certificate: issued, use: {atMs: clock.wallMs(), from: this.claim.from}}
-        : {kind: 'ticket:issue', iden, certificate: issued}
+        ? {kind: 'ticket:use', idenSha256, certificate: issued, use: {atMs: clock.wallMs(), from: this.claim.from}}
+        : {kind: 'ticket:issue', idenSha256, certificate: issued}
     const written = ledger.change(change, `provision/${name}`)
     const host = wants.find(({purpose}) => purpose === 'host')?.name
     if (isLast && host !== undefined) onUsed?.(host)
@@ -230,13 +244,13 @@ export class Redemption {
 
   /** The ticket as it is now. */
   #current(): Ticket {
-    const ticket = this.#ports.ledger.pending.get(this.#ticket.iden)
+    const ticket = this.#ports.ledger.pending.get(this.#ticket.idenSha256)
     if (ticket === undefined) throw this.#refused()
     return ticket
   }
 
   #refused(): RegistryError {
-    return noSuchTicket(this.#ticket.iden)
+    return noSuchTicket(this.iden)
   }
 }
 

@@ -1,16 +1,17 @@
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
-import {standingOf, type Ticket} from '../registry/ticket.ts'
+import {SHORT_DIGITS, shortIden, standingOf, type Ticket} from '../registry/ticket.ts'
 import type {Claim} from './redemption.ts'
 import type {TicketLedger} from './ticket-ledger.ts'
+import {ticketSecrets} from './ticket-secrets.ts'
 
 export interface TicketDeskPorts {
   readonly ledger: Pick<TicketLedger, 'pending' | 'change'>
   readonly clock: Pick<Clock, 'wallMs'>
   readonly log: Pick<Log, 'info'>
-  /** Gives the session that redeems the ticket of an iden at present. */
-  readonly claimOf: (iden: string) => Claim | undefined
+  /** Gives the session that redeems a ticket at present, by the hash of its iden. */
+  readonly claimOf: (idenSha256: string) => Claim | undefined
 }
 
 /** A ticket, and who is about to use it. */
@@ -20,14 +21,8 @@ export interface TicketView {
   readonly claim: Claim | undefined
 }
 
-/** Of an iden, so many digits name the ticket where its URL is not to be known. */
-const SHORT_DIGITS = 8
+const IDEN_DIGITS = 32
 const HINTS = ['registry provision list']
-
-/** Gives the digits of an iden that may be shown: the whole of it is the credential of a URL. */
-export function shortIden(iden: string): string {
-  return iden.slice(0, SHORT_DIGITS)
-}
 
 /** Shows tickets to those who did not make them, and takes them back. */
 export class TicketDesk {
@@ -37,34 +32,37 @@ export class TicketDesk {
     this.#ports = ports
   }
 
-  /** Gives the tickets that there are, the oldest first: all of them, or those whose iden begins so. */
+  /** Gives the tickets that there are, the oldest first: all of them, or those whose iden begins so. What is between eight digits and all is not known. */
   list(beginning = ''): readonly TicketView[] {
-    const tickets = [...this.#ports.ledger.pending.values()].filter(({iden}) => iden.startsWith(beginning))
+    const isWhole = beginning.length === IDEN_DIGITS
+    const whole = isWhole ? ticketSecrets.hash(beginning) : undefined
+    const tickets = [...this.#ports.ledger.pending.values()].filter(({short, idenSha256}) =>
+      isWhole ? idenSha256 === whole : short.startsWith(beginning),
+    )
     return tickets.toSorted((one, other) => one.createdMs - other.createdMs).map((ticket) => this.#view(ticket))
   }
 
   /**
-   * Takes back a ticket that was not used, by its iden or the first digits of it, and gives what it was.
+   * Takes back a ticket that was not used, by its iden or the first eight digits of it, and gives what it was.
    *
    * @throws RegistryError `REG_BAD_REQUEST`; `REG_NOT_FOUND`; `REG_CONFLICT` when it was used, or several begin so; those of the change log
    */
   async revoke(beginning: string, actor: string): Promise<TicketView> {
     const view = this.#theOne(beginning)
-    const {iden, kind, name, used} = view.ticket
-    const id = shortIden(iden)
+    const {idenSha256, short: id, kind, name, used} = view.ticket
     if (used !== null) {
       const text = `the one-time URL ${id} of ${name} was used at ${new Date(used.atMs).toISOString()} from ${used.from}`
       const hints = ['registry provision list --certs', 'registry user set NAME --locked']
       throw new RegistryError('REG_CONFLICT', text, {info: {id, name}, hints})
     }
-    await this.#ports.ledger.change({kind: 'ticket:del', idens: [iden]}, actor)
+    await this.#ports.ledger.change({kind: 'ticket:del', tickets: [idenSha256]}, actor)
     this.#ports.log.info('provision.revoked', {kind, name, id})
     return view
   }
 
   #theOne(beginning: string): TicketView {
-    if (!/^[0-9a-f]{8,32}$/.test(beginning)) {
-      const text = `a one-time URL is named by the first ${SHORT_DIGITS} digits of its iden`
+    if (!/^[0-9a-f]{8}([0-9a-f]{24})?$/.test(beginning)) {
+      const text = `a one-time URL is named by the first ${SHORT_DIGITS} digits of its iden, or all of it`
       throw new RegistryError('REG_BAD_REQUEST', text, {hints: HINTS})
     }
     const [view, ...others] = this.list(beginning)
@@ -79,7 +77,7 @@ export class TicketDesk {
     const standing = standingOf(ticket, this.#ports.clock.wallMs())
     if (standing === 'expired') return {ticket, state: 'expired', claim: undefined}
     if (standing !== 'open') return {ticket, state: 'used', claim: undefined}
-    const claim = this.#ports.claimOf(ticket.iden)
+    const claim = this.#ports.claimOf(ticket.idenSha256)
     return {ticket, state: claim === undefined ? 'pending' : 'claimed', claim}
   }
 }

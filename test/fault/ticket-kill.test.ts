@@ -6,7 +6,9 @@ import {parseJson} from '../../src/base/json-parse.ts'
 import {type TeleEnv, withTeleEnv} from '../../src/client/telepath/tele-env.ts'
 import {makeCsr} from '../../src/pki/csr.ts'
 import {newPrivateKey} from '../../src/pki/keys.ts'
-import {decodeTicketChange, encodeTicket, type Ticket, ticketRecords} from '../../src/registry/ticket.ts'
+import {type Ticket, ticketRecords} from '../../src/registry/ticket.ts'
+import {decodeTicketChange, encodeTicket} from '../../src/registry/ticket-text.ts'
+import {ticketSecrets} from '../../src/server/ticket-secrets.ts'
 import {SqliteStore} from '../../src/store/sqlite.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {IS_LONG} from './rounds.ts'
@@ -70,9 +72,9 @@ async function verifyDead(): Promise<void> {
   const replayed = new Map<string, Ticket>()
   for (const {change} of await store.read(0, head.nextOffset)) {
     if (!(parseJson(change) as {readonly kind: string}).kind.startsWith('ticket:')) continue
-    for (const {iden, ticket} of ticketRecords(replayed, decodeTicketChange(change))) {
-      if (ticket === undefined) replayed.delete(iden)
-      else replayed.set(iden, ticket)
+    for (const {idenSha256, ticket} of ticketRecords(replayed, decodeTicketChange(change, ticketSecrets))) {
+      if (ticket === undefined) replayed.delete(idenSha256)
+      else replayed.set(idenSha256, ticket)
     }
   }
   const stored = (await Array.fromAsync(store.records())).flat().filter(({table}) => table === 'ticket')

@@ -3,20 +3,25 @@ import {encodeAhaChange} from '../../src/registry/aha-change.ts'
 import {encodeFenceChange} from '../../src/registry/aha-fence.ts'
 import {encodeCertChange} from '../../src/registry/cert-change.ts'
 import {History, type HistoryEvent} from '../../src/registry/history.ts'
-import {encodeTicketChange, type Ticket, type TicketCertificate} from '../../src/registry/ticket.ts'
+import type {Ticket, TicketCertificate} from '../../src/registry/ticket.ts'
+import {encodeTicketChange} from '../../src/registry/ticket-text.ts'
 
 const IDEN = 'ab12cd34'.repeat(4)
+const HASH = `hash of ${IDEN}`
+const SECRETS = {hash: (iden: string) => `hash of ${iden}`, seal: (_iden: string, text: string) => text}
 const FULL = '00.axon.demo.net'
 const CERTIFICATE: TicketCertificate = {
   ...{purpose: 'host', name: FULL, keySha256: 'aa', serial: '3f', issuedMs: 1, from: '10.0.0.9', pem: 'PEM'},
 }
 const TICKET: Ticket = {
   ...{
-    iden: IDEN,
+    idenSha256: HASH,
+    short: 'ab12cd34',
     kind: 'service',
     name: '00.axon',
     wants: [{purpose: 'host', name: FULL}],
-    info: '{"passwd":"geheim"}',
+    leader: 'axon',
+    sealed: 'geheim',
   },
   ...{createdMs: 1, createdBy: 'unix/root', expiresMs: 0, certificates: [], used: null},
 }
@@ -25,7 +30,7 @@ let offset: number
 let history: History
 beforeEach(() => {
   offset = 0
-  history = new History()
+  history = new History(SECRETS)
 })
 
 function read(change: string, actor = 'telepath/visi/10.0.0.7'): readonly HistoryEvent[] {
@@ -71,7 +76,7 @@ describe('the history of a service at the ZeroMQ ports', () => {
 
   test('is found by name and by id, and no other is', () => {
     for (const wanted of ['cam', 'cam-1']) {
-      history = new History(wanted)
+      history = new History(SECRETS, wanted)
       expect(read(registered(7, 'cam', 'cam-1'))).toHaveLength(1)
       expect(read(registered(8, 'lamp', 'lamp-1'))).toEqual([])
       expect(read('{"v":1,"kind":"deregister","seq":8,"id":"lamp-1"}')).toEqual([])
@@ -91,13 +96,13 @@ test('the history of a service of AHA', () => {
     encodeAhaChange({kind: 'aha:svc:del', full: FULL}),
   ]
   for (const wanted of [undefined, FULL, '00.axon']) {
-    history = new History(wanted)
+    history = new History(SECRETS, wanted)
     expect(changes.flatMap((change) => shown(read(change)))).toEqual([
       ['up', FULL, undefined, {url: 'ssl://10.0.0.9:27492'}],
       ...['ready', 'not ready', 'down', 'removed'].map((event) => [event, FULL, undefined, {}]),
     ])
   }
-  history = new History('01.axon')
+  history = new History(SECRETS, '01.axon')
   expect(changes.flatMap((change) => read(change))).toEqual([])
 })
 
@@ -109,7 +114,7 @@ test('the history of a service that was replaced by force', () => {
     encodeFenceChange({kind: 'aha:fence:lift', name: FULL, why: 'provisioned'}),
   ]
   for (const wanted of [undefined, FULL, '00.axon']) {
-    history = new History(wanted)
+    history = new History(SECRETS, wanted)
     const events = changes.flatMap((change) => read(change, 'aha'))
     expect(shown(events)).toEqual([
       ['fenced', FULL, undefined, {alias: 'axon.demo.net', leader: '01.axon.demo.net'}],
@@ -127,27 +132,33 @@ describe('the history of how a service was let in', () => {
     const use = {atMs: 1, from: '10.0.0.9'}
     return [
       ...read(encodeTicketChange({kind: 'ticket:add', ticket, dropped: []})),
-      ...read(encodeTicketChange({kind: 'ticket:issue', iden: IDEN, certificate: CERTIFICATE}), 'provision/00.axon'),
-      ...read(encodeTicketChange({kind: 'ticket:use', iden: IDEN, certificate: CERTIFICATE, use}), 'provision/00.axon'),
+      ...read(
+        encodeTicketChange({kind: 'ticket:issue', idenSha256: HASH, certificate: CERTIFICATE}),
+        'provision/00.axon',
+      ),
+      ...read(
+        encodeTicketChange({kind: 'ticket:use', idenSha256: HASH, certificate: CERTIFICATE, use}),
+        'provision/00.axon',
+      ),
     ]
   }
 
   test.each([undefined, '00.axon', FULL, 'ab12cd34'])(
     'names the URL by its beginning only (asked for %s)',
     (wanted) => {
-      history = new History(wanted)
+      history = new History(SECRETS, wanted)
       const events = steps(TICKET)
       const minted = ['URL minted', '00.axon', 'ab12cd34', {expires: '1970-01-01T00:00:00.000Z'}]
       expect(shown(events)).toEqual([minted, issued, issued, ['URL used', '00.axon', 'ab12cd34', {}]])
       expect(events.at(-1)?.by).toEqual({via: 'provision', who: '00.axon', from: '10.0.0.9'})
-      expect(JSON.stringify(events)).not.toContain(IDEN)
+      expect(JSON.stringify(events)).not.toContain(HASH)
       expect(JSON.stringify(events)).not.toContain('geheim')
     },
   )
 
   test('ends when it is taken back', () => {
     read(encodeTicketChange({kind: 'ticket:add', ticket: TICKET, dropped: []}))
-    const del = encodeTicketChange({kind: 'ticket:del', idens: [IDEN, 'newp']})
+    const del = encodeTicketChange({kind: 'ticket:del', tickets: [HASH, 'newp']})
     expect(shown(read(del))).toEqual([['URL revoked', '00.axon', 'ab12cd34', {}]])
     expect(read(del)).toEqual([])
   })

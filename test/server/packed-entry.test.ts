@@ -41,4 +41,17 @@ describe('an entry of the change log, as the peers see it', () => {
     }
     expect(argumentOf({kind: 'ticket:del', idens: [IDEN]})).toEqual({kind: 'ticket:del', idens: [SEALED]})
   })
+
+  test('is the same of version 2, which has no more than the hash itself', () => {
+    const idenSha256 = SEALED.replace('sha256:', '')
+    const ticket = {idenSha256, short: IDEN.slice(0, 8), name: '00.axon', sealed: 'c2VhbGVk'}
+    expect(argumentOf({kind: 'ticket:add', ticket, dropped: [idenSha256]})).toEqual({
+      ...{kind: 'ticket:add', ticket: {iden: SEALED, short: IDEN.slice(0, 8), name: '00.axon'}, dropped: [SEALED]},
+    })
+    for (const kind of ['ticket:issue', 'ticket:use']) {
+      expect(argumentOf({kind, idenSha256, certificate: null})).toEqual({kind, iden: SEALED, certificate: null})
+    }
+    expect(argumentOf({kind: 'ticket:del', tickets: [idenSha256]})).toEqual({kind: 'ticket:del', idens: [SEALED]})
+    expect(argumentOf({kind: 'ticket:hash'})).toEqual({kind: 'ticket:hash'})
+  })
 })

@@ -1,6 +1,7 @@
 import {X509Certificate} from 'node:crypto'
 import {describe, expect, onTestFinished, test} from 'vitest'
 import {FETCH_AGAIN_MS} from '../../src/registry/ticket.ts'
+import {ticketSecrets} from '../../src/server/ticket-secrets.ts'
 import {idenIn, NETWORK, newKey, type ProvisionSession, TestProvision} from '../support/provision.ts'
 
 const HOST = `00.axon.${NETWORK}`
@@ -239,7 +240,7 @@ describe('what is signed', () => {
       hasLeft = true
     })
     // The change is under way when the ticket counts as used.
-    while (aha.ledger.pending.get(iden)?.used === null) await new Promise(setImmediate)
+    while (aha.ledger.pending.get(ticketSecrets.hash(iden))?.used === null) await new Promise(setImmediate)
     const before = decodedTicket(await aha.book.store.allRecords(), iden)
     expect([before.certificates.length, before.used, hasLeft]).toEqual([1, null, false])
     release()
@@ -264,14 +265,15 @@ describe('what is signed', () => {
   test('is an entry of the log each: who, what, from where, with its serial', async () => {
     const aha = await fresh()
     const iden = await aha.service()
+    const idenSha256 = ticketSecrets.hash(iden)
     const {host, user} = await redeem(await aha.session(iden, '192.0.2.7'))
     const entries = (await aha.book.store.allEntries()).slice(-2)
     expect(entries.map(({actor}) => actor)).toEqual(['provision/00.axon', 'provision/00.axon'])
     const changes = entries.map(({change}) => JSON.parse(change) as {certificate: object; use?: object})
     const serials = [host, user].map((pem) => new X509Certificate(pem).serialNumber.toLowerCase())
     expect(changes).toMatchObject([
-      {kind: 'ticket:issue', iden, certificate: {name: HOST, from: '192.0.2.7', serial: serials[0]}},
-      {kind: 'ticket:use', iden, certificate: {name: ROOT, serial: serials[1]}, use: {from: '192.0.2.7'}},
+      {kind: 'ticket:issue', idenSha256, certificate: {name: HOST, from: '192.0.2.7', serial: serials[0]}},
+      {kind: 'ticket:use', idenSha256, certificate: {name: ROOT, serial: serials[1]}, use: {from: '192.0.2.7'}},
     ])
     expect(aha.lines.join('\n')).toContain(serials[0])
   })
@@ -324,6 +326,6 @@ test('no URL can be found in what is logged', async () => {
 })
 
 function decodedTicket(records: readonly {table: string; key: string; value: string}[], iden: string) {
-  const found = records.find(({table, key}) => table === 'ticket' && key === iden)
+  const found = records.find(({table, key}) => table === 'ticket' && key === ticketSecrets.hash(iden))
   return JSON.parse(found?.value ?? 'null') as {certificates: unknown[]; used: {from: string} | null}
 }

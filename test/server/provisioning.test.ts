@@ -1,4 +1,5 @@
 import {describe, expect, onTestFinished, test} from 'vitest'
+import {ticketSecrets} from '../../src/server/ticket-secrets.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {NETWORK, TestProvision} from '../support/provision.ts'
 import {refusal} from '../support/users.ts'
@@ -226,7 +227,9 @@ describe('one-time URLs', () => {
     const user = await aha.user('visi', false, {expires: 2000, other: 1})
     const plain = await aha.user('bob', false, {})
     const start = aha.book.clock.nowMs
-    const livesMs = [short, eternal, user, plain].map((iden) => (aha.ledger.pending.get(iden)?.expiresMs ?? 0) - start)
+    const livesMs = [short, eternal, user, plain].map(
+      (iden) => (aha.ledger.pending.get(ticketSecrets.hash(iden))?.expiresMs ?? 0) - start,
+    )
     expect(livesMs).toEqual([1000, -start, 2000, 60_000])
     expect(await (await aha.session(eternal)).call('getProvInfo')).not.toHaveProperty('expires')
   })
@@ -251,7 +254,7 @@ describe('one-time URLs', () => {
     await expect(aha.session(two)).rejects.toMatchObject({telepath: 'NoSuchName'})
     await aha.session(user)
     const later = await aha.again()
-    expect([...later.ledger.pending.keys()]).toEqual([user])
+    expect([...later.ledger.pending.keys()]).toEqual([ticketSecrets.hash(user)])
     await later.provisioning.clear('user', 'unix/root')
     expect((await later.again()).ledger.pending.size).toBe(0)
   })
@@ -259,10 +262,10 @@ describe('one-time URLs', () => {
   test('are on disk before they are given out, and not given out when the disk fails', async () => {
     const aha = await fresh()
     const iden = await aha.service()
-    expect((await aha.book.store.allRecords()).map(({key}) => key)).toContain(iden)
+    expect((await aha.book.store.allRecords()).map(({key}) => key)).toContain(ticketSecrets.hash(iden))
     aha.book.store.isBroken = true
     await expect(aha.service('01.axon')).rejects.toMatchObject({code: 'REG_STORE_FAILED'})
-    expect([...aha.ledger.pending.keys()]).toEqual([iden])
+    expect([...aha.ledger.pending.keys()]).toEqual([ticketSecrets.hash(iden)])
   })
 })
 
