@@ -81,6 +81,12 @@ async function throughTemporary(
   await syncDir(folder)
 }
 
+/** Gives a file that is on the disk another name in its directory, and replaces what has it: when the promise resolves, also after a crash. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await rename(from, to)
+  await syncDir(dirname(to))
+}
+
 /** Removes a file for good: when the promise resolves, it stays away after a crash. A file that is not there is fine. */
 export async function removeFile(path: string): Promise<void> {
   await rm(path, {force: true})

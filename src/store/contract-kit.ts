@@ -18,6 +18,8 @@ export interface StorePlace {
    * Only with `supports.obstruct`.
    */
   obstruct?(): Promise<() => Promise<void>>
+  /** Where a copy may be made, and how a store on a copy is made. Only with `supports.snapshot`. */
+  readonly copy?: {readonly path: string; readonly open: (path: string) => Store}
   /** Removes everything. Called when the stores are closed. */
   dispose(): Promise<void>
 }
@@ -25,6 +27,8 @@ export interface StorePlace {
 export interface StoreSupport {
   /** What was acknowledged is there after a close and a new open. */
   readonly durable?: boolean
+  /** It can be copied while it is in use, and the place has `copy`. */
+  readonly snapshot?: boolean
   /** The place has `obstruct`. */
   readonly obstruct?: boolean
 }

@@ -11,6 +11,7 @@
  */
 import assert from 'node:assert/strict'
 import {FIRST_PREVIOUS_HASH} from './chain.ts'
+import {noSnapshotTests, snapshotTests} from './contract-copy.ts'
 import {
   drop,
   instance,
@@ -56,6 +57,8 @@ export function storeContract(
     rotateTests(test, run)
     cullTests(test, run)
     lifeTests(test, run)
+    if (supports.snapshot === true) snapshotTests(test, run)
+    else noSnapshotTests(test, run)
     if (supports.durable === true) {
       durableTests(test, run)
       durableCullTests(test, run)

@@ -115,6 +115,11 @@ export class MemoryStore implements Store {
     return {bytes: 0, freeBytes: 0, isFreeing: false}
   }
 
+  async snapshot(): Promise<StoreHead> {
+    this.#assertOpen()
+    throw new RegistryError('REG_CONFLICT', 'a store in memory cannot be copied')
+  }
+
   async probe(): Promise<void> {
     this.#assertOpen()
   }

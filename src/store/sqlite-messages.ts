@@ -128,6 +128,11 @@ export function renewRequest(id: number, renewals: readonly Renewal[]): Flat {
   return message
 }
 
+/** Writes an answer that is a head: to OPEN, or from the thread of a task. */
+export function headAnswer(id: number, head: StoreHead): Flat {
+  return [id, DONE, head.nextOffset, head.epoch, head.lastHash, head.nextSeq, head.iden, head.firstOffset]
+}
+
 /** Reads the answer to OPEN. */
 export function decodeHead(answer: Flat): StoreHead {
   return {

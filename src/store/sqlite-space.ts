@@ -25,10 +25,10 @@ const PAGES_AT_FIRST = 200
 const PAGES_AT_MOST = 2000
 /** Empty pages that a file may have at its start without being made smaller: they are soon used again. 1 MB. */
 const SPARE_PAGES = 256
-/** Pages that a step writes, at least. */
-const STEP_PAGES = 8
-/** Rows of the log on one page, estimated; a page is written when a part of it is deleted. */
-const ROWS_PER_PAGE = 10
+/** Steps are not made smaller than this: a machine that is busy with something else would never come to an end. */
+const SIZE_AT_LEAST = 50
+/** Pages that a step writes besides those that it moves: what is deleted whole is not written. */
+const STEP_PAGES = 12
 
 /** Rows to delete: those of a table below an offset, or all of them and then the table. */
 interface Leftover {
@@ -136,23 +136,24 @@ export class FileSpace {
     }
   }
 
+  /** Does one thing that takes a few milliseconds. */
   #step(): Freeing {
     const [leftover, ...others] = this.#leftovers
-    if (leftover !== undefined) {
+    if (this.#walPages >= CHECKPOINT_PAGES) {
+      this.tidy()
+    } else if (this.#count('freePages') > 0) {
+      this.#pages = this.#paced(this.#pages, PAGES_AT_MOST, () => this.#cutPages())
+    } else if (leftover !== undefined) {
       this.#rows = this.#paced(this.#rows, ROWS_AT_MOST, () => {
         if (this.#delete(leftover)) this.#leftovers = others
       })
-    }
-    if (this.#count('freePages') > 0) {
-      this.#pages = this.#paced(this.#pages, PAGES_AT_MOST, () => this.#cutPages())
-    } else if (leftover === undefined) {
+    } else {
       // The file itself becomes shorter only when the whole WAL is moved into it.
       if (!this.checkpoint('PASSIVE')) return 'later'
       this.#walPages = 0
       this.#isFreeing = false
       return 'done'
     }
-    this.tidy()
     return 'more'
   }
 
@@ -168,14 +169,16 @@ export class FileSpace {
       isDone = lastBelow(database, {table, below}) === undefined
       if (isDone && isWhole) database.exec(`DROP TABLE ${table}`)
     })
-    this.#walPages += STEP_PAGES + this.#rows / ROWS_PER_PAGE
+    this.#walPages += STEP_PAGES
     return isDone
   }
 
   #cutPages(): void {
     const {database, commit} = this.#ports
+    const before = this.#count('freePages')
     commit(() => database.exec(`PRAGMA incremental_vacuum(${this.#pages})`))
-    this.#walPages += STEP_PAGES + this.#pages
+    // An empty page at the end of the file is cut off, and one elsewhere takes over what the last page holds: the half, say.
+    this.#walPages += STEP_PAGES + (before - this.#count('freePages')) / 2
   }
 
   /** Does a step of `size` and gives the size that the next one should have. */
@@ -183,7 +186,7 @@ export class FileSpace {
     const beganMs = this.#clock.monotonicMs()
     step()
     const tookMs = this.#clock.monotonicMs() - beganMs
-    if (tookMs > STEP_MS) return Math.max(1, Math.floor(size / 2))
+    if (tookMs > STEP_MS) return Math.max(SIZE_AT_LEAST, Math.floor(size / 2))
     return tookMs < STEP_MS / 3 ? Math.min(largest, size * 2) : size
   }
 

@@ -10,6 +10,7 @@ import {
   DONE,
   type Flat,
   failedAnswer,
+  headAnswer,
   INSTANCES,
   numberAt,
   OPEN,
@@ -84,8 +85,7 @@ function perform(operation: number, request: Flat, answer: Flat): void {
   if (operation === OPEN) {
     place = textAt(request, BODY)
     open = new SqliteFile(place)
-    const {nextOffset, epoch, lastHash, nextSeq, iden, firstOffset} = open.head
-    answer.push(nextOffset, epoch, lastHash, nextSeq, iden, firstOffset)
+    answer.push(...headAnswer(0, open.head).slice(BODY))
     return
   }
   if (operation === CLOSE) {

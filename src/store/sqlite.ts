@@ -25,6 +25,7 @@ import {
   SIZE,
   textAt,
 } from './sqlite-messages.ts'
+import {copyFile} from './sqlite-task.ts'
 import type {
   Appended,
   Entry,
@@ -61,6 +62,8 @@ export class SqliteStore implements Store {
   #closing: Promise<void> | undefined
   #failure: RegistryError | undefined
   #nextId = 0
+  readonly #copies = new Set<Promise<StoreHead>>()
+  readonly #stopCopies = new AbortController()
 
   /** `path` names the file; its directory must exist. The file is made when it is not there. */
   constructor(path: string) {
@@ -144,6 +147,18 @@ export class SqliteStore implements Store {
     return {bytes, freeBytes, isFreeing}
   }
 
+  async snapshot(path: string, signal?: AbortSignal): Promise<StoreHead> {
+    if (this.#failure !== undefined) throw this.#failure
+    const stop = this.#stopCopies.signal
+    const copy = copyFile(this.place, path, signal === undefined ? stop : AbortSignal.any([signal, stop]))
+    this.#copies.add(copy)
+    try {
+      return await copy
+    } finally {
+      this.#copies.delete(copy)
+    }
+  }
+
   async probe(): Promise<void> {
     await this.#request((id) => [id, PROBE])
   }
@@ -161,10 +176,11 @@ export class SqliteStore implements Store {
     if (this.#worker === undefined) return
     const closed = this.#failure === undefined ? this.#request((id) => [id, CLOSE]) : undefined
     this.#failure ??= new RegistryError('REG_STORE_FAILED', `${this.place} is closed`, {info: {place: this.place}})
+    this.#stopCopies.abort(this.#failure)
     try {
       await closed
     } finally {
-      await this.#exited
+      await Promise.allSettled([this.#exited, ...this.#copies])
     }
   }
 

@@ -55,6 +55,14 @@ export interface Store extends AsyncDisposable {
   /** Says how much space the store takes. */
   size(): Promise<StoreSize>
 
+  /**
+   * Copies one moment of the store into a new file at `path`, for the owner alone, and gives the head of the copy; one that is there is replaced.
+   * Appends go on meanwhile. Nothing of it is left when it fails or `signal` aborts; an abort takes until the thread that copies can be stopped.
+   *
+   * @throws RegistryError `REG_CONFLICT` when the engine has no file; `REG_STORE_FAILED`; the reason of the signal
+   */
+  snapshot(path: string, signal?: AbortSignal): Promise<StoreHead>
+
   /** Checks that the engine can write right now without changing anything. Throws as `append` does. */
   probe(): Promise<void>
 

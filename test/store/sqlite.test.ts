@@ -16,8 +16,10 @@ async function makePlace() {
       other.exec('BEGIN IMMEDIATE')
       return async () => other.close()
     },
+    copy: {path: join(folder, 'copy.db'), open: (copied: string) => new SqliteStore(copied)},
     dispose: () => rm(folder, {recursive: true}),
   }
 }
 
-describe('SqliteStore', () => storeContract({describe, test}, makePlace, {supports: {durable: true, obstruct: true}}))
+describe('SqliteStore', () =>
+  storeContract({describe, test}, makePlace, {supports: {durable: true, obstruct: true, snapshot: true}}))

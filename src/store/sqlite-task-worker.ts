@@ -1,0 +1,88 @@
+/** The thread of one task on a whole database file (sqlite-task.ts): does it, answers, and ends. */
+import assert from 'node:assert/strict'
+import {accessSync, closeSync, constants, fsyncSync, openSync} from 'node:fs'
+import {DatabaseSync} from 'node:sqlite'
+import {parentPort, workerData} from 'node:worker_threads'
+import {createPrivateFile} from '../base/files.ts'
+import {newGuid} from '../base/ids.ts'
+import {asStoreError, damagedFile} from './sqlite-errors.ts'
+import {SqliteLog} from './sqlite-log.ts'
+import {failedAnswer, headAnswer} from './sqlite-messages.ts'
+import {BUSY_TIMEOUT_MS, readHead} from './sqlite-open.ts'
+import {versionOf} from './sqlite-schema.ts'
+import type {FileTask} from './sqlite-task.ts'
+import type {StoreHead} from './store.ts'
+
+assert(parentPort !== null, 'this file runs in a worker thread')
+const task: FileTask = workerData
+try {
+  parentPort.postMessage(headAnswer(0, perform(task)))
+} catch (error) {
+  parentPort.postMessage(failedAnswer(0, asStoreError(error, task.kind, task.path)))
+}
+
+function perform(task: FileTask): StoreHead {
+  switch (task.kind) {
+    case 'copy':
+      return copy(task.from, task.path)
+    case 'adopt':
+      accessSync(task.path, constants.R_OK | constants.W_OK) // SQLite would make it
+      return withFile(task.path, false, (database) => {
+        database.prepare('UPDATE head SET iden = ?').run(newGuid())
+        return headOf(database, task.path)
+      })
+    case 'verify':
+      return withFile(task.path, true, (database) => verify(database, task))
+  }
+}
+
+/** SQLite writes the copy without waiting for the disk. */
+function copy(from: string, path: string): StoreHead {
+  createPrivateFile(path)
+  withDatabase(from, true, (source) => source.prepare('VACUUM INTO ?').run(path))
+  const head = withFile(path, true, (database) => headOf(database, path))
+  const file = openSync(path, 'r+')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  return head
+}
+
+function verify(database: DatabaseSync, {path, nextOffset, lastHash}: Extract<FileTask, {kind: 'verify'}>): StoreHead {
+  const found = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {})[0]
+  if (found !== 'ok') throw damagedFile(path, `${found}`)
+  const head = readHead(database, path)
+  if (head.nextOffset !== nextOffset) {
+    throw damagedFile(
+      path,
+      `its log ends before entry ${head.nextOffset}, expected before entry ${nextOffset}`,
+      nextOffset,
+    )
+  }
+  if (head.lastHash !== lastHash) throw damagedFile(path, 'its newest entry is not the expected one', nextOffset - 1)
+  new SqliteLog(database, path).verifyAll(head)
+  return headOf(database, path)
+}
+
+function headOf(database: DatabaseSync, path: string): StoreHead {
+  return {...readHead(database, path), firstOffset: new SqliteLog(database, path).firstOffset}
+}
+
+/** Opens a file of ours. */
+function withFile<T>(path: string, readOnly: boolean, use: (database: DatabaseSync) => T): T {
+  return withDatabase(path, readOnly, (database) => {
+    if (versionOf(database, path) === 0) throw damagedFile(path, 'it is empty')
+    return use(database)
+  })
+}
+
+function withDatabase<T>(path: string, readOnly: boolean, use: (database: DatabaseSync) => T): T {
+  const database = new DatabaseSync(path, {readOnly, timeout: BUSY_TIMEOUT_MS})
+  try {
+    return use(database)
+  } finally {
+    database.close()
+  }
+}

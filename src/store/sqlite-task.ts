@@ -1,0 +1,67 @@
+/** Work on a whole database file, in a thread of its own: it takes as long as the file is large, and nobody else waits for it. */
+import {rm} from 'node:fs/promises'
+import {basename, dirname, join} from 'node:path'
+import {Worker} from 'node:worker_threads'
+import {messageOf, RegistryError} from '../base/errors.ts'
+import {moveFile} from '../base/files.ts'
+import {newGuid} from '../base/ids.ts'
+import {workerUrl} from '../base/package-root.ts'
+import {asStoreError} from './sqlite-errors.ts'
+import {DONE, decodeFailure, decodeHead, type Flat, numberAt} from './sqlite-messages.ts'
+import type {StoreHead} from './store.ts'
+
+/** Each gives the head of the file at `path`. */
+export type FileTask =
+  /** Copies one moment of the file at `from`, which may be in use, to `path`, where nothing may be. */
+  | {readonly kind: 'copy'; readonly from: string; readonly path: string}
+  /** Gives the file an iden of its own. */
+  | {readonly kind: 'adopt'; readonly path: string}
+  /** Verifies the file and every entry in it, and that it ends as expected. */
+  | {readonly kind: 'verify'; readonly path: string; readonly nextOffset: number; readonly lastHash: string}
+
+/** Runs a task to its end; when `signal` aborts, until the thread can be stopped. */
+export function runFileTask(task: FileTask, signal?: AbortSignal): Promise<StoreHead> {
+  const {path, kind} = task
+  const {promise, resolve, reject} = Promise.withResolvers<StoreHead>()
+  const worker = new Worker(workerUrl('store/sqlite-task-worker'), {name: kind, execArgv: [], workerData: task})
+  let answer: Flat | undefined
+  let failure: unknown
+  const stop = () => void worker.terminate()
+  worker.on('message', (message: Flat) => {
+    answer = message
+  })
+  worker.on('error', (error) => {
+    failure = error
+  })
+  worker.on('exit', (status) => {
+    signal?.removeEventListener('abort', stop)
+    if (signal?.aborted === true) reject(signal.reason)
+    else if (answer !== undefined && numberAt(answer, 1) === DONE) resolve(decodeHead(answer))
+    else if (answer !== undefined) reject(decodeFailure(answer))
+    else {
+      const reason = failure === undefined ? `it ended with ${status}` : messageOf(failure)
+      const message = `the thread that should ${kind} ${path} died: ${reason}`
+      reject(new RegistryError('REG_STORE_FAILED', message, {info: {place: path}, cause: failure}))
+    }
+  })
+  if (signal?.aborted === true) stop()
+  signal?.addEventListener('abort', stop)
+  return promise
+}
+
+/**
+ * Copies one moment of the database file at `from`, which may be in use, to `path`: for the owner alone, whole or not at all. When the promise
+ * resolves the copy survives a crash.
+ */
+export async function copyFile(from: string, path: string, signal?: AbortSignal): Promise<StoreHead> {
+  const temporary = join(dirname(path), `.${basename(path)}.${newGuid()}.tmp`)
+  try {
+    const head = await runFileTask({kind: 'copy', from, path: temporary}, signal)
+    await moveFile(temporary, path)
+    return head
+  } catch (error) {
+    await rm(temporary, {force: true})
+    if (signal?.aborted === true) throw error
+    throw asStoreError(error, 'copy', from)
+  }
+}
