@@ -30,6 +30,8 @@ export interface UserBookOptions {
   readonly rootPasswd?: Secret | undefined
   /** Only for a directory that was made just now. */
   readonly inaugural?: Inaugural | undefined
+  /** Another member of the cell takes the changes: nothing is written until `lead` is called. */
+  readonly isFollowing?: boolean | undefined
 }
 
 /** Actor of what the cell does by itself at its start. */
@@ -37,7 +39,7 @@ const CELL_ACTOR = 'cell'
 
 /**
  * Opens the users of a cell. In a store without users, root, the role all and the inaugural ones are made, all or none. Root is set right at
- * each start. Nothing is written when nothing is to be changed.
+ * each start, or when this member begins to lead. Nothing is written when nothing is to be changed.
  *
  * @throws RegistryError `REG_STORE_DAMAGED`, and why changes are refused when one is needed
  */
@@ -46,15 +48,20 @@ export async function openUserBook(ports: UserBookPorts, options: UserBookOption
   const ledger = await AuthLedger.open({...ports, clock: ports.clock ?? systemClock}, (change, offset) => {
     for (const listener of listeners) listener(change, offset)
   })
-  await setRight(ledger, options)
+  if (options.isFollowing !== true) await setRight(ledger, options)
   const rootIden = ledger.visible.userByName(ROOT_NAME)?.iden ?? builtInUser(options.cellIden).iden
   const passwords = ports.passwords ?? new Passwords()
   const logins = new Logins({ledger, passwords, log: ports.log}, options.policy, rootIden)
-  if (options.rootPasswd !== undefined) {
-    await logins.ensurePasswd(rootIden, options.rootPasswd.reveal(), CELL_ACTOR)
+  const setPasswd = async (): Promise<void> => {
+    if (options.rootPasswd !== undefined) await logins.ensurePasswd(rootIden, options.rootPasswd.reveal(), CELL_ACTOR)
   }
+  if (options.isFollowing !== true) await setPasswd()
   const keys = new ApiKeys({ledger, passwords})
-  return new UserBook({ledger, logins, keys, listeners}, rootIden, options.maxUsers)
+  const lead = async (): Promise<void> => {
+    await setRight(ledger, options)
+    await setPasswd()
+  }
+  return new UserBook({ledger, logins, keys, listeners, lead}, rootIden, options.maxUsers)
 }
 
 /** Hears of each change when it can be seen. */
@@ -65,11 +72,14 @@ interface Parts {
   readonly logins: Logins
   readonly keys: ApiKeys
   readonly listeners: Set<Listener>
+  readonly lead: () => Promise<void>
 }
 
 /** The users, roles, gates and keys of a cell. Each method is described in `Users`. Made by `openUserBook`. */
 export class UserBook implements Users {
   readonly rootIden: string
+  /** Sets right what the start of a leader does. To be called when this member begins to lead. Throws as `openUserBook`. */
+  readonly lead: () => Promise<void>
   readonly #ledger: AuthLedger
   readonly #logins: Logins
   readonly #keys: ApiKeys
@@ -77,8 +87,9 @@ export class UserBook implements Users {
   readonly #userEdits: UserEdits
   readonly #roleEdits: RoleEdits
 
-  constructor({ledger, logins, keys, listeners}: Parts, rootIden: string, maxUsers: number) {
+  constructor({ledger, logins, keys, listeners, lead}: Parts, rootIden: string, maxUsers: number) {
     this.rootIden = rootIden
+    this.lead = lead
     this.#ledger = ledger
     this.#logins = logins
     this.#keys = keys

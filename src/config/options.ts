@@ -358,7 +358,13 @@ export const OPTIONS = {
     'Take the address of a caller from X-Forwarded-For or X-Real-IP: only behind a proxy that sets them.',
     'true',
   ),
-  mirror: later('mirror', 'text', 'URL of the leader that this service follows.', 'aha://root@aha...', SECRET),
+  mirror: live(
+    {kind: 'urls', withPasswd: true},
+    'null',
+    'URL of the leader that this service follows, or several of which one leads to it. Once the change log says who leads, that counts; the URL stays one where the leader is looked for.',
+    'ssl://01.aha.example.net',
+    SECRET,
+  ),
   clone: later(
     'mirror',
     'text',

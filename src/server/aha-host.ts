@@ -41,6 +41,8 @@ export interface AhaHostPorts {
   readonly changeLog: ChangeLog
   readonly log: Log
   readonly cellIden: string
+  /** Another member of the cell takes the changes: nothing is written until `lead` is called. */
+  readonly isFollowing: boolean
 }
 
 const PROVISION_PORT = 27_272
@@ -80,6 +82,9 @@ export class AhaHost {
   #tls: ServerTls | undefined
   #detach: Disposable | undefined
   #forwarder: Forwarder | undefined
+  #isLeading: boolean
+  /** Where services reach this AHA. */
+  #place: {readonly host: string; readonly port: number} | undefined
 
   private constructor(
     ports: AhaHostPorts,
@@ -88,6 +93,7 @@ export class AhaHost {
   ) {
     this.#ports = ports
     this.#settings = settings
+    this.#isLeading = !ports.isFollowing
     const {network, admin, provision, dnsName} = settings
     const {users, log} = ports
     const clock: Clock = systemClock
@@ -133,7 +139,7 @@ export class AhaHost {
    * @throws RegistryError `REG_CERT_MISSING`, `REG_CERT_INVALID`, `REG_DIR_UNUSABLE`, `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
    */
   static async open(ports: AhaHostPorts, settings: AhaSettings): Promise<AhaHost> {
-    const {certs, log, changeLog, store} = ports
+    const {certs, log, changeLog, store, isFollowing} = ports
     const nowMs = systemClock.wallMs()
     const authority = await forOption('dns:name', HINTS, bootAha({certs, log, nowMs}, settings))
     const ledgerPorts = {store, changeLog, clock: systemClock}
@@ -142,7 +148,7 @@ export class AhaHost {
     await hashTickets(tickets, changeLog, log)
     const fences = await AhaFences.open({...ledgerPorts, log})
     const services = new AhaServices({ledger, log, network: settings.network, fences})
-    void services.start()
+    if (!isFollowing) void services.start()
     const pools = await AhaPools.open({...ledgerPorts, services, log})
     const servers = await AhaServerList.open({...ledgerPorts, log})
     return new AhaHost(ports, settings, {authority, services, fences, pools, servers, tickets})
@@ -155,7 +161,8 @@ export class AhaHost {
    */
   async listen(telepathPort: number | undefined): Promise<void> {
     const {dnsName, provision} = this.#settings
-    if (telepathPort !== undefined) await this.parts.servers.announce({host: dnsName, port: telepathPort})
+    this.#place = telepathPort === undefined ? undefined : {host: dnsName, port: telepathPort}
+    if (this.#isLeading) await this.#announce()
     if (provision.listen === null) return
     await forOption('provision:listen', [], this.#listenTo(parseUrl(provision.listen)))
   }
@@ -164,6 +171,12 @@ export class AhaHost {
   passOn(forwarder: Forwarder): void {
     this.#forwarder = forwarder
     this.parts.services.passOn(offlineThrough(forwarder, this.parts.services))
+  }
+
+  /** Writes what the start of a leader does. To be called when this member begins to lead; never rejects. */
+  async lead(): Promise<void> {
+    this.#isLeading = true
+    await Promise.all([this.parts.services.start(), this.#announce()])
   }
 
   /** Where one-time URLs are redeemed; null when there is no such listener. */
@@ -181,6 +194,10 @@ export class AhaHost {
     this.parts.services.stop()
     await Promise.all([this.#daemon.stop({graceMs}), this.parts.peers.close()])
     this.#detach?.[Symbol.dispose]()
+  }
+
+  async #announce(): Promise<void> {
+    if (this.#place !== undefined) await this.parts.servers.announce(this.#place)
   }
 
   async #listenTo({scheme, host, port = PROVISION_PORT, params}: TelepathUrl): Promise<void> {

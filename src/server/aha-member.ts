@@ -43,6 +43,11 @@ export interface MemberSelf {
   readonly url: string | null
 }
 
+interface Linked {
+  readonly proxy: TelepathProxy
+  readonly info: Value
+}
+
 /** Whether the AHA knows of this service. */
 export type MemberState =
   | {readonly kind: 'registered'; readonly name: string; readonly sinceMs: number}
@@ -63,6 +68,8 @@ export class AhaMember implements AsyncDisposable {
   readonly #env: TeleEnv
   readonly #stop = new AbortController()
   #client: TelepathClient | undefined
+  #linked: Linked | undefined
+  #isLeading = true
   #urls: readonly string[]
   #state: MemberState
   #logged: string | undefined
@@ -92,6 +99,19 @@ export class AhaMember implements AsyncDisposable {
     })
   }
 
+  /**
+   * Says whether this member of its cell leads, as it does unless this says something else. One that begins to takes the alias, one that does not any
+   * more gives up all claims and registers again without it.
+   */
+  setLeading(isLeading: boolean): void {
+    if (isLeading === this.#isLeading) return
+    this.#isLeading = isLeading
+    const linked = this.#linked
+    if (this.#settings.leader === undefined || linked === undefined) return
+    if (isLeading) void this.#onLink(linked.proxy, linked.info, this.#aliasSteps(linked))
+    else void linked.proxy.close()
+  }
+
   /** Ends the session: the AHA shows this service offline. Idempotent. */
   async stop(): Promise<void> {
     this.#stop.abort()
@@ -104,9 +124,9 @@ export class AhaMember implements AsyncDisposable {
   }
 
   /** Does one step after the other. One that fails is tried again, and what was done is not done twice: each registration is a change at the AHA. */
-  async #onLink(proxy: TelepathProxy, info: Value): Promise<void> {
+  async #onLink(proxy: TelepathProxy, info: Value, steps = this.#stepsOn({proxy, info})): Promise<void> {
+    this.#linked = {proxy, info}
     const over = AbortSignal.any([this.#stop.signal, abortedWith(proxy)])
-    const steps = this.#stepsOn(proxy, info)
     while (!over.aborted && steps.length > 0) {
       try {
         await steps[0]?.()
@@ -120,15 +140,25 @@ export class AhaMember implements AsyncDisposable {
   }
 
   /** In the order of the peer. */
-  #stepsOn(proxy: TelepathProxy, info: Value): (() => Promise<unknown>)[] {
-    const {name, network, leader, user} = this.#settings
-    const add = (as: string) => proxy.call('addAhaSvc', {args: [as, info], kwargs: {network}})
+  #stepsOn(linked: Linked): Step[] {
+    const {name, network, user} = this.#settings
+    const {proxy} = linked
     return [
       async () => this.#takeUrls(await proxy.call('getAhaUrls', {kwargs: {user}})),
       () => proxy.call('modAhaSvcInfo', {args: [`${name}.${network}`, {ready: true}]}),
-      () => add(name),
-      ...(leader === undefined ? [] : [() => add(leader)]),
+      () => this.#add(name, linked),
+      ...this.#aliasSteps(linked),
     ]
+  }
+
+  /** Whether it leads counts when its turn comes. */
+  #aliasSteps(linked: Linked): Step[] {
+    const {leader} = this.#settings
+    return leader === undefined ? [] : [async () => (this.#isLeading ? await this.#add(leader, linked) : undefined)]
+  }
+
+  #add(as: string, {proxy, info}: Linked): Promise<unknown> {
+    return proxy.call('addAhaSvc', {args: [as, info], kwargs: {network: this.#settings.network}})
   }
 
   #registered(proxy: TelepathProxy): void {
@@ -136,8 +166,10 @@ export class AhaMember implements AsyncDisposable {
     const {clock = systemClock, log} = this.#ports
     this.#state = {kind: 'registered', name: `${name}.${network}`, sinceMs: clock.wallMs()}
     this.#logged = undefined
-    log.info('aha.registered', {service: `${name}.${network}`, leader: leader ?? null})
+    const alias = this.#isLeading ? (leader ?? null) : null
+    log.info('aha.registered', {service: `${name}.${network}`, leader: alias})
     void proxy.closed.then((reason) => {
+      if (this.#linked?.proxy === proxy) this.#linked = undefined
       if (!this.#stop.signal.aborted) this.#note(reason === undefined ? 'the session has ended' : messageOf(reason))
     })
   }
@@ -181,6 +213,8 @@ export class AhaMember implements AsyncDisposable {
     return {kind: 'waiting', name: `${name}.${network}`, reason}
   }
 }
+
+type Step = () => Promise<unknown>
 
 function abortedWith(proxy: TelepathProxy): AbortSignal {
   const ended = new AbortController()

@@ -8,6 +8,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {CellCall} from './cell-call.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
 import type {CellParts, Session} from './cell-parts.ts'
+import {isActive} from './mirroring/role.ts'
 import {missing, packUser} from './packed.ts'
 
 const ADMIN: Need = {kind: 'admin'}
@@ -33,7 +34,7 @@ export const CELL_METHODS = {
   getCellIden: method(LOGIN, [], ({parts}) => parts.cellIden),
   getCellType: method(LOGIN, [], ({parts}) => kindOf(parts).type),
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),
-  isCellActive: method(LOGIN, [], () => true),
+  isCellActive: method(LOGIN, [], ({parts}) => isActive(parts.mirroring.roles.role)),
   getSystemInfo: method(ADMIN, [], ({parts}) => parts.systemInfo()),
   getHealthCheck: method({kind: 'permission', path: ['health']}, [], ({parts}) => {
     const {iden, components, status} = parts.health()

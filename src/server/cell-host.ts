@@ -1,5 +1,4 @@
 import {systemClock} from '../base/clock.ts'
-import {newGuid} from '../base/ids.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import type {CellDir, Listeners} from '../cell/dirs.ts'
@@ -25,6 +24,8 @@ import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
 import {LoginLimiter} from './login-limiter.ts'
+import type {Mirroring} from './mirroring/mirroring.ts'
+import {isActive} from './mirroring/role.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import {Tasks} from './tasks.ts'
 import {CellFrame} from './telepath-api.ts'
@@ -39,6 +40,10 @@ export interface CellHostPorts {
   readonly cellDir: CellDir
   readonly users: Users
   readonly changes: ChangeLog
+  /** It begins when the listeners are open; it stops with who opened it. */
+  readonly mirroring: Mirroring
+  /** Which start this is, 32 hex digits. */
+  readonly runId: string
   readonly entries: LogReaders
   readonly registry: RegistryDesk
   /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
@@ -84,7 +89,6 @@ export class CellHost implements AsyncDisposable {
   readonly #clock = systemClock
   readonly #startedMs = this.#clock.wallMs()
   readonly #startedAtMs = this.#clock.monotonicMs()
-  readonly #runId = newGuid()
   readonly #limiter = new LoginLimiter(this.#clock)
   readonly #frame: CellFrame
   readonly #daemon: Daemon
@@ -173,7 +177,8 @@ export class CellHost implements AsyncDisposable {
     await this.#daemon.listenUnix(this.#ports.cellDir.socketPath)
     const {https} = this.#settings
     if (https !== undefined) await forOption('https:port', HTTPS_HINTS, this.#startHttps(https, ca))
-    this.#ports.member?.start({cellIden: this.#ports.cellDir.guid, runId: this.#runId, url: this.#url})
+    this.#ports.member?.start({cellIden: this.#ports.cellDir.guid, runId: this.#ports.runId, url: this.#url})
+    this.#ports.mirroring.start(this.#url)
   }
 
   /** Opens the listener of `dmon:listen` and gives its URL, with the port that it has. */
@@ -214,7 +219,7 @@ export class CellHost implements AsyncDisposable {
         log,
         limiter: this.#limiter,
         health: () => this.#health(),
-        isActive: () => true,
+        isActive: () => isActive(this.#ports.mirroring.roles.role),
         aha: this.#ports.aha?.parts,
         clientCa: ca === undefined ? undefined : () => this.#ports.certs.read('ca', ca, 'crt'),
         certificateUser: (socket) => {
@@ -268,7 +273,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #parts(): CellParts {
-    const {users, changes, entries, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
+    const {users, changes, mirroring, runId, entries, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
     const certs = async (): Promise<Value> => {
       await this.reloadCerts()
       return true
@@ -277,6 +282,7 @@ export class CellHost implements AsyncDisposable {
       users,
       registry,
       changes,
+      mirroring,
       isMember: this.#ports.member !== undefined,
       entries,
       aha: this.#ports.aha?.parts,
@@ -286,7 +292,7 @@ export class CellHost implements AsyncDisposable {
       tasks: new Tasks(),
       limiter: this.#limiter,
       cellIden: cellDir.guid,
-      runId: this.#runId,
+      runId,
       info: () => this.#info(),
       systemInfo: () => {
         const uptimeMs = this.#clock.monotonicMs() - this.#startedAtMs
@@ -306,7 +312,7 @@ export class CellHost implements AsyncDisposable {
     const {https, telepath, provision} = this.listeners
     return cellInfo({
       cellIden: cellDir.guid,
-      runId: this.#runId,
+      runId: this.#ports.runId,
       type: kindOf(this.#ports).type,
       startedMs: this.#startedMs,
       version: packageVersion(),

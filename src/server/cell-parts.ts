@@ -9,6 +9,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
+import type {Mirroring} from './mirroring/mirroring.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import type {Tasks} from './tasks.ts'
 
@@ -23,6 +24,8 @@ export interface CellParts {
   readonly isMember: boolean
   /** Who reads the change log. */
   readonly entries: Pick<LogReaders, 'read'>
+  /** Who leads the cell, and its mirrors. */
+  readonly mirroring: Pick<Mirroring, 'roles' | 'feed'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   /** Has the leader do what alters state; undefined when this is the only member of the cell. */

@@ -12,6 +12,7 @@ import {FENCE_METHODS} from './cell-api-fences.ts'
 import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
+import {MIRRORING_METHODS} from './cell-api-mirroring.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
 import {KEY_METHODS, ROLE_METHODS} from './cell-api-roles.ts'
@@ -50,6 +51,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...CELL_METHODS,
     ...SESSION_METHODS,
     ...LEADERSHIP_METHODS,
+    ...MIRRORING_METHODS,
     ...USER_METHODS,
     ...PASSWORD_METHODS,
     ...USER_RULE_METHODS,

@@ -39,6 +39,8 @@ export interface RegistrarPorts {
   readonly leaseClock: LeaseClock
   readonly clock?: Clock
   readonly publish: (topic: string, body: string) => void
+  /** A lease was renewed, here or at the member `from`; at most once a second for each. */
+  readonly onRenewed?: (id: string, from: string | undefined) => void
 }
 
 export interface RegistrarOptions {
@@ -198,18 +200,39 @@ export class Registrar {
     return this.#nextSeq++
   }
 
-  /** Renews a lease. False when there is no such entry, when its removal is under way, and for what has no lease. */
-  renew(id: string): boolean {
-    const {catalog, wheel, leaseClock} = this.#ports
+  /**
+   * Renews a lease, as a client asked or as another member of the cell says (`from`). False when there is no such entry, when its removal is under
+   * way, and for what has no lease.
+   */
+  renew(id: string, from?: string): boolean {
+    const {catalog, wheel, leaseClock, onRenewed} = this.#ports
     const instance = catalog.get(id)
     if (instance === undefined || instance.isExpiring || !instance.isLeased) return false
-    const wasCritical = catalog.renew(instance, Math.floor(this.#clock.wallMs() / 1000), leaseClock.nowMs())
+    const timeS = Math.floor(this.#clock.wallMs() / 1000)
+    if (onRenewed !== undefined && (timeS !== instance.lastHeartbeatS || instance.health === 'critical')) {
+      onRenewed(id, from)
+    }
+    const wasCritical = catalog.renew(instance, timeS, leaseClock.nowMs())
     if (wasCritical) wheel.add(instance)
     if (!instance.isUnsaved) {
       instance.isUnsaved = true
       this.#unsaved.push(instance)
     }
     return true
+  }
+
+  /**
+   * Gives every lease its full time again, as this member begins to lead: what was renewed at the one that led before may not have come here. What is
+   * critical stays so, and has its grace in full.
+   */
+  grantAnew(): void {
+    const {catalog, leaseClock} = this.#ports
+    const nowMs = leaseClock.nowMs()
+    for (const instance of catalog.all()) {
+      if (!instance.isLeased) continue
+      if (instance.health === 'critical') instance.criticalSinceMs = nowMs
+      else instance.renewedMs = nowMs
+    }
   }
 
   /**

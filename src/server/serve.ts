@@ -1,5 +1,6 @@
 import {systemClock} from '../base/clock.ts'
 import type {RegistryError} from '../base/errors.ts'
+import {newGuid} from '../base/ids.ts'
 import {createLog, type Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import type {BootHooks} from '../cell/boot-hooks.ts'
@@ -9,7 +10,8 @@ import {ensureAdmin} from '../cell/ensure-admin.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
 import {ModsFile} from '../cell/mods-file.ts'
-import {openUserBook} from '../cell/user-book.ts'
+import {openUserBook, type UserBook} from '../cell/user-book.ts'
+import type {Users} from '../cell/users.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
 import type {ConfSources} from '../config/layers.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
@@ -26,9 +28,10 @@ import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
+import {Mirroring} from './mirroring/mirroring.ts'
 import type {GivenConf} from './self-provision.ts'
 import {type Ports, Server} from './server.ts'
-import {cellSettings, inauguralOf, reloadable, serverSettings, userOptions} from './settings.ts'
+import {cellSettings, inauguralOf, mirroringSettings, reloadable, serverSettings, userOptions} from './settings.ts'
 
 export interface ServeOptions {
   /** Data directory; without it `REGISTRY_DIR`, else the place for a user's data. */
@@ -133,6 +136,7 @@ class Registry implements RunningRegistry {
   readonly #stopped = Promise.withResolvers<RegistryError | undefined>()
   #conf: Conf
   #changes: ChangeLog | undefined
+  #mirroring: Mirroring | undefined
   #server: Server | undefined
   #cell: CellHost | undefined
   #hooks: BootHooks | undefined
@@ -210,28 +214,50 @@ class Registry implements RunningRegistry {
     const onTrouble = (trouble: Trouble | undefined) => this.#noteTrouble(trouble)
     const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, head, onTrouble})
     this.#changes = changes
+    const certs = new CertDir(this.#cellDir.certsPath)
+    const runId = newGuid()
+    const mirroring = await Mirroring.open(
+      {
+        store: this.#store,
+        ...{head, changes, certs, log: this.#log, clock: systemClock, run: runId, version: packageVersion()},
+        cellIden: this.#cellDir.guid,
+      },
+      mirroringSettings(this.#conf),
+    )
+    this.#mirroring = mirroring
+    const isFollowing = !mirroring.roles.leads
     const users = await openUserBook(
       {store: this.#store, changeLog: changes, log: this.#log},
       {
         ...userOptions(this.#conf),
         cellIden: this.#cellDir.guid,
+        isFollowing,
         // Only a directory that begins now; in an old one it would bring back what was removed.
         inaugural: this.#cellDir.isNew && head.nextOffset === 0 ? inauguralOf(this.#conf) : undefined,
       },
     )
-    const certs = new CertDir(this.#cellDir.certsPath)
     const member = await this.#openMember(certs)
-    const cellIden = this.#cellDir.guid
-    const aha = await this.#openAha({certs, users, store: this.#store, changeLog: changes, log: this.#log, cellIden})
-    const server = await Server.start({store: this.#store, head, changes}, this.#settings(), this.#log)
+    member?.setLeading(!isFollowing)
+    if (!isFollowing) await this.#ensureAdmins(users)
+    const aha = await this.#openAha({
+      ...{certs, users, store: this.#store, changeLog: changes, log: this.#log, isFollowing},
+      cellIden: this.#cellDir.guid,
+    })
+    const server = await Server.start({store: this.#store, head, changes, mirroring}, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
     if (aha !== undefined) this.#bridge(aha, server)
+    mirroring.roles.onChange(({kind}) => {
+      member?.setLeading(kind === 'leads')
+      if (kind === 'leads') void this.#beginToLead(users, aha)
+    })
     this.#cell = await CellHost.start(
       {
         cellDir: this.#cellDir,
         users,
         changes,
+        mirroring,
+        runId,
         entries: new LogReaders({store: this.#store, changes}),
         registry: server.desk,
         aha,
@@ -263,11 +289,25 @@ class Registry implements RunningRegistry {
     return new AhaMember({certs, log: this.#log, checkUrls: checkAhaUrls, saveUrls}, settings)
   }
 
-  /** Who an administrator is by `aha:admin` and `aha:user` holds for any cell. */
-  async #openAha(ports: AhaHostPorts): Promise<AhaHost | undefined> {
-    for (const name of [this.#conf['aha:admin'], this.#conf['aha:user']]) {
-      if (name !== null) await ensureAdmin(ports.users, name, this.#conf['aha:network'])
+  /** Writes what the start of a leader writes. What fails is tried again by the next start. */
+  async #beginToLead(users: UserBook, aha: AhaHost | undefined): Promise<void> {
+    try {
+      await users.lead()
+      await this.#ensureAdmins(users)
+      await aha?.lead()
+    } catch (error) {
+      this.#log.error('registry.lead-incomplete', {error})
     }
+  }
+
+  /** Who an administrator is by `aha:admin` and `aha:user` holds for any cell. */
+  async #ensureAdmins(users: Users): Promise<void> {
+    for (const name of [this.#conf['aha:admin'], this.#conf['aha:user']]) {
+      if (name !== null) await ensureAdmin(users, name, this.#conf['aha:network'])
+    }
+  }
+
+  async #openAha(ports: AhaHostPorts): Promise<AhaHost | undefined> {
     const settings = ahaSettings(this.#conf)
     if (settings === undefined) return undefined
     const host = await import('./aha-host.ts')
@@ -329,6 +369,7 @@ class Registry implements RunningRegistry {
     this.#disk.stop()
     this.#kernel.stop()
     try {
+      await this.#mirroring?.stop()
       await Promise.all([this.#cell?.stop(), this.#server?.stop(), this.#hooks?.stop()])
       await this.#changes?.settled()
     } finally {

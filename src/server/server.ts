@@ -18,10 +18,11 @@ import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
 import {forOption} from './for-option.ts'
 import {Guests} from './guests.ts'
+import type {Mirroring} from './mirroring/mirroring.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
-import {Sweeper} from './sweeper.ts'
+import {Sweeper, type SweepMode} from './sweeper.ts'
 import {ZeromqApi} from './zeromq-api.ts'
 
 /** Longest step of the lease clock: a pause of the process beyond it is given back to the leases. */
@@ -54,6 +55,7 @@ export interface ServerPorts {
   /** What the store said when it was opened. */
   readonly head: StoreHead
   readonly changes: ChangeLog
+  readonly mirroring: Mirroring
 }
 
 /** What can be changed while the server runs. */
@@ -122,6 +124,7 @@ export class Server implements AsyncDisposable {
         wheel: this.#wheel,
         leaseClock: this.#leaseClock,
         publish: this.#publish,
+        onRenewed: (id, from) => ports.mirroring.renewals.note(id, from),
       },
       {
         nextSeq: ports.head.nextSeq,
@@ -155,10 +158,15 @@ export class Server implements AsyncDisposable {
         wheel: this.#wheel,
         leaseClock: this.#leaseClock,
         registrar: this.#registrar,
+        mode: () => sweepMode(ports.mirroring),
         onLostTime: (lostMs) => log.warning('clock.stood-still', {lostMs: Math.round(lostMs)}),
       },
       settings,
     )
+    ports.mirroring.on({onRenewed: (ids, from) => this.#onRenewed(ids, from)})
+    ports.mirroring.roles.onChange(({kind}) => {
+      if (kind === 'leads') this.#registrar.grantAnew()
+    })
   }
 
   /**
@@ -309,6 +317,10 @@ export class Server implements AsyncDisposable {
     await Promise.all([...this.#listeners.map((listener) => listener.close()), this.#publisher?.close()])
   }
 
+  #onRenewed(ids: readonly string[], from: string): void {
+    for (const id of ids) this.#registrar.renew(id, from)
+  }
+
   #saveRenewals(): void {
     this.#registrar.saveRenewals().catch((error: unknown) => this.#log.warning('renewals.not-saved', {error}))
   }
@@ -331,6 +343,11 @@ export class Server implements AsyncDisposable {
 }
 
 const SAVE_EVERY_MS = 30_000
+
+function sweepMode({roles, state}: Mirroring): SweepMode {
+  if (roles.leads) return 'remove'
+  return roles.role.kind === 'follows' && state.isLinked ? 'end' : 'stand'
+}
 
 function forPort<T>(name: keyof Ports, opening: Promise<T>): Promise<T> {
   return forOption(`zmq:${name}:port`, [`registry serve --zmq-${name}-port 0`, 'registry status'], opening)

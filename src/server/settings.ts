@@ -4,7 +4,9 @@ import {Secret} from '../base/secret.ts'
 import {type Inaugural, readInaugural} from '../cell/inaugural.ts'
 import type {UserBookOptions} from '../cell/user-book.ts'
 import type {Conf} from '../config/options.ts'
+import {ahaNames, memberNames} from '../config/relations.ts'
 import type {CellHostSettings} from './cell-host.ts'
+import type {MirroringSettings} from './mirroring/mirroring.ts'
 import type {Reloadable, ServerSettings} from './server.ts'
 
 /** Largest request, bytes; what a registration may hold is less. */
@@ -72,5 +74,19 @@ export function cellSettings(conf: Conf): CellHostSettings {
     leader: conf['aha:leader'] ?? undefined,
     anonymous: conf['auth:anon'] ?? undefined,
     shareNames: name === null ? [] : [name],
+  }
+}
+
+/** How this server is a member of its cell. */
+export function mirroringSettings(conf: Conf): MirroringSettings {
+  const member = memberNames(conf)
+  return {
+    mirror: conf.mirror ?? [],
+    names: {
+      dnsName: ahaNames(conf)?.dnsName,
+      ahaName: member === undefined ? undefined : `${member.name}.${member.network}`,
+      network: conf['aha:network'] ?? undefined,
+    },
+    servers: conf['aha:registry'] ?? [],
   }
 }

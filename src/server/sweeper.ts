@@ -12,11 +12,19 @@ const SLICE = 2000
 const EXPIRING_MAX = 600
 const ACTOR = 'registry:sweeper'
 
+/**
+ * A leader ends leases and removes what has ended. A mirror ends them too, as it gets to know of renewals, and leaves it to the leader to remove.
+ * Without a leader nobody knows who is alive: time stands still for leases.
+ */
+export type SweepMode = 'remove' | 'end' | 'stand'
+
 export interface SweeperPorts {
   readonly catalog: Catalog
   readonly wheel: LeaseWheel
   readonly leaseClock: LeaseClock
   readonly registrar: Registrar
+  /** What is to be done at the end of leases; they end and are removed when absent. */
+  readonly mode?: () => SweepMode
   /** Called when the process stood still for so many milliseconds; leases get them back. */
   readonly onLostTime: (lostMs: number) => void
 }
@@ -46,6 +54,7 @@ export class Sweeper {
   #timer: NodeJS.Timeout | undefined
   #nextPassMs: number
   #isStopped = false
+  #mode: SweepMode = 'remove'
 
   constructor(ports: SweeperPorts, options: SweeperOptions) {
     this.#ports = ports
@@ -74,7 +83,13 @@ export class Sweeper {
 
   #tick(): void {
     if (this.#isStopped) return
-    const {leaseClock, wheel} = this.#ports
+    const {leaseClock, wheel, mode} = this.#ports
+    this.#mode = mode?.() ?? 'remove'
+    if (this.#mode === 'stand') {
+      leaseClock.stand()
+      this.#timer = setTimeout(() => this.#tick(), TICK_MS)
+      return
+    }
     const lostMs = leaseClock.tick()
     if (lostMs > 0) this.#ports.onLostTime(lostMs)
     const nowMs = leaseClock.nowMs()
@@ -97,12 +112,14 @@ export class Sweeper {
   }
 
   #enqueue(instance: Instance): void {
+    if (this.#mode !== 'remove') return // found by a full pass when this member leads
     this.#queued.add(instance)
     this.#critical.push({instance, sinceMs: instance.criticalSinceMs})
   }
 
   #removeOverdue(nowMs: number): void {
     const {registrar} = this.#ports
+    if (this.#mode !== 'remove') return
     while (!this.#isStopped && this.#expiring < EXPIRING_MAX && registrar.problem === undefined) {
       const first = this.#critical[this.#head]
       if (first === undefined || first.sinceMs + this.#graceMs > nowMs) break

@@ -113,7 +113,7 @@ describe('what is derived from the table', () => {
         'zmq:types:unique': {type: 'boolean'},
         'lease:grace': {type: ['number', 'string']},
         'discover:strategy': {enum: ['random', 'round-robin', 'least-recent']},
-        mirror: {enum: [null]},
+        clone: {enum: [null]},
         'max:users': {type: 'integer', minimum: 0},
       },
     })

@@ -65,6 +65,7 @@ describe('without any source', () => {
       'aha:urls': null,
       'aha:provision': null,
       'aha:promotable': true,
+      mirror: null,
       'aha:svcinfo': null,
       'dmon:listen': null,
       'telepath:name': null,
@@ -188,6 +189,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'aha:user': ['root', 'root', '7'],
   'aha:admin': ['root@example.net', 'root@example.net', 'two words'],
   'aha:registry': ['[ssl://aha, "tcp://root:secret@aha"]', ['ssl://aha', 'tcp://root:secret@aha'], 'aha'],
+  mirror: ['ssl://aha', ['ssl://aha'], 'aha'],
   'aha:provision': ['ssl://aha:27272/8ace', ['ssl://aha:27272/8ace'], 'ssl://root:secret@aha'],
   'aha:promotable': ['no', false, '0'],
   'aha:svcinfo': [
@@ -222,7 +224,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
 const NO_FLAG: readonly LiveName[] = [
   ...(['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid'] as const),
-  ...(['aha:registry', 'aha:provision', 'aha:svcinfo'] as const),
+  ...(['aha:registry', 'aha:provision', 'aha:svcinfo', 'mirror'] as const),
 ]
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
 const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls', 'bridge:zmq:to:aha', 'bridge:aha:to:zmq']
@@ -468,9 +470,9 @@ describe('options of parts that are not there', () => {
   test('a whole configuration of an AHA server is answered option by option', async () => {
     await cellYaml(
       'aha:network: prod.example.net\ndns:name: aha.prod.example.net\nprovision:listen: tcp://0.0.0.0:27272\nnexslog:en: true\nhttps:port: null\n' +
-        'aha:user: root\nmirror: aha://root@aha...\n',
+        'aha:user: root\nclone: ssl://aha:27272/00\n',
     )
-    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['mirror', 'provision:listen:'])
+    expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['clone', 'provision:listen:'])
   })
 
   test('restoring from a URL is refused rather than forgotten', async () => {

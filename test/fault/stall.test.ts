@@ -9,6 +9,7 @@ import {decodeChange} from '../../src/registry/change.ts'
 import {Server} from '../../src/server/server.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Appended, NewEntry} from '../../src/store/store.ts'
+import {openMirroring} from '../support/mirroring.ts'
 
 const STALL_MS = 2000
 /** Of the client: longer than the server's 400 ms, much shorter than the stall, so that a busy machine does not decide the test. */
@@ -50,8 +51,9 @@ async function startOn(store: StallingStore): Promise<Server> {
   const head = await store.open()
   const changes = new ChangeLog(store, COMMIT_LIMITS)
   onTestFinished(() => changes.close())
+  const mirroring = await openMirroring({store, head, changes, log, clock: systemClock})
   const server = await Server.start(
-    {store, head, changes},
+    {store, head, changes, mirroring},
     {
       bind: '127.0.0.1',
       ports: {req: 0, pub: 0, hb: 0, rep: null},

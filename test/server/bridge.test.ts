@@ -9,6 +9,7 @@ import {Server} from '../../src/server/server.ts'
 import {Sweeper} from '../../src/server/sweeper.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import {headAt, settle, TestApi} from '../support/api.ts'
+import {openMirroring} from '../support/mirroring.ts'
 
 const NETWORK = 'loop.link'
 const AXON = {leader: 'axon', iden: 'i', run: 'r', ready: true, urlinfo: {scheme: 'ssl', port: 34_243}}
@@ -310,7 +311,8 @@ async function sizeOf(store: MemoryStore, toZeromq: boolean): Promise<number> {
   } as const
   const head = {nextOffset: 1, nextSeq: 2, epoch: 1, lastHash: '0'.repeat(64), iden: '5'.repeat(32), firstOffset: 0}
   const log = createLog({level: 'critical', structured: false, clock: systemClock, write: () => undefined})
-  await using server = await Server.start({store, head, changes}, settings, log)
+  const mirroring = await openMirroring({store, head, changes, log, clock: systemClock})
+  await using server = await Server.start({store, head, changes, mirroring}, settings, log)
   changes.close()
   return server.size
 }

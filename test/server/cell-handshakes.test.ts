@@ -118,7 +118,7 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 
 /** Methods that no peer has. */
 const OWN_METHODS: ReadonlySet<string> = new Set([
-  ...['checkLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
+  ...['checkLog', 'followAck', 'followLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
   ...['forward', 'redeem'],
 ])
 

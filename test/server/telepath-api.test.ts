@@ -167,6 +167,7 @@ describe('what a session is told', () => {
     ).toEqual([
       'callAhaPeerApi',
       'callAhaPeerGenr',
+      'followLog',
       'getAhaPools',
       'getAhaSvcs',
       'getAhaSvcsByIden',

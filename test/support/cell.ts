@@ -16,6 +16,7 @@ import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Answer, Greeting, Opened, Peer} from '../../src/wire/telepath/share.ts'
 import {type AhaPorts, openAhaParts} from './aha.ts'
 import {FakeClock} from './api.ts'
+import {openMirroring} from './mirroring.ts'
 
 const CELL_IDEN = 'c0ffee00c0ffee00c0ffee00c0ffee00'
 const NO_SETTINGS: CellSettings = {network: undefined, anonymous: undefined, ahaName: undefined, shareNames: []}
@@ -59,7 +60,7 @@ export class TestCell {
     ahaPorts: Pick<AhaPorts, 'certs' | 'openPeer'> = {},
   ): Promise<TestCell> {
     const store = new MemoryStore()
-    await store.open()
+    const head = await store.open()
     const clock = new FakeClock()
     const changeLog = new ChangeLog(store, {...COMMIT_LIMITS, clock})
     const logged: string[] = []
@@ -78,6 +79,7 @@ export class TestCell {
     const parts: CellParts = {
       users,
       changes: changeLog,
+      mirroring: await openMirroring({store, changes: changeLog, head, log, clock}, CELL_IDEN),
       isMember: false,
       entries: new LogReaders({store, changes: changeLog}),
       aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),

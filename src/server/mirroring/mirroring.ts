@@ -1,0 +1,169 @@
+import type {Clock} from '../../base/clock.ts'
+import type {Log} from '../../base/log.ts'
+import type {ChangeLog} from '../../nexus/change-log.ts'
+import type {CertDir} from '../../pki/cert-dir.ts'
+import type {LeadMember} from '../../registry/lead.ts'
+import type {Store, StoreHead} from '../../store/store.ts'
+import {Feed} from './feed.ts'
+import type {FollowTold, FollowWish} from './feed-messages.ts'
+import {Follower, type FollowerState} from './follower.ts'
+import {LeadLedger} from './lead-ledger.ts'
+import {type MemberNames, memberOpener, memberPlace} from './member-place.ts'
+import {Mirrors} from './mirrors.ts'
+import {Renewals} from './renewals.ts'
+import {type Role, RoleKeeper} from './role.ts'
+
+export interface MirroringPorts {
+  readonly store: Pick<Store, 'read' | 'records' | 'place'>
+  /** What the store said when it was opened. */
+  readonly head: StoreHead
+  readonly changes: ChangeLog
+  readonly log: Log
+  readonly clock: Clock
+  readonly cellIden: string
+  /** Which start this is, 32 hex digits. */
+  readonly run: string
+  readonly version: string
+  readonly certs: CertDir
+}
+
+export interface MirroringSettings {
+  /** `mirror` */
+  readonly mirror: readonly string[]
+  readonly names: MemberNames
+  /** URLs of the AHA servers where this service is registered, for a leader that is named there. */
+  readonly servers: readonly string[]
+  /** What it is, when something besides the log says so: it was fenced. */
+  readonly role?: Role | undefined
+}
+
+/** Who hears of it that a part of the server has something to do. */
+export interface MirroringEvents {
+  /** Leases were renewed at another member. `from` is the iden of a mirror, or `LEADER`. */
+  readonly onRenewed: (ids: readonly string[], from: string) => void
+  /** What a mirror told, besides how far it is and what was renewed. */
+  readonly onTold: (told: FollowTold) => void
+  /** Sessions that this member has to tell its leader of. */
+  readonly sessions: () => {readonly opened: readonly string[]; readonly closed: readonly string[]}
+  /** The log of the leader, which is there, begins after the end of this one. */
+  readonly onCulled: (leader: string) => void
+  /** Somebody knows of a higher epoch. */
+  readonly onHigherEpoch: (wish: FollowWish) => void
+}
+
+/** Name of the leader among those who renewals come from and go to. */
+export const LEADER = 'leader'
+
+/** What makes a server a member of its cell: it leads and feeds mirrors, or it is one. */
+export class Mirroring implements AsyncDisposable {
+  readonly roles: RoleKeeper
+  readonly ledger: LeadLedger
+  readonly mirrors: Mirrors
+  readonly renewals = new Renewals()
+  readonly feed: Feed
+  readonly follower: Follower
+  readonly #forget: (() => void)[]
+  readonly #settings: MirroringSettings
+  readonly #close: () => Promise<void>
+  #events: Partial<MirroringEvents> = {}
+  #self: LeadMember
+  #isStarted = false
+
+  private constructor(ports: MirroringPorts, ledger: LeadLedger, settings: MirroringSettings) {
+    const {changes, log, clock, cellIden, run, version, store, certs} = ports
+    const {open, close} = memberOpener(certs, settings.names, settings.servers)
+    this.#settings = settings
+    this.#close = close
+    this.ledger = ledger
+    this.#self = {member: ledger.member, name: ledger.member, urls: []}
+    this.roles = new RoleKeeper(changes, settings.role ?? firstRole(ledger, settings))
+    this.mirrors = new Mirrors(clock)
+    const {roles, mirrors, renewals} = this
+    const self = (): LeadMember => this.#self
+    this.feed = new Feed({
+      ...{store, changes, roles, ledger, mirrors, renewals, log, clock, cellIden, self},
+      onHigherEpoch: (wish) => this.#events.onHigherEpoch?.(wish),
+      onTold: (told) => {
+        this.#events.onRenewed?.(told.renewed, told.member)
+        this.#events.onTold?.(told)
+      },
+    })
+    this.follower = new Follower(
+      {
+        ...{changes, ledger, open, log, clock, cellIden, run, version, self},
+        onRenewed: (ids) => this.#events.onRenewed?.(ids, LEADER),
+        toTell: () => {
+          const renewed = renewals.open(LEADER)
+          const sessions = () => this.#events.sessions?.() ?? {opened: [], closed: []}
+          return {renewed: renewed.take, sessions, close: renewed.close}
+        },
+        onCulled: (leader) => this.#events.onCulled?.(leader),
+      },
+      settings.mirror,
+    )
+    this.#forget = [ledger.onChanged(() => this.#followLog()), roles.onChange((role) => this.#onRole(role))]
+  }
+
+  /** Reads from the store who leads. Nothing is connected to. @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED` */
+  static async open(ports: MirroringPorts, settings: MirroringSettings): Promise<Mirroring> {
+    const {store, head, changes, clock} = ports
+    return new Mirroring(ports, await LeadLedger.open({store, changeLog: changes, clock}, head.iden), settings)
+  }
+
+  /** This member, as the others know it. */
+  get self(): LeadMember {
+    return this.#self
+  }
+
+  get state(): FollowerState {
+    return this.follower.state
+  }
+
+  /** Names who hears. Those that are left out stay. */
+  on(events: Partial<MirroringEvents>): void {
+    this.#events = {...this.#events, ...events}
+  }
+
+  /** Begins to follow, if it is a mirror. To be called when the listeners are open; `url` is that of the one for Telepath, if there is one. */
+  start(url: string | null): void {
+    const {member} = this.ledger
+    this.#self = {member, ...memberPlace(this.#settings.names, url, `member ${member.slice(0, 8)}`)}
+    this.#isStarted = true
+    this.#onRole(this.roles.role)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStarted = false
+    for (const forget of this.#forget) forget()
+    await this.follower.stop()
+    await this.#close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** The log says who leads, and nothing else does; but who is fenced stays so. */
+  #followLog(): void {
+    const {roles, ledger} = this
+    const {role} = roles
+    const {lead} = ledger.visible
+    if (role.kind === 'fenced' || lead === undefined) return
+    const isFollowing = role.kind === 'follows'
+    if (ledger.isLeading && isFollowing) roles.set({kind: 'leads'})
+    else if (!ledger.isLeading && !(isFollowing && role.lead === lead)) roles.set({kind: 'follows', lead})
+  }
+
+  #onRole({kind}: Role): void {
+    if (!this.#isStarted) return
+    if (kind === 'follows') this.follower.start()
+    else void this.follower.stop()
+  }
+}
+
+/** A copy of a log that names no leader is that of one which had no mirrors: the option says that it is a mirror. */
+function firstRole(ledger: LeadLedger, {mirror}: MirroringSettings): Role {
+  const {lead} = ledger.visible
+  if (lead === undefined && mirror.length > 0) return {kind: 'follows', lead}
+  return ledger.isLeading ? {kind: 'leads'} : {kind: 'follows', lead}
+}

@@ -1,0 +1,163 @@
+import {type Clock, systemClock} from '../../base/clock.ts'
+import {RegistryError} from '../../base/errors.ts'
+import type {LeadMember} from '../../registry/lead.ts'
+import {LagMeter} from './lag.ts'
+
+/** Who comes to follow the log. */
+export interface MirrorAbout extends LeadMember {
+  /** Which start of it, 32 hex digits. */
+  readonly run: string
+  readonly version: string
+}
+
+/** Where it comes from. */
+export interface MirrorPlace {
+  readonly sessionId: string
+  readonly address: string
+}
+
+/** A mirror that follows this leader now. */
+export interface AttachedMirror extends MirrorAbout, MirrorPlace {
+  /** Next offset of its own log, as it told last. */
+  readonly nextOffset: number
+  /** When it was last heard of; epoch milliseconds. */
+  readonly lastSeenMs: number
+  readonly attachedAtMs: number
+}
+
+/** How far behind a mirror is. */
+export interface MirrorLag {
+  readonly entries: number
+  readonly ms: number
+}
+
+export type OnMirror = (event: 'attached' | 'lost', mirror: AttachedMirror) => void
+
+/** A mirror tells at least once a second how far it is. One that was silent for so long may be gone, although its link does not know yet. */
+const SILENT_MS = 3000
+
+interface Kept {
+  mirror: AttachedMirror
+  readonly lag: LagMeter
+  /** Monotonic. */
+  heardAtMs: number
+  /** Told why when another one took its place. */
+  readonly replaced: (error: RegistryError) => void
+}
+
+/** What a leader knows of the mirrors that follow it. */
+export class Mirrors {
+  readonly #clock: Clock
+  readonly #kept = new Map<string, Kept>()
+  readonly #listeners = new Set<OnMirror>()
+  readonly #watchers = new Set<() => void>()
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock
+  }
+
+  /** By iden of the member. */
+  get attached(): ReadonlyMap<string, AttachedMirror> {
+    return new Map([...this.#kept].map(([member, {mirror}]) => [member, mirror]))
+  }
+
+  get size(): number {
+    return this.#kept.size
+  }
+
+  /** Has itself told who comes and goes. Gives what ends that. */
+  onChange(listener: OnMirror): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Takes a mirror in, until what this gives is disposed of. The same start of it takes the place of its older link, of which `replaced` hears.
+   *
+   * @throws RegistryError `REG_CONFLICT` when another process follows with the same iden: a copy of its directory
+   */
+  attach(
+    about: MirrorAbout,
+    place: MirrorPlace,
+    nextOffset: number,
+    replaced: (error: RegistryError) => void,
+  ): Disposable {
+    this.#assertNoCopy(about, place)
+    this.#kept.get(about.member)?.replaced(new RegistryError('REG_LINK_CLOSED', 'the same mirror attached anew'))
+    const nowMs = this.#clock.wallMs()
+    const mirror = {...about, ...place, nextOffset, lastSeenMs: nowMs, attachedAtMs: nowMs}
+    const kept: Kept = {mirror, lag: new LagMeter(), heardAtMs: this.#clock.monotonicMs(), replaced}
+    kept.lag.noteRead(nextOffset)
+    this.#kept.set(about.member, kept)
+    this.#tell('attached', mirror)
+    return {[Symbol.dispose]: () => this.#leave(kept)}
+  }
+
+  /** Notes where the log of the leader is. */
+  noteLog(member: string, nextOffset: number): void {
+    this.#kept.get(member)?.lag.noteLog(nextOffset, this.#clock.monotonicMs())
+  }
+
+  /**
+   * Notes how far a mirror is. Only the session that attached it may tell.
+   *
+   * @throws RegistryError `REG_CONFLICT` when that one does not follow
+   */
+  ack(member: string, sessionId: string, nextOffset: number): void {
+    const kept = this.#kept.get(member)
+    if (kept === undefined || kept.mirror.sessionId !== sessionId) {
+      throw new RegistryError('REG_CONFLICT', 'this session follows no log: call followLog first', {info: {member}})
+    }
+    kept.mirror = {...kept.mirror, nextOffset, lastSeenMs: this.#clock.wallMs()}
+    kept.heardAtMs = this.#clock.monotonicMs()
+    kept.lag.noteRead(nextOffset)
+    for (const look of this.#watchers) look()
+  }
+
+  /** How far a mirror is behind a log that goes to `nextOffset`; undefined when it is not attached. */
+  lagOf(member: string, nextOffset: number): MirrorLag | undefined {
+    const kept = this.#kept.get(member)
+    if (kept === undefined) return undefined
+    const entries = Math.max(0, nextOffset - kept.mirror.nextOffset)
+    return {entries, ms: entries === 0 ? 0 : kept.lag.lagMs(this.#clock.monotonicMs())}
+  }
+
+  /** Waits until a mirror has all below `nextOffset`, over breaks of its link: true then, false when `signal` aborts before. */
+  caughtUp(member: string, nextOffset: number, signal: AbortSignal): Promise<boolean> {
+    const hasAll = () => (this.#kept.get(member)?.mirror.nextOffset ?? -1) >= nextOffset
+    if (hasAll()) return Promise.resolve(true)
+    if (signal.aborted) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!hasAll() && !signal.aborted) return
+        this.#watchers.delete(look)
+        signal.removeEventListener('abort', look)
+        resolve(hasAll())
+      }
+      this.#watchers.add(look)
+      signal.addEventListener('abort', look)
+    })
+  }
+
+  #assertNoCopy({member, name, run}: MirrorAbout, {address}: MirrorPlace): void {
+    const kept = this.#kept.get(member)
+    if (kept === undefined || kept.mirror.run === run) return
+    if (this.#clock.monotonicMs() - kept.heardAtMs > SILENT_MS) return
+    const {mirror} = kept
+    const text = `${name} (${address}) has the same member iden as ${mirror.name} (${mirror.address}), which follows already: its directory is a copy of that one`
+    const hints = ['make mirrors with: registry clone NAME', 'stop one of the two']
+    throw new RegistryError('REG_CONFLICT', text, {info: {member, name: mirror.name, address: mirror.address}, hints})
+  }
+
+  #leave(kept: Kept): void {
+    const {mirror} = kept
+    if (this.#kept.get(mirror.member) !== kept) return
+    this.#kept.delete(mirror.member)
+    this.#tell('lost', mirror)
+  }
+
+  #tell(event: 'attached' | 'lost', mirror: AttachedMirror): void {
+    for (const listener of this.#listeners) listener(event, mirror)
+    for (const look of this.#watchers) look()
+  }
+}

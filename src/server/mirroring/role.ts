@@ -1,0 +1,85 @@
+import type {ChangeLog} from '../../nexus/change-log.ts'
+import type {Lead} from '../../registry/lead.ts'
+
+/** What this member of the cell is at present. Only one that leads takes changes of its own. */
+export type Role =
+  | {readonly kind: 'leads'}
+  /** Undefined while its log does not say who leads. */
+  | {readonly kind: 'follows'; readonly lead: Lead | undefined}
+  /** It led, and asks the other members whether somebody else does now; until `untilMs` of the monotonic clock. */
+  | {readonly kind: 'confirms'; readonly untilMs: number}
+  /** It gives the lead to the member of this name. */
+  | {readonly kind: 'closing'; readonly to: string}
+  /** Another member took the lead while this one led, and its log has what that one lacks, or may have. */
+  | {readonly kind: 'fenced'; readonly epoch: number; readonly name: string; readonly urls: readonly string[]}
+
+/** Knows the role, and lets the change log take what fits it: own changes, those of the leader, or none. */
+export class RoleKeeper {
+  readonly #changes: Pick<ChangeLog, 'setSource'>
+  readonly #listeners = new Set<(role: Role) => void>()
+  #role: Role
+
+  constructor(changes: Pick<ChangeLog, 'setSource'>, role: Role) {
+    this.#changes = changes
+    this.#role = role
+    changes.setSource(sourceOf(role))
+  }
+
+  get role(): Role {
+    return this.#role
+  }
+
+  /** Takes changes of its own. */
+  get leads(): boolean {
+    return this.#role.kind === 'leads'
+  }
+
+  /** The change log has its source before anybody hears of the role; who listens hears in the order in which they began to. */
+  set(role: Role): void {
+    this.#role = role
+    this.#changes.setSource(sourceOf(role))
+    for (const listener of this.#listeners) {
+      if (this.#role !== role) return // one of them set another one, of which all have heard
+      listener(role)
+    }
+  }
+
+  /** Gives what ends the listening. */
+  onChange(listener: (role: Role) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+/** The peers' word for who leads; who is about to give the lead away does so until it is given. */
+export function isActive({kind}: Role): boolean {
+  return kind === 'leads' || kind === 'closing'
+}
+
+function sourceOf(role: Role): Parameters<ChangeLog['setSource']>[0] {
+  switch (role.kind) {
+    case 'leads':
+      return {kind: 'own'}
+    case 'follows':
+      return {kind: 'replicated', reason: reasonOf(role)}
+    case 'confirms':
+    case 'closing':
+      return {kind: 'none', code: 'REG_NOT_LEADER', reason: reasonOf(role)}
+    case 'fenced':
+      return {kind: 'none', code: 'REG_FENCED', reason: reasonOf(role)}
+  }
+}
+
+/** Says why a member takes no changes of its own. */
+export function reasonOf(role: Exclude<Role, {readonly kind: 'leads'}>): string {
+  switch (role.kind) {
+    case 'follows':
+      return `this member follows ${role.lead?.name ?? 'a leader that it has not reached yet'}, which takes the changes`
+    case 'confirms':
+      return 'this member led before, and asks the others who leads now'
+    case 'closing':
+      return `the lead moves to ${role.to}`
+    case 'fenced':
+      return `${role.name} took the lead, since epoch ${role.epoch}`
+  }
+}
