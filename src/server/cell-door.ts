@@ -56,8 +56,9 @@ function admitWith(users: Users, {need, refusal}: CellMethod, call: CellCall): v
 }
 
 function note(row: CellMethod, title: string, bound: Entered['bound'], {parts, user}: CellCall, via?: string): void {
-  const log = parts.log.with({user: user.iden, username: user.name, ...(via === undefined ? {} : {via})})
-  if (row.isLogged) log.info('api.called', {api: title, args: loggable(row.params, bound)})
+  const log = parts.log.with({user: user.iden, username: user.name})
+  const through = via === undefined ? {} : {via}
+  if (row.isLogged) log.info('api.called', {api: title, args: loggable(row.params, bound), ...through})
   if (row.instead !== undefined) log.warnOnce(title, 'api.deprecated', {api: title, instead: row.instead})
 }
 

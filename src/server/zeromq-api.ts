@@ -65,6 +65,8 @@ export class ZeromqApi {
   readonly #reads: ReadonlyMap<unknown, Read>
   readonly #writes: ReadonlyMap<unknown, Write>
   readonly #heartbeat: Read
+  /** Resolves when all changes are over that `execute` has begun. */
+  #begun: Promise<unknown> = Promise.resolve()
 
   constructor(ports: ZeromqApiPorts) {
     this.#ports = ports
@@ -120,13 +122,20 @@ export class ZeromqApi {
     else this.#ports.lines.add(from, incoming.framing, this.#heartbeat(request))
   }
 
-  /** Does what a client of another member asked there, and gives the answer. Begins before it returns. */
-  execute({action, text, actor}: ZeromqRequest): Promise<string> {
+  /** Does what a client of another member asked there, and gives the answer. A change is begun before this returns. */
+  async execute({action, text, actor}: ZeromqRequest): Promise<string> {
     const request = decodeRequest(Buffer.from(text), MAX_MESSAGE_BYTES)
-    if ('error' in request) return Promise.resolve(failure(request.error))
+    if ('error' in request) return failure(request.error)
     const write = this.#writes.get(action)
-    if (write === undefined) return Promise.resolve(this.#renew(request))
-    return new Promise((resolve) => write(request, actor, resolve))
+    if (write !== undefined) {
+      const answer = new Promise<string>((resolve) => write(request, actor, resolve))
+      this.#begun = Promise.all([this.#begun, answer])
+      return await answer
+    }
+    const answer = this.#renew(request)
+    if (answer !== NOT_RENEWED) return answer
+    await this.#begun // its registration may be under way
+    return this.#renew(request)
   }
 
   /** Answers a message that is over a limit, without reading it. */

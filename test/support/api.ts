@@ -59,6 +59,8 @@ export interface ApiOptions {
   /** What actions ask of their callers, where it is not what the table says. */
   readonly methods?: ZeromqApiPorts['methods']
   readonly replyWithinMs?: number
+  /** Where requests go that only a leader can answer. */
+  readonly lane?: ZeromqApiPorts['lane']
   /** Longest step of the lease clock. */
   readonly maxGapMs?: number
 }
@@ -79,9 +81,18 @@ export class TestApi {
 
   /** Makes one on an empty store in memory, unless another is given (and open). */
   static async start(options: ApiOptions = {}): Promise<TestApi> {
+    return new TestApi({store: await TestApi.emptyStore(), ...options})
+  }
+
+  static async emptyStore(): Promise<Store> {
     const store = new MemoryStore()
     await store.open()
-    return new TestApi({store, ...options})
+    return store
+  }
+
+  /** Makes one on an open store. */
+  static on(options: ApiOptions & {readonly store: NonNullable<ApiOptions['store']>}): TestApi {
+    return new TestApi(options)
   }
 
   private constructor(options: ApiOptions & {readonly store: NonNullable<ApiOptions['store']>}) {
@@ -121,6 +132,7 @@ export class TestApi {
       random: () => 0,
       infoMembers: () => '"req_port":1,"pub_port":2,"hb_port":3,"enforce_unique_service_types":false',
       terminate: options.terminate ?? (() => false),
+      lane: options.lane,
       ...(options.methods === undefined ? {} : {methods: options.methods}),
     })
   }

@@ -15,8 +15,8 @@ export interface RoleView {
 export interface Uplink {
   /** Gives a session with the leader; waits for one until the signal aborts. */
   leaderProxy(signal: AbortSignal): Promise<TelepathProxy>
-  /** Since when there is none, on the monotonic clock; undefined while there is one. */
-  readonly lostSinceMs: number | undefined
+  /** How long there was none; undefined while there is one. */
+  readonly lostForMs: number | undefined
 }
 
 /** The log of this member, as its leader fills it. */
@@ -143,10 +143,9 @@ export class Forwarder {
       await this.#pause(untilMs, signal, leftMs)
       return undefined
     }
-    const {lostSinceMs} = uplink
-    if (lostSinceMs !== undefined && this.#clock.monotonicMs() - lostSinceMs >= LOST_MS) throw lost()
+    if ((uplink.lostForMs ?? 0) >= LOST_MS) throw lost()
     const turn = this.#turn.signal
-    const ends = [turn, AbortSignal.timeout(leftMs), ...(signal === undefined ? [] : [signal])]
+    const ends = [turn, AbortSignal.timeout(Math.ceil(leftMs)), ...(signal === undefined ? [] : [signal])]
     try {
       return await uplink.leaderProxy(AbortSignal.any(ends))
     } catch {
