@@ -96,7 +96,8 @@ function textOf(value: Json | undefined): string | undefined {
 function readJson(value: unknown, at: string, levels: number): Json {
   if (value === null || value === undefined) return null
   if (typeof value === 'string' || typeof value === 'boolean') return value
-  if (typeof value === 'number' && Number.isFinite(value)) return value
+  // A negative zero would be another number here than in the log.
+  if (typeof value === 'number' && Number.isFinite(value)) return value + 0
   if (typeof value !== 'object') throw badInfo(`${at} is nothing that JSON knows`)
   if (levels === 0) throw badInfo(`info is nested deeper than ${MAX_DEPTH} levels`)
   if (Array.isArray(value)) return value.map((item) => readJson(item, `${at}[]`, levels - 1))

@@ -32,8 +32,14 @@ export interface AhaPorts {
   readonly openPeer?: OpenPeer | undefined
 }
 
+/** Those parts, and what keeps the services and the one-time URLs. */
+export interface TestAhaParts extends AhaParts {
+  readonly ledger: AhaLedger
+  readonly ticketLedger: TicketLedger
+}
+
 /** The parts of an AHA without listeners. */
-export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
+export async function openAhaParts(ports: AhaPorts): Promise<TestAhaParts> {
   const {store, changeLog, clock, users, log, certs = new CertDir('/dev/null/certs')} = ports
   const {openPeer = peerOpener(certs)} = ports
   const ledger = await AhaLedger.open({store, changeLog, clock})
@@ -69,5 +75,7 @@ export async function openAhaParts(ports: AhaPorts): Promise<AhaParts> {
     report,
     urls,
     redeem,
+    ticketLedger: tickets,
+    ledger,
   }
 }

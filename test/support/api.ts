@@ -52,6 +52,8 @@ export interface TestEvent {
 export interface ApiOptions {
   readonly store?: Pick<Store, 'append' | 'probe' | 'saveRenewals'>
   readonly uniqueTypes?: boolean
+  /** Those of a cell, which other parts share; made on the store unless given. */
+  readonly changes?: ChangeLog
   readonly clock?: FakeClock
   /** Directions of the bridge that the catalog is made for. */
   readonly bridge?: {readonly toAha: boolean; readonly toZeromq: boolean}
@@ -100,11 +102,13 @@ export class TestApi {
     this.catalog = new Catalog('random', options.bridge?.toAha ? placeLabel : undefined)
     this.leaseClock = new LeaseClock(this.clock, options.maxGapMs ?? 1e12)
     this.wheel = new LeaseWheel(this.leaseClock.nowMs())
-    this.changes = new ChangeLog(options.store, {
-      ...COMMIT_LIMITS,
-      clock: this.clock,
-      onTrouble: (trouble) => this.troubles.push(trouble),
-    })
+    this.changes =
+      options.changes ??
+      new ChangeLog(options.store, {
+        ...COMMIT_LIMITS,
+        clock: this.clock,
+        onTrouble: (trouble) => this.troubles.push(trouble),
+      })
     this.registrar = new Registrar(
       {
         store: options.store,
