@@ -295,6 +295,19 @@ export const OPTIONS = {
     'Tells the AHA whether a demotion may pick this service as the new leader.',
     'false',
   ),
+  'leader:confirm': live(
+    {kind: 'duration', minMs: 0, maxMs: DAY_MS},
+    '10s',
+    'How long a leader that starts, or lost its last mirror, asks the other members whether one of them leads before it takes changes without an answer.',
+    '30s',
+  ),
+  'leader:alone': live(
+    boolean,
+    'false',
+    'Lead without asking the other members first: for the last one that is left.',
+    'true',
+    {flag: 'alone'},
+  ),
   'aha:svcinfo': live(
     {kind: 'object', shape: 'svcinfo'},
     'null',

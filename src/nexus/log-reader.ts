@@ -12,7 +12,7 @@ import type {ChangeLog} from './change-log.ts'
 
 export interface LogReaderPorts {
   readonly store: Pick<Store, 'read'>
-  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
+  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written' | 'head'>
 }
 
 export interface LogReaderLimits {
@@ -29,6 +29,16 @@ const READER_LIMITS: LogReaderLimits = {readers: 32, chunk: 256}
 export type LogStep =
   | {readonly kind: 'entries'; readonly entries: readonly Entry[]}
   | {readonly kind: 'caught-up'; readonly nextOffset: number}
+
+/** A place in the log, and how far the log goes. */
+export interface LogPlace {
+  /** Hash of the entry at the offset that was asked for; undefined when the log does not reach so far, or was trimmed beyond it. */
+  readonly hash: string | undefined
+  /** Oldest entry that is kept. */
+  readonly first: number
+  readonly nextOffset: number
+  readonly epoch: number
+}
 
 export interface LogWish {
   readonly signal: AbortSignal
@@ -88,6 +98,19 @@ export class LogReaders {
     } finally {
       this.#open -= 1
     }
+  }
+
+  /**
+   * Says what stands at a place of the log, to find out where two logs part: the hash of its entry, undefined when there is none.
+   *
+   * @throws RegistryError `REG_STORE_FAILED`
+   */
+  async placeAt(offset: number): Promise<LogPlace> {
+    const {nextOffset, epoch} = this.#ports.changes.head
+    const first = Math.min(await this.#raised(0), nextOffset)
+    const isKept = offset >= first && offset < nextOffset
+    const [entry] = isKept ? await this.#ports.store.read(offset, 1) : []
+    return {hash: entry?.hash, first, nextOffset, epoch}
   }
 
   #enter(): void {

@@ -5,11 +5,12 @@
  *
  * What a fenced member keeps over restarts stands in `fence.json`:
  *
- *     {"v":1,"epoch":7,"member":"5f…","name":"01.aha.loop.link","urls":["ssl://01.aha.loop.link:27492"],"sinceMs":1763719200000,"reason":"…"}
+ *     {"v":1,"lead":{"member":"5f…","name":"01.aha.loop.link","urls":["ssl://01.aha.loop.link:27492"],"epoch":7,"how":"forced","from":"8a…"},
+ *      "sinceMs":1763719200000,"reason":null}
  */
 import {parseJson} from '../base/json-parse.ts'
 import {isJsonObject} from './aha-entry.ts'
-import type {Lead, LeadMember} from './lead.ts'
+import {type Lead, readLead} from './lead.ts'
 
 /** What decides between two who lead. */
 export type Rank = Pick<Lead, 'epoch' | 'member' | 'how'>
@@ -22,19 +23,15 @@ export function outranks(one: Rank, other: Rank): boolean {
 }
 
 /** Why a member that led must not lead any more. */
-export interface Fence extends LeadMember {
-  /** Of who leads instead. */
-  readonly epoch: number
+export interface Fence {
+  /** Who leads instead. */
+  readonly lead: Lead
   readonly sinceMs: number
   /** Why it does not follow by itself, for people; null until that is known. */
   readonly reason: string | null
 }
 
 const FENCE_VERSION = 1
-const IDEN = /^[0-9a-f]{32}$/
-/** Longest text and list that is read; names and URLs are far shorter. */
-const MAX_TEXT = 4096
-const MAX_URLS = 32
 
 /** Gives the text of `fence.json`. */
 export function encodeFence(fence: Fence): string {
@@ -45,22 +42,8 @@ export function encodeFence(fence: Fence): string {
 export function decodeFence(text: string): Fence {
   const value = parseJson(text)
   if (!isJsonObject(value) || value['v'] !== FENCE_VERSION) throw new TypeError('not a fence of version 1')
-  const {epoch, member, name, urls, sinceMs, reason} = value
-  if (!isEpoch(epoch)) throw new TypeError('not an epoch')
-  if (typeof member !== 'string' || !IDEN.test(member)) throw new TypeError('not an iden')
-  if (!isText(name) || !isTexts(urls)) throw new TypeError('not a name with URLs')
-  if (typeof sinceMs !== 'number' || !(reason === null || isText(reason))) throw new TypeError('not a reason')
-  return {epoch, member, name, urls, sinceMs, reason}
-}
-
-function isEpoch(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_TEXT
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length <= MAX_URLS && value.every(isText)
+  const {lead, sinceMs, reason} = value
+  if (typeof sinceMs !== 'number') throw new TypeError('not a time')
+  if (!(reason === null || typeof reason === 'string')) throw new TypeError('not a reason')
+  return {lead: readLead(lead), sinceMs, reason}
 }

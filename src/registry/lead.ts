@@ -102,7 +102,8 @@ export function decodeLeadMember(text: string): LeadMember {
   return readMember(parseJson(text))
 }
 
-function readLead(value: unknown): Lead {
+/** Reads a leader from a value that came from outside. Throws a `TypeError` when it is not one. */
+export function readLead(value: unknown): Lead {
   if (!isJsonObject(value)) throw new TypeError('not an object')
   const {epoch, how, from} = value
   if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 1) throw new TypeError('not an epoch')

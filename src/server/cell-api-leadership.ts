@@ -1,6 +1,5 @@
 /**
- * The methods of the cell about who leads, and how far the change log is. This cell leads and has no mirrors: who asks it to take over, or to
- * give away, is told so in the words of the peer, which its tools print.
+ * The methods of the cell about how far the change log is, for who follows it.
  */
 import type {Need} from '../auth/need.ts'
 import {RegistryError} from '../base/errors.ts'
@@ -22,15 +21,9 @@ export const LEADERSHIP_METHODS = {
     (call) => changesFrom(call, call.integer('offs', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)),
     {isUnawaited: true} as const,
   ),
-  promote: method(ADMIN, [optional('graceful', false)], () => refuse('BadConfValu', NO_MIRROR), {isLogged: true}),
-  demote: method(ADMIN, [optional('timeout')], ({parts}) => (parts.isMember ? false : refuse('NeedConfValu', NO_AHA)), {
-    isLogged: true,
-  }),
 } as const satisfies Record<string, CellMethod>
 
-const NO_MIRROR = 'promote() called on non-mirror'
 const NO_MIRROR_URLS = 'Enumerating mirror URLs is only supported when AHA is configured'
-const NO_AHA = 'AHA is not configured on this service.'
 
 /** True when the entry is durable; false when it is not in time. Without a time limit the caller waits until he leaves. */
 async function waitForOffset(call: CellCall): Promise<boolean> {
@@ -50,6 +43,6 @@ async function* changesFrom(call: CellCall, offset: number): AsyncGenerator<Valu
   }
 }
 
-function refuse(telepath: 'BadConfValu' | 'NeedConfValu', text: string): never {
+function refuse(telepath: 'BadConfValu', text: string): never {
   throw new RegistryError('REG_CONFLICT', text, {telepath, hints: ['registry status']})
 }

@@ -284,6 +284,7 @@ export class CellHost implements AsyncDisposable {
       changes,
       mirroring,
       isMember: this.#ports.member !== undefined,
+      memberName: this.#settings.network === undefined ? undefined : `root@${this.#settings.network}`,
       entries,
       aha: this.#ports.aha?.parts,
       log,

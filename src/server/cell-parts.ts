@@ -23,9 +23,9 @@ export interface CellParts {
   /** It is a service of an AHA. */
   readonly isMember: boolean
   /** Who reads the change log. */
-  readonly entries: Pick<LogReaders, 'read'>
+  readonly entries: Pick<LogReaders, 'read' | 'placeAt'>
   /** Who leads the cell, and its mirrors. */
-  readonly mirroring: Pick<Mirroring, 'roles' | 'feed'>
+  readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   /** Has the leader do what alters state; undefined when this is the only member of the cell. */

@@ -11,6 +11,7 @@ import {CA_METHODS} from './cell-api-ca.ts'
 import {FENCE_METHODS} from './cell-api-fences.ts'
 import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
+import {LEAD_METHODS} from './cell-api-lead.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
 import {MIRRORING_METHODS} from './cell-api-mirroring.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
@@ -51,6 +52,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...CELL_METHODS,
     ...SESSION_METHODS,
     ...LEADERSHIP_METHODS,
+    ...LEAD_METHODS,
     ...MIRRORING_METHODS,
     ...USER_METHODS,
     ...PASSWORD_METHODS,

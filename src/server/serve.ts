@@ -219,6 +219,7 @@ class Registry implements RunningRegistry {
     const mirroring = await Mirroring.open(
       {
         store: this.#store,
+        dir: this.dir,
         ...{head, changes, certs, log: this.#log, clock: systemClock, run: runId, version: packageVersion()},
         cellIden: this.#cellDir.guid,
       },

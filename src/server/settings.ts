@@ -88,5 +88,6 @@ export function mirroringSettings(conf: Conf): MirroringSettings {
       network: conf['aha:network'] ?? undefined,
     },
     servers: conf['aha:registry'] ?? [],
+    lead: {confirmMs: conf['leader:confirm'], isAlone: conf['leader:alone']},
   }
 }

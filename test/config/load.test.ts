@@ -51,6 +51,8 @@ describe('without any source', () => {
       'zmq:pub:hwm': 10_000,
       'discover:strategy': 'random',
       'lease:grace': 10_000,
+      'leader:confirm': 10_000,
+      'leader:alone': false,
       'cleanup:interval': 10_000,
       backend: 'sqlite',
       'log:level': 'info',
@@ -192,6 +194,8 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   mirror: ['ssl://aha', ['ssl://aha'], 'aha'],
   'aha:provision': ['ssl://aha:27272/8ace', ['ssl://aha:27272/8ace'], 'ssl://root:secret@aha'],
   'aha:promotable': ['no', false, '0'],
+  'leader:confirm': ['1m', 60_000, '-1'],
+  'leader:alone': ['yes', true, '1'],
   'aha:svcinfo': [
     '{urlinfo: {scheme: ssl, host: aha, port: 1}, more: [1]}',
     {urlinfo: {scheme: 'ssl', host: 'aha', port: 1}, more: [1]},

@@ -120,6 +120,7 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 const OWN_METHODS: ReadonlySet<string> = new Set([
   ...['checkLog', 'followAck', 'followLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
   ...['forward', 'redeem'],
+  ...['getMembers', 'getLogPlace', 'fence'],
 ])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {

@@ -5,6 +5,7 @@ const SETTINGS: MirroringSettings = {
   mirror: [],
   names: {dnsName: undefined, ahaName: undefined, network: undefined},
   servers: [],
+  lead: {confirmMs: 10_000, isAlone: false},
 }
 
 /** A member of a cell without certificates, which leads unless the settings or its log say something else. */
@@ -14,5 +15,8 @@ export function openMirroring(
   settings: Partial<MirroringSettings> = {},
 ): Promise<Mirroring> {
   const certs = new CertDir('/dev/null/certs')
-  return Mirroring.open({...ports, certs, cellIden, run: 'f'.repeat(32), version: '1.2.3'}, {...SETTINGS, ...settings})
+  return Mirroring.open(
+    {...ports, dir: '/nonexistent', certs, cellIden, run: 'f'.repeat(32), version: '1.2.3'},
+    {...SETTINGS, ...settings},
+  )
 }

@@ -172,13 +172,14 @@ export class Feed {
   }
 
   /** Who got the lead from this member still has to hear that it did. */
-  #mayFollow({member}: FollowWish): boolean {
+  #mayFollow({member, nextOffset}: FollowWish): boolean {
     if (this.#isFeeding) return true
     const {ledger, changes, mirrors, roles} = this.#ports
     const {lead} = ledger.visible
     if (roles.role.kind !== 'follows' || lead?.member !== member || lead.from !== ledger.member) return false
-    const told = mirrors.attached.get(member)
-    return told === undefined || told.nextOffset < changes.nextOffset
+    // Who has the entry already may be about to give the lead back, and looks for who leads.
+    const reached = Math.max(nextOffset, mirrors.attached.get(member)?.nextOffset ?? 0)
+    return reached < changes.nextOffset
   }
 
   #notLeading(): RegistryError {

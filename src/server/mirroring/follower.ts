@@ -53,7 +53,8 @@ export interface FollowerState {
 const CONNECT_MS = 5000
 /** The leader speaks at least once a second. */
 const SILENT_MS = 5000
-const RETRY_MS = 250
+/** When the lead moves, the new leader is there within milliseconds. */
+const RETRY_MS = 20
 const MAX_RETRY_MS = 2000
 /** A history that differs does not change by itself. */
 const DIFFERS_RETRY_MS = 10_000
@@ -78,11 +79,14 @@ export class Follower {
   readonly #lag = new LagMeter()
   readonly #waiting = new Set<PromiseWithResolvers<TelepathProxy>>()
   #running: AbortController | undefined
+  /** Ends the link, or the search for it, when the leader is somewhere else. */
+  #moved: AbortController | undefined
   /** Of the run that is, or was last: there is never more than one. */
   #done: Promise<void> = Promise.resolve()
   #linked: LinkedTo | undefined
   #isReady = false
   #nextOfLeader = 0
+  #leaderEpoch = 0
   #heardAtMs = 0
   #problem: FollowerState['problem']
   #isLagTold = false
@@ -108,6 +112,18 @@ export class Follower {
       lagMs: Math.round(Math.max(this.#lag.lagMs(nowMs), silentMs)),
       problem: this.#problem,
     }
+  }
+
+  /** Epoch that the leader had when it was last reached; 0 before that. */
+  get leaderEpoch(): number {
+    return this.#leaderEpoch
+  }
+
+  /** Looks for the leader there first, and leaves another one that it follows now. */
+  lookAt(lead: LeadMember): void {
+    if (this.#linked?.name === lead.name) return
+    this.#places.noteLead({...lead})
+    this.#moved?.abort(new RegistryError('REG_LINK_CLOSED', `${lead.name} leads now`))
   }
 
   /** Begins to follow; does nothing when it does. */
@@ -173,11 +189,13 @@ export class Follower {
   async #followAt(url: string, signal: AbortSignal): Promise<void> {
     const {open, changes, self, run, version} = this.#ports
     const {epoch, nextOffset, lastHash} = changes.head
-    await using proxy = await open(url, {connectMs: CONNECT_MS, timeoutMs: CONNECT_MS * 3, spareLinks: 1, signal})
-    const wish = packFollowWish({...self(), run, version, epoch, nextOffset, lastHash})
     const over = new AbortController()
     const end = (): void => over.abort(signal.reason)
     signal.addEventListener('abort', end, {once: true})
+    this.#moved = over
+    const limits = {connectMs: CONNECT_MS, timeoutMs: CONNECT_MS * 3, spareLinks: 1, signal: over.signal}
+    await using proxy = await open(url, limits)
+    const wish = packFollowWish({...self(), run, version, epoch, nextOffset, lastHash})
     const toTell = this.#ports.toTell()
     try {
       const steps = proxy.stream('followLog', {args: [wish], timeoutMs: SILENT_MS, signal: over.signal})
@@ -213,12 +231,13 @@ export class Follower {
     const {epoch, nextOffset} = changes.head
     if (start.epoch < epoch) {
       const text = `${start.lead.name} leads in epoch ${start.epoch}, which is over: this log is in epoch ${epoch}`
-      throw new RegistryError('REG_HISTORY_DIFFERS', text, {info: {epoch: start.epoch}})
+      throw new RegistryError('REG_NOT_LEADER', text, {info: {epoch: start.epoch}})
     }
     const {name} = start.lead
     const nowMs = clock.monotonicMs()
     this.#linked = {proxy, name, url}
     this.#nextOfLeader = start.nextOffset
+    this.#leaderEpoch = start.epoch
     this.#heardAtMs = nowMs
     this.#problem = undefined
     this.#lag.noteRead(nextOffset)

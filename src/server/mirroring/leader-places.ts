@@ -48,8 +48,11 @@ export class LeaderPlaces {
   }
 
   /** Takes what one says that does not lead; tells whether it named somebody who was not asked yet. */
-  noteLead({name, urls}: Readonly<Record<string, unknown>>): boolean {
-    if (!Array.isArray(urls)) return false
+  noteLead({member, name, urls, epoch}: Readonly<Record<string, unknown>>): boolean {
+    const {lead} = this.#ledger.visible
+    // It has not heard yet: when the lead moves, the one that is to have it may be asked before it has it.
+    const isOld = typeof epoch === 'number' && lead !== undefined && epoch < lead.epoch
+    if (!Array.isArray(urls) || member === this.#ledger.member || isOld) return false
     const told = urls.filter((url): url is string => typeof url === 'string' && url.length <= MAX_URL)
     if (told.length === 0 || JSON.stringify(told) === JSON.stringify(this.#told)) return false
     this.#told = told.slice(0, MAX_TOLD)

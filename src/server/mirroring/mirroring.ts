@@ -2,18 +2,25 @@ import type {Clock} from '../../base/clock.ts'
 import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {CertDir} from '../../pki/cert-dir.ts'
+import type {Fence} from '../../registry/fence.ts'
 import type {LeadMember} from '../../registry/lead.ts'
 import type {Store, StoreHead} from '../../store/store.ts'
 import {Feed} from './feed.ts'
-import type {FollowTold, FollowWish} from './feed-messages.ts'
+import type {FollowTold} from './feed-messages.ts'
+import {FenceFile} from './fence-file.ts'
 import {Follower, type FollowerState} from './follower.ts'
+import type {LeadHeraldSettings} from './lead-herald.ts'
 import {LeadLedger} from './lead-ledger.ts'
+import {LeadMoves} from './lead-moves.ts'
 import {type MemberNames, memberOpener, memberPlace} from './member-place.ts'
 import {Mirrors} from './mirrors.ts'
 import {Renewals} from './renewals.ts'
 import {type Role, RoleKeeper} from './role.ts'
+import {startRole} from './start-role.ts'
 
 export interface MirroringPorts {
+  /** Data directory. */
+  readonly dir: string
   readonly store: Pick<Store, 'read' | 'records' | 'place'>
   /** What the store said when it was opened. */
   readonly head: StoreHead
@@ -33,8 +40,8 @@ export interface MirroringSettings {
   readonly names: MemberNames
   /** URLs of the AHA servers where this service is registered, for a leader that is named there. */
   readonly servers: readonly string[]
-  /** What it is, when something besides the log says so: it was fenced. */
-  readonly role?: Role | undefined
+  /** How it asks the others before it leads. */
+  readonly lead: LeadHeraldSettings
 }
 
 /** Who hears of it that a part of the server has something to do. */
@@ -47,8 +54,6 @@ export interface MirroringEvents {
   readonly sessions: () => {readonly opened: readonly string[]; readonly closed: readonly string[]}
   /** The log of the leader, which is there, begins after the end of this one. */
   readonly onCulled: (leader: string) => void
-  /** Somebody knows of a higher epoch. */
-  readonly onHigherEpoch: (wish: FollowWish) => void
 }
 
 /** Name of the leader among those who renewals come from and go to. */
@@ -62,6 +67,8 @@ export class Mirroring implements AsyncDisposable {
   readonly renewals = new Renewals()
   readonly feed: Feed
   readonly follower: Follower
+  /** What moves the lead. */
+  readonly moves: LeadMoves
   readonly #forget: (() => void)[]
   readonly #settings: MirroringSettings
   readonly #close: () => Promise<void>
@@ -69,20 +76,25 @@ export class Mirroring implements AsyncDisposable {
   #self: LeadMember
   #isStarted = false
 
-  private constructor(ports: MirroringPorts, ledger: LeadLedger, settings: MirroringSettings) {
+  private constructor(
+    ports: MirroringPorts,
+    ledger: LeadLedger,
+    settings: MirroringSettings,
+    fence: Fence | undefined,
+  ) {
     const {changes, log, clock, cellIden, run, version, store, certs} = ports
     const {open, close} = memberOpener(certs, settings.names, settings.servers)
     this.#settings = settings
     this.#close = close
     this.ledger = ledger
     this.#self = {member: ledger.member, name: ledger.member, urls: []}
-    this.roles = new RoleKeeper(changes, settings.role ?? firstRole(ledger, settings))
+    this.roles = new RoleKeeper(changes, startRole(ledger, fence, settings))
     this.mirrors = new Mirrors(clock)
     const {roles, mirrors, renewals} = this
     const self = (): LeadMember => this.#self
     this.feed = new Feed({
       ...{store, changes, roles, ledger, mirrors, renewals, log, clock, cellIden, self},
-      onHigherEpoch: (wish) => this.#events.onHigherEpoch?.(wish),
+      onHigherEpoch: (wish) => this.moves.askAbout(wish),
       onTold: (told) => {
         this.#events.onRenewed?.(told.renewed, told.member)
         this.#events.onTold?.(told)
@@ -101,13 +113,22 @@ export class Mirroring implements AsyncDisposable {
       },
       settings.mirror,
     )
-    this.#forget = [ledger.onChanged(() => this.#followLog()), roles.onChange((role) => this.#onRole(role))]
+    this.moves = new LeadMoves(
+      {
+        ...{changes, roles, ledger, mirrors, log, clock, cellIden, version, self},
+        ...{file: new FenceFile(ports.dir), open, follower: this.follower},
+      },
+      settings.lead,
+      fence,
+    )
+    this.#forget = [roles.onChange((role) => this.#onRole(role))]
   }
 
   /** Reads from the store who leads. Nothing is connected to. @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED` */
   static async open(ports: MirroringPorts, settings: MirroringSettings): Promise<Mirroring> {
-    const {store, head, changes, clock} = ports
-    return new Mirroring(ports, await LeadLedger.open({store, changeLog: changes, clock}, head.iden), settings)
+    const {store, head, changes, clock, dir} = ports
+    const ledger = await LeadLedger.open({store, changeLog: changes, clock}, head.iden)
+    return new Mirroring(ports, ledger, settings, await new FenceFile(dir).read())
   }
 
   /** This member, as the others know it. */
@@ -130,10 +151,12 @@ export class Mirroring implements AsyncDisposable {
     this.#self = {member, ...memberPlace(this.#settings.names, url, `member ${member.slice(0, 8)}`)}
     this.#isStarted = true
     this.#onRole(this.roles.role)
+    this.moves.start()
   }
 
   async stop(): Promise<void> {
     this.#isStarted = false
+    this.moves.stop()
     for (const forget of this.#forget) forget()
     await this.follower.stop()
     await this.#close()
@@ -143,27 +166,11 @@ export class Mirroring implements AsyncDisposable {
     return this.stop()
   }
 
-  /** The log says who leads, and nothing else does; but who is fenced stays so. */
-  #followLog(): void {
-    const {roles, ledger} = this
-    const {role} = roles
-    const {lead} = ledger.visible
-    if (role.kind === 'fenced' || lead === undefined) return
-    const isFollowing = role.kind === 'follows'
-    if (ledger.isLeading && isFollowing) roles.set({kind: 'leads'})
-    else if (!ledger.isLeading && !(isFollowing && role.lead === lead)) roles.set({kind: 'follows', lead})
-  }
-
-  #onRole({kind}: Role): void {
+  #onRole(role: Role): void {
     if (!this.#isStarted) return
-    if (kind === 'follows') this.follower.start()
-    else void this.follower.stop()
+    if (role.kind === 'follows') {
+      if (role.lead !== undefined) this.follower.lookAt(role.lead)
+      this.follower.start()
+    } else void this.follower.stop()
   }
-}
-
-/** A copy of a log that names no leader is that of one which had no mirrors: the option says that it is a mirror. */
-function firstRole(ledger: LeadLedger, {mirror}: MirroringSettings): Role {
-  const {lead} = ledger.visible
-  if (lead === undefined && mirror.length > 0) return {kind: 'follows', lead}
-  return ledger.isLeading ? {kind: 'leads'} : {kind: 'follows', lead}
 }

@@ -1,0 +1,131 @@
+import type {Clock} from '../../base/clock.ts'
+import {RegistryError} from '../../base/errors.ts'
+import type {Log} from '../../base/log.ts'
+import type {ChangeLog} from '../../nexus/change-log.ts'
+import type {Fence} from '../../registry/fence.ts'
+import type {Lead, LeadChange, LeadMember, LeadState} from '../../registry/lead.ts'
+import {sanitizeUrl} from '../../wire/telepath/url.ts'
+import type {FenceFile} from './fence-file.ts'
+import type {Follower, FollowerPorts} from './follower.ts'
+import {HandOver} from './hand-over.ts'
+import {LeadGuard, type OpenMember} from './lead-guard.ts'
+import {LeadHerald, type LeadHeraldSettings} from './lead-herald.ts'
+import type {LeadLedger} from './lead-ledger.ts'
+import type {LeadHeard} from './lead-messages.ts'
+import {type ListedMember, listMembers} from './member-list.ts'
+import type {Mirrors} from './mirrors.ts'
+import {Promotion} from './promotion.ts'
+import type {RoleKeeper} from './role.ts'
+
+export interface LeadMovesPorts {
+  readonly roles: RoleKeeper
+  readonly changes: ChangeLog
+  readonly ledger: LeadLedger
+  readonly mirrors: Mirrors
+  readonly follower: Pick<Follower, 'leaderProxy' | 'state' | 'leaderEpoch' | 'lookAt'>
+  readonly file: FenceFile
+  /** This member, as the others are to know it. */
+  readonly self: () => LeadMember
+  /** Opens a URL of another member, with the certificate of a member. */
+  readonly open: FollowerPorts['open']
+  readonly cellIden: string
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const CONNECT_MS = 5000
+
+/** All that moves the lead, as one: what the log says about it, what others say, and what operators want. */
+export class LeadMoves {
+  readonly guard: LeadGuard
+  readonly promotion: Promotion
+  readonly #ports: LeadMovesPorts
+  readonly #herald: LeadHerald
+  readonly #stopped = new AbortController()
+
+  /** `fence` is what the file says. */
+  constructor(ports: LeadMovesPorts, settings: LeadHeraldSettings, fence: Fence | undefined) {
+    this.#ports = ports
+    const open: OpenMember = (member, signal) => this.#open(member, signal)
+    const leader = (signal: AbortSignal) => ports.follower.leaderProxy(signal)
+    // First: what the log says of the role is done before anybody looks at it.
+    ports.ledger.onChanged((change, state) => this.#onChanged(change, state))
+    this.guard = new LeadGuard({...ports, open}, fence)
+    this.#herald = new LeadHerald({...ports, guard: this.guard, open}, settings)
+    const handOver = new HandOver(ports)
+    this.promotion = new Promotion({...ports, guard: this.guard, herald: this.#herald, handOver, leader})
+  }
+
+  /** Begins, when the listeners are open. */
+  start(): void {
+    this.guard.start()
+    this.#herald.start()
+  }
+
+  /** Ends what goes on in the background. To be called before the links with mirrors are closed: their end is no loss then. */
+  stop(): void {
+    this.#stopped.abort()
+    this.guard.stop()
+    this.#herald.stop()
+  }
+
+  /** Takes in who leads, as another member says, and says whom this one takes for the leader. Throws as `LeadGuard.hear`. */
+  async hear(lead: Lead | undefined): Promise<LeadHeard> {
+    if (lead !== undefined) await this.guard.hear(lead)
+    const {ledger, cellIden} = this.#ports
+    return {cell: cellIden, member: ledger.member, lead: this.guard.lead}
+  }
+
+  /** Asks a member that knows of a higher epoch who leads. */
+  askAbout(member: LeadMember): void {
+    this.#herald
+      .ask(member, undefined, this.#stopped.signal)
+      .then(({lead}) => (lead === undefined ? undefined : this.guard.hear(lead)))
+      .catch((error: unknown) => this.#ports.log.warning('lead.not-asked', {member: member.name, error}))
+  }
+
+  /** The members of the cell as this one sees them, itself first. */
+  members(): readonly ListedMember[] {
+    const {roles, follower, clock} = this.#ports
+    const {isLinked, lagEntries, lagMs} = follower.state
+    const {role} = roles
+    return listMembers(this.#ports, {role, lead: this.guard.lead, isLinked, lagEntries, lagMs, nowMs: clock.wallMs()})
+  }
+
+  /** Tries the URLs of a member one after the other. */
+  async #open(member: LeadMember, signal: AbortSignal): ReturnType<OpenMember> {
+    let last: unknown
+    for (const url of member.urls) {
+      signal.throwIfAborted()
+      try {
+        return await this.#ports.open(url, {connectMs: CONNECT_MS, timeoutMs: CONNECT_MS, spareLinks: 0, signal})
+      } catch (error) {
+        last = error
+      }
+    }
+    const tried = member.urls.map(sanitizeUrl).join(', ')
+    throw new RegistryError('REG_UNREACHABLE', `${member.name} is not reached${tried && ` at ${tried}`}`, {
+      info: {name: member.name},
+      cause: last,
+    })
+  }
+
+  /** The role follows the log: in the turn in which an entry is durable that moves the lead. */
+  #onChanged(change: LeadChange, {lead}: LeadState): void {
+    if (change.kind !== 'lead:take' || lead === undefined) return
+    const {roles, ledger, follower, log} = this.#ports
+    const {kind} = roles.role
+    if (kind === 'fenced') return
+    if (lead.member !== ledger.member) {
+      roles.set({kind: 'follows', lead})
+      return
+    }
+    if (kind === 'leads') return
+    // An old entry that comes again, in a directory that was put back from a backup: others have led since.
+    const isOld = kind === 'follows' && lead.epoch < follower.leaderEpoch
+    if (isOld) return
+    log.warning('lead.leads', {epoch: lead.epoch, how: lead.how})
+    roles.set({kind: 'leads'})
+  }
+}

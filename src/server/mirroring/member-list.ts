@@ -1,0 +1,91 @@
+import type {ChangeLog} from '../../nexus/change-log.ts'
+import type {Lead, LeadMember} from '../../registry/lead.ts'
+import type {Value} from '../../wire/msgpack/value.ts'
+import type {LeadLedger} from './lead-ledger.ts'
+import type {Mirrors} from './mirrors.ts'
+import type {Role} from './role.ts'
+
+/** A member of the cell, as another one sees it. */
+export interface ListedMember extends LeadMember {
+  /** The one that was asked. */
+  readonly isSelf: boolean
+  /** What it is at present; of others, what the log says. */
+  readonly role: Role['kind']
+  /** It is there: the one that was asked, or a mirror that follows it, or the leader that it follows. */
+  readonly isOnline: boolean
+  /** Next offset of its log; null where that is not known. */
+  readonly nextOffset: number | null
+  /** How far it is behind its leader; null for a leader, and where that is not known. */
+  readonly lagEntries: number | null
+  readonly lagMs: number | null
+  /** When it was heard of last; epoch milliseconds. */
+  readonly lastSeenMs: number | null
+  readonly version: string | null
+}
+
+export interface MemberListPorts {
+  readonly ledger: Pick<LeadLedger, 'member' | 'visible'>
+  readonly mirrors: Pick<Mirrors, 'attached' | 'lagOf'>
+  readonly changes: Pick<ChangeLog, 'head'>
+  readonly self: () => LeadMember
+  readonly version: string
+}
+
+/** How the one that is asked does. */
+export interface OwnState {
+  readonly role: Role
+  /** Whom it takes for the leader. */
+  readonly lead: Lead | undefined
+  /** Of a mirror. */
+  readonly isLinked: boolean
+  readonly lagEntries: number
+  readonly lagMs: number
+  readonly nowMs: number
+}
+
+/** Lists the members of a cell; the one that is asked comes first, the others by name. */
+export function listMembers(ports: MemberListPorts, own: OwnState): readonly ListedMember[] {
+  const {ledger, self} = ports
+  const others = [...ledger.visible.members.values()]
+    .filter(({member}) => member !== ledger.member)
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1))
+  return [listSelf(ports, own, self()), ...others.map((member) => listOther(ports, own, member))]
+}
+
+function listSelf({changes, version}: MemberListPorts, own: OwnState, self: LeadMember): ListedMember {
+  const {role, lagEntries, lagMs, nowMs} = own
+  const isMirror = role.kind === 'follows'
+  return {
+    ...self,
+    isSelf: true,
+    role: role.kind,
+    isOnline: true,
+    nextOffset: changes.head.nextOffset,
+    lagEntries: isMirror ? lagEntries : null,
+    lagMs: isMirror ? lagMs : null,
+    lastSeenMs: nowMs,
+    version,
+  }
+}
+
+function listOther({mirrors, changes}: MemberListPorts, own: OwnState, about: LeadMember): ListedMember {
+  const {member, name, urls} = about
+  const attached = mirrors.attached.get(member)
+  const lag = mirrors.lagOf(member, changes.head.nextOffset)
+  const isLead = own.lead?.member === member
+  return {
+    ...{member, name, urls},
+    isSelf: false,
+    role: isLead ? 'leads' : 'follows',
+    isOnline: attached !== undefined || (isLead && own.isLinked),
+    nextOffset: attached?.nextOffset ?? null,
+    lagEntries: lag?.entries ?? null,
+    lagMs: lag?.ms ?? null,
+    lastSeenMs: attached?.lastSeenMs ?? null,
+    version: attached?.version ?? null,
+  }
+}
+
+export function packMember({urls, ...member}: ListedMember): Value {
+  return {...member, urls: [...urls]}
+}
