@@ -23,6 +23,7 @@ import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
+import type {LogParts} from './log-parts.ts'
 import {LoginLimiter} from './login-limiter.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
 import {isActive} from './mirroring/role.ts'
@@ -45,6 +46,7 @@ export interface CellHostPorts {
   /** Which start this is, 32 hex digits. */
   readonly runId: string
   readonly entries: LogReaders
+  readonly logParts: LogParts
   readonly registry: RegistryDesk
   /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
   readonly aha: AhaHost | undefined
@@ -273,7 +275,8 @@ export class CellHost implements AsyncDisposable {
   }
 
   #parts(): CellParts {
-    const {users, changes, mirroring, runId, entries, registry, log, logs, cellDir, reloadConf, stop} = this.#ports
+    const {users, changes, mirroring, runId, entries, logParts, registry, log, logs, cellDir, reloadConf, stop} =
+      this.#ports
     const certs = async (): Promise<Value> => {
       await this.reloadCerts()
       return true
@@ -286,6 +289,8 @@ export class CellHost implements AsyncDisposable {
       isMember: this.#ports.member !== undefined,
       memberName: this.#settings.network === undefined ? undefined : `root@${this.#settings.network}`,
       entries,
+      logKeeper: logParts.keeper,
+      logTrim: logParts.trim,
       aha: this.#ports.aha?.parts,
       log,
       logs,

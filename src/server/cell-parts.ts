@@ -8,6 +8,8 @@ import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
+import type {LogKeeper} from './log-keeper.ts'
+import type {LogTrim} from './log-trim.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
 import type {RegistryDesk} from './registry-desk.ts'
@@ -26,6 +28,10 @@ export interface CellParts {
   readonly entries: Pick<LogReaders, 'read' | 'placeAt'>
   /** Who leads the cell, and its mirrors. */
   readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves'>
+  /** Rotates and culls the change log. */
+  readonly logKeeper: Pick<LogKeeper, 'rotate' | 'cull'>
+  /** Trims it, once all who follow it have what goes. */
+  readonly logTrim: Pick<LogTrim, 'state' | 'followers' | 'lastToGo' | 'trim'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   /** Has the leader do what alters state; undefined when this is the only member of the cell. */

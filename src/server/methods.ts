@@ -13,6 +13,7 @@ import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEAD_METHODS} from './cell-api-lead.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
+import {LOG_METHODS} from './cell-api-log.ts'
 import {MIRRORING_METHODS} from './cell-api-mirroring.ts'
 import {PEER_METHODS} from './cell-api-peers.ts'
 import {PROVISION_METHODS} from './cell-api-provision.ts'
@@ -61,6 +62,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...KEY_METHODS,
     ...SERVICE_METHODS,
     ...HISTORY_METHODS,
+    ...LOG_METHODS,
     ...TASK_METHODS,
     ...OLD_METHODS,
     ...FORWARD_METHODS,

@@ -28,6 +28,7 @@ import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
+import {openLogParts} from './log-parts.ts'
 import {Mirroring} from './mirroring/mirroring.ts'
 import type {GivenConf} from './self-provision.ts'
 import {type Ports, Server} from './server.ts'
@@ -244,6 +245,10 @@ class Registry implements RunningRegistry {
       ...{certs, users, store: this.#store, changeLog: changes, log: this.#log, isFollowing},
       cellIden: this.#cellDir.guid,
     })
+    const logParts = openLogParts({
+      ...{store: this.#store, changes, log: this.#log, certs, mirroring},
+      servers: () => (aha === undefined ? (this.#conf['aha:registry'] ?? []) : [`cell://${this.dir}`]),
+    })
     const server = await Server.start({store: this.#store, head, changes, mirroring}, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
@@ -260,6 +265,7 @@ class Registry implements RunningRegistry {
         mirroring,
         runId,
         entries: new LogReaders({store: this.#store, changes}),
+        logParts,
         registry: server.desk,
         aha,
         certs,

@@ -9,6 +9,8 @@ import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders} from '../../src/nexus/log-reader.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
+import {LogKeeper} from '../../src/server/log-keeper.ts'
+import {LogTrim} from '../../src/server/log-trim.ts'
 import {Tasks} from '../../src/server/tasks.ts'
 import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -76,7 +78,11 @@ export class TestCell {
     const options = {cellIden: CELL_IDEN, policy: NO_POLICY, maxUsers: 0}
     const users = await openUserBook({store, changeLog, log, clock, passwords}, options)
     let stop = () => {}
+    const logKeeper = new LogKeeper({store, changeLog, clock})
+    const followed = {followers: () => [], open: () => Promise.reject(new Error('there is nobody'))}
     const parts: CellParts = {
+      logKeeper,
+      logTrim: new LogTrim({store, changes: changeLog, keeper: logKeeper, clock, log, ...followed}),
       users,
       changes: changeLog,
       mirroring: await openMirroring({store, changes: changeLog, head, log, clock}, CELL_IDEN),
