@@ -28,13 +28,17 @@ export const REDEEM_METHODS = {
 } as const satisfies Record<string, CellMethod>
 
 /**
- * Refuses who is no member of the cell, whatever he may do else: members say in whose name they call. Gives where the member is.
+ * Refuses who is no member of the cell, whatever he may do else: members say in whose name they call. Gives the name of the member, or where it is
+ * when it does not follow yet.
  *
  * @throws RegistryError `REG_DENIED`
  */
 export function assertMember({parts, session}: CellCall): string {
   const {peer} = session
-  if (parts.memberName !== undefined && peer.certificate?.name === parts.memberName) return peer.address
+  if (parts.memberName !== undefined && peer.certificate?.name === parts.memberName) {
+    const attached = parts.mirroring.mirrors.attached.values()
+    return attached.find(({sessionId}) => sessionId === session.id)?.name ?? peer.address
+  }
   throw new RegistryError(
     'REG_DENIED',
     'Only members of this cell may call this, with the certificate of root of its network.',

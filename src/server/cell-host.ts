@@ -25,6 +25,8 @@ import {forOption} from './for-option.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
 import type {LogParts} from './log-parts.ts'
 import {LoginLimiter} from './login-limiter.ts'
+import {ForwardDesk, type ForwardDeskPorts} from './mirroring/forward-desk.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
 import {isActive} from './mirroring/role.ts'
 import type {RegistryDesk} from './registry-desk.ts'
@@ -43,6 +45,9 @@ export interface CellHostPorts {
   readonly changes: ChangeLog
   /** It begins when the listeners are open; it stops with who opened it. */
   readonly mirroring: Mirroring
+  readonly forwarder: Forwarder
+  /** Does what a client of ZeroMQ asked at a mirror. */
+  readonly zeromq: ForwardDeskPorts['zeromq']
   /** Which start this is, 32 hex digits. */
   readonly runId: string
   readonly entries: LogReaders
@@ -223,6 +228,7 @@ export class CellHost implements AsyncDisposable {
         health: () => this.#health(),
         isActive: () => isActive(this.#ports.mirroring.roles.role),
         aha: this.#ports.aha?.parts,
+        forwarder: this.#ports.forwarder,
         clientCa: ca === undefined ? undefined : () => this.#ports.certs.read('ca', ca, 'crt'),
         certificateUser: (socket) => {
           const certificate = clientCertificate(socket, this.#clock.wallMs(), this.#revoked)
@@ -281,11 +287,21 @@ export class CellHost implements AsyncDisposable {
       await this.reloadCerts()
       return true
     }
-    return {
+    const {network} = this.#settings
+    const forwards = new ForwardDesk({
+      parts: () => parts,
+      zeromq: this.#ports.zeromq,
+      leads: () => mirroring.roles.leads,
+      head: () => changes.head,
+    })
+    const parts: CellParts = {
       users,
       registry,
       changes,
       mirroring,
+      forwarder: this.#ports.forwarder,
+      forwards,
+      memberName: network === undefined ? undefined : `root@${network}`,
       isMember: this.#ports.member !== undefined,
       memberName: this.#settings.network === undefined ? undefined : `root@${this.#settings.network}`,
       entries,
@@ -311,6 +327,7 @@ export class CellHost implements AsyncDisposable {
       ]),
       stop,
     }
+    return parts
   }
 
   #info(): ReturnType<typeof cellInfo> {

@@ -52,7 +52,8 @@ export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admit
 async function handle(name: HttpsRouteName, call: HttpsCall, login: Admitted): Promise<unknown> {
   const {forwarder} = call.parts
   if (!isChange(name) || login === undefined || forwarder?.isNeeded !== true) return await HTTPS_HANDLERS[name](call)
-  const {params, body, request} = call
+  const {body, request} = call
+  const params = {...call.params} // those of the router have no prototype
   const address = request.remoteAddress
   const {userIden: user} = login
   const forwarded = {via: 'https', route: name, params, body: JSON.stringify(body), user, address} as const

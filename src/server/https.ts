@@ -12,6 +12,7 @@ import type {AhaParts} from './aha-parts.ts'
 import {Behold} from './behold.ts'
 import {type Admitted, httpsRoutes} from './https-api.ts'
 import {answerToError} from './https-errors.ts'
+import type {HttpsParts} from './https-handlers.ts'
 import {httpsObserver} from './https-log.ts'
 import {HttpsLogins} from './https-login.ts'
 import {ensureHttpsPair, readHttpsPair} from './https-pair.ts'
@@ -29,6 +30,8 @@ export interface HttpsPorts {
   readonly isActive: () => boolean
   /** Undefined when the cell is no AHA. */
   readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
+  /** Has the leader make changes; undefined when there is none but this one. */
+  readonly forwarder?: HttpsParts['forwarder']
   /**
    * Authority whose users may log in by certificate, in PEM form; asked at the start and at each reload. Without it no client is asked for a
    * certificate.
@@ -99,7 +102,8 @@ export async function startHttps(ports: HttpsPorts, settings: HttpsSettings): Pr
   const logins = new HttpsLogins({users, log, clock, certificateUser, ...(limiter === undefined ? {} : {limiter})})
   const behold = new Behold({users, logins, isBehindProxy})
   const observer: HttpsObserver<Admitted> = httpsObserver(log, clock)
-  const parts = {users, logins, health: ports.health, isActive: ports.isActive, aha: ports.aha}
+  const {health, isActive, aha, forwarder} = ports
+  const parts = {users, logins, health, isActive, aha, forwarder}
   const end = () => {
     behold.stop()
     logins.stop()

@@ -22,14 +22,17 @@ import {LogReaders} from '../nexus/log-reader.ts'
 import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
-import type {Store} from '../store/store.ts'
+import type {Store, StoreHead} from '../store/store.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
 import {openLogParts} from './log-parts.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
+import {type ForwardingPorts, forwarderOf} from './mirroring/forwarding.ts'
 import {Mirroring} from './mirroring/mirroring.ts'
+import {loginsThrough} from './mirroring/passing.ts'
 import type {GivenConf} from './self-provision.ts'
 import {type Ports, Server} from './server.ts'
 import {cellSettings, inauguralOf, mirroringSettings, reloadable, serverSettings, userOptions} from './settings.ts'
@@ -138,6 +141,7 @@ class Registry implements RunningRegistry {
   #conf: Conf
   #changes: ChangeLog | undefined
   #mirroring: Mirroring | undefined
+  #forwarder: Forwarder | undefined
   #server: Server | undefined
   #cell: CellHost | undefined
   #hooks: BootHooks | undefined
@@ -217,16 +221,7 @@ class Registry implements RunningRegistry {
     this.#changes = changes
     const certs = new CertDir(this.#cellDir.certsPath)
     const runId = newGuid()
-    const mirroring = await Mirroring.open(
-      {
-        store: this.#store,
-        dir: this.dir,
-        ...{head, changes, certs, log: this.#log, clock: systemClock, run: runId, version: packageVersion()},
-        cellIden: this.#cellDir.guid,
-      },
-      mirroringSettings(this.#conf),
-    )
-    this.#mirroring = mirroring
+    const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
     const isFollowing = !mirroring.roles.leads
     const users = await openUserBook(
       {store: this.#store, changeLog: changes, log: this.#log},
@@ -249,7 +244,9 @@ class Registry implements RunningRegistry {
       ...{store: this.#store, changes, log: this.#log, certs, mirroring},
       servers: () => (aha === undefined ? (this.#conf['aha:registry'] ?? []) : [`cell://${this.dir}`]),
     })
-    const server = await Server.start({store: this.#store, head, changes, mirroring}, this.#settings(), this.#log)
+    const forwarder = this.#openForwarder({mirroring, changes, store: this.#store}, users, aha)
+    const ports = {store: this.#store, head, changes, mirroring, forwarder}
+    const server = await Server.start(ports, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
     if (aha !== undefined) this.#bridge(aha, server)
@@ -263,6 +260,8 @@ class Registry implements RunningRegistry {
         users,
         changes,
         mirroring,
+        forwarder,
+        zeromq: (request) => server.execute(request),
         runId,
         entries: new LogReaders({store: this.#store, changes}),
         logParts,
@@ -282,6 +281,25 @@ class Registry implements RunningRegistry {
       },
       cellSettings(this.#conf),
     )
+  }
+
+  async #openMirroring(
+    head: StoreHead,
+    changes: ChangeLog,
+    more: {readonly certs: CertDir; readonly run: string},
+  ): Promise<Mirroring> {
+    const ports = {store: this.#store, head, changes, log: this.#log, clock: systemClock, version: packageVersion()}
+    const cell = {dir: this.dir, cellIden: this.#cellDir.guid}
+    this.#mirroring = await Mirroring.open({...ports, ...more, ...cell}, mirroringSettings(this.#conf))
+    return this.#mirroring
+  }
+
+  #openForwarder(ports: ForwardingPorts, users: UserBook, aha: AhaHost | undefined): Forwarder {
+    const forwarder = forwarderOf(ports)
+    users.passLoginsOn(loginsThrough(forwarder, users))
+    aha?.passOn(forwarder)
+    this.#forwarder = forwarder
+    return forwarder
   }
 
   async #openMember(certs: CertDir): Promise<AhaMember | undefined> {
@@ -376,6 +394,7 @@ class Registry implements RunningRegistry {
     this.#disk.stop()
     this.#kernel.stop()
     try {
+      this.#forwarder?.close()
       await this.#mirroring?.stop()
       await Promise.all([this.#cell?.stop(), this.#server?.stop(), this.#hooks?.stop()])
       await this.#changes?.settled()

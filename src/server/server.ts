@@ -18,7 +18,10 @@ import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
 import {forOption} from './for-option.ts'
 import {Guests} from './guests.ts'
+import type {ZeromqRequest} from './mirroring/forwarded-call.ts'
+import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
+import {ZeromqLane} from './mirroring/zeromq-lane.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
@@ -56,6 +59,8 @@ export interface ServerPorts {
   readonly head: StoreHead
   readonly changes: ChangeLog
   readonly mirroring: Mirroring
+  /** Has the leader do what alters state, as long as this is a mirror; undefined when it never is one. */
+  readonly forwarder?: Forwarder | undefined
 }
 
 /** What can be changed while the server runs. */
@@ -145,6 +150,7 @@ export class Server implements AsyncDisposable {
     })
     this.#lines = new ReplyLines(systemClock, settings.replyWithinMs)
     this.#api = new ZeromqApi({
+      lane: ports.forwarder && this.#lane(ports.forwarder),
       catalog: this.#catalog,
       registrar: this.#registrar,
       lines: this.#lines,
@@ -214,6 +220,11 @@ export class Server implements AsyncDisposable {
   /** Services whose lease has ended, but which are not removed yet. */
   get critical(): number {
     return this.#catalog.critical
+  }
+
+  /** Does what a client of a mirror asked there, and gives the answer. A change is begun before this returns. */
+  execute(request: ZeromqRequest): Promise<string> {
+    return this.#api.execute(request)
   }
 
   /** Takes over what may change while the server runs. */
@@ -299,6 +310,15 @@ export class Server implements AsyncDisposable {
   #fail(error: Error): void {
     const text = `a ZeroMQ socket failed: ${error.message}`
     this.#settings.onFatal(new RegistryError('REG_LISTEN_FAILED', text, {cause: error}))
+  }
+
+  #lane(forwarder: Forwarder): ZeromqLane {
+    return new ZeromqLane({
+      forwarder,
+      here: (request) => this.execute(request),
+      withinMs: () => this.#lines.withinMs,
+      nowMs: () => systemClock.monotonicMs(),
+    })
   }
 
   #terminate(): boolean {

@@ -99,5 +99,5 @@ interface Link {
 
 function deskPorts(parts: CellParts): Omit<ForwardDeskPorts, 'leads'> {
   const zeromq = () => Promise.reject(new RegistryError('REG_BAD_REQUEST', 'there is no ZeroMQ here'))
-  return {parts, zeromq, head: () => ({nextOffset: parts.changes.nextOffset, epoch: 1, lastHash: ''})}
+  return {parts: () => parts, zeromq, head: () => ({nextOffset: parts.changes.nextOffset, epoch: 1, lastHash: ''})}
 }

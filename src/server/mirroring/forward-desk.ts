@@ -28,7 +28,7 @@ export interface Via {
 }
 
 export interface ForwardDeskPorts {
-  readonly parts: CellParts
+  readonly parts: () => CellParts
   /** Does what a client of ZeroMQ asks, and gives the answer as JSON text. */
   readonly zeromq: (request: ZeromqRequest) => Promise<string>
   /** This member takes changes of its own. */
@@ -78,11 +78,11 @@ export class ForwardDesk {
       case 'zeromq':
         return Promise.all(call.requests.map((request) => this.#ports.zeromq(request)))
       case 'login':
-        return this.#ports.parts.users.useOnepass(call.user, call.passwd, call.actor)
+        return this.#ports.parts().users.useOnepass(call.user, call.passwd, call.actor)
       case 'lock':
-        return nil(this.#ports.parts.users.setUserLocked(call.user, true, call.actor))
+        return nil(this.#ports.parts().users.setUserLocked(call.user, true, call.actor))
       case 'offline':
-        return nil(Promise.resolve(this.#ports.parts.aha?.services.takeOffline(call.services)))
+        return nil(Promise.resolve(this.#ports.parts().aha?.services.takeOffline(call.services)))
     }
   }
 
@@ -91,7 +91,7 @@ export class ForwardDesk {
     via: Via,
     signal: AbortSignal,
   ): Promise<Value> {
-    const {parts} = this.#ports
+    const parts = this.#ports.parts()
     const row = methodsOf(parts).get(method)
     if (row === undefined || row.isGenerator || row.isShare || !row.isWrite) throw notOne(method)
     const acting = {...session, openedBy: user, userIden: user, isElsewhere: true} as const
@@ -100,7 +100,7 @@ export class ForwardDesk {
   }
 
   async #runHttps({route, params, body, user, address}: HttpsCall, via: Via): Promise<Value> {
-    const {parts} = this.#ports
+    const parts = this.#ports.parts()
     if (!isChange(route)) throw notOne(route)
     const row: HttpsRow = HTTPS_ROUTES[route]
     const known = parts.users.user(user)

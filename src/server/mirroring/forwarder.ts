@@ -67,17 +67,20 @@ export class Forwarder {
   readonly #clock: Pick<Clock, 'monotonicMs'>
   #calls = 0
   #bytes = 0
+  #isClosed = false
   /** Aborts at the next change of the role. */
   #turn = new AbortController()
 
   constructor(ports: ForwarderPorts) {
     this.#ports = ports
     this.#clock = ports.clock ?? systemClock
-    ports.role.onChange(() => {
-      const turn = this.#turn
-      this.#turn = new AbortController()
-      turn.abort()
-    })
+    ports.role.onChange(() => this.#wake())
+  }
+
+  /** Refuses all calls that are not sent yet: the server stops. */
+  close(): void {
+    this.#isClosed = true
+    this.#wake()
   }
 
   /** True while this member does not lead, or not yet, or not for much longer: changes go to the leader. A fenced one has none and refuses them. */
@@ -125,6 +128,13 @@ export class Forwarder {
     }
   }
 
+  /** Lets who waits look again. */
+  #wake(): void {
+    const turn = this.#turn
+    this.#turn = new AbortController()
+    turn.abort()
+  }
+
   #admit(bytes: number): void {
     if (this.#calls >= MAX_CALLS || this.#bytes + bytes > MAX_BYTES) {
       throw new RegistryError('REG_BUSY', 'too many changes wait for the leader, ask again')
@@ -136,6 +146,7 @@ export class Forwarder {
   /** Undefined when the role has changed meanwhile, or the leader could not be reached and is to be looked for again. */
   async #proxy(untilMs: number, signal: AbortSignal | undefined): Promise<TelepathProxy | undefined> {
     signal?.throwIfAborted()
+    if (this.#isClosed) throw new RegistryError('REG_READ_ONLY', 'the registry is stopping')
     const {role, uplink} = this.#ports
     const leftMs = untilMs - this.#clock.monotonicMs()
     if (leftMs <= 0) throw unreached()
