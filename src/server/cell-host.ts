@@ -303,7 +303,6 @@ export class CellHost implements AsyncDisposable {
       forwards,
       memberName: network === undefined ? undefined : `root@${network}`,
       isMember: this.#ports.member !== undefined,
-      memberName: this.#settings.network === undefined ? undefined : `root@${this.#settings.network}`,
       entries,
       logKeeper: logParts.keeper,
       logTrim: logParts.trim,
