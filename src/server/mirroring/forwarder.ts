@@ -47,8 +47,8 @@ export interface ForwardOptions {
 const WAIT_MS = 30_000
 /** Without a leader for so long, changes are refused at once, as at the peer. */
 const LOST_MS = 60_000
-/** Longest time until the answer to a call that was sent, and until it has come back in the log. */
-const ANSWER_MS = 30_000
+/** Longest time from the answer of the leader until the log here has what it left. */
+const RETURN_MS = 30_000
 /** Pause before a leader is asked again who did not lead or was gone. */
 const AGAIN_MS = 100
 /** Calls under way, and their bytes; beyond, they are refused at once. */
@@ -178,7 +178,7 @@ export class Forwarder {
     if (nextOffset === 0) return result
     const {log} = this.#ports
     const offset = nextOffset - 1
-    if (!(await log.written(offset, AbortSignal.timeout(ANSWER_MS))))
+    if (!(await log.written(offset, AbortSignal.timeout(RETURN_MS))))
       throw notConfirmed('it has not come back here yet')
     if (log.epoch === epoch) return result
     // Another member leads by now, and may not have had the entry.
@@ -195,7 +195,8 @@ async function send(proxy: TelepathProxy, bytes: Buffer): Promise<ForwardedAnswe
     isSent = true
   }
   try {
-    return decodeAnswer(await proxy.call('forward', {args: [bytes], timeoutMs: ANSWER_MS, onSent}))
+    // Some take minutes. Who follows the leader closes the session when that one is silent.
+    return decodeAnswer(await proxy.call('forward', {args: [bytes], timeoutMs: 0, onSent}))
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error
     // It is an answer of the leader: he refuses the call as such.
