@@ -52,18 +52,28 @@ export interface LeadState {
   readonly members: ReadonlyMap<string, LeadMember>
 }
 
-/** Gives the state that a change leaves. Who leads is a member too. */
-export function leadAfter({lead, members}: LeadState, change: LeadChange): LeadState {
+/**
+ * Gives the state that a change leaves. Who leads is a member too. A name belongs to one member: who comes with that of another one, because its directory
+ * was made anew, takes its place.
+ */
+export function leadAfter(state: LeadState, change: LeadChange): LeadState {
+  const {lead, members} = state
   const next = new Map(members)
-  if (change.kind === 'lead:forget') {
-    next.delete(change.member)
-    return {lead, members: next}
-  }
+  for (const iden of leftBy(state, change)) next.delete(iden)
+  if (change.kind === 'lead:forget') return {lead, members: next}
   const {member, name, urls} = change
   next.set(member, {member, name, urls})
   if (change.kind === 'lead:member') return {lead, members: next}
   const {epoch, how, from} = change
   return {lead: {member, name, urls, epoch, how, from}, members: next}
+}
+
+/** Gives the idens of the members that are none any more after a change. */
+export function leftBy({lead, members}: LeadState, change: LeadChange): readonly string[] {
+  if (change.kind === 'lead:forget') return [change.member]
+  const {member, name} = change
+  const same = [...members.values()].filter((known) => known.name === name && known.member !== member)
+  return same.flatMap((known) => (known.member === lead?.member && change.kind === 'lead:member' ? [] : [known.member]))
 }
 
 /** Tells whether a member leads. */

@@ -40,6 +40,15 @@ describe('who leads', () => {
     expect([...four.members.keys()]).toEqual([TWO])
     expect(four.lead).toEqual(three.lead)
   })
+
+  test('a name belongs to one member: who is made anew under it takes the place of the one before, but not the lead', () => {
+    const [founded, joined] = CHANGES as [LeadChange, LeadChange]
+    const state = [founded, joined].reduce(leadAfter, EMPTY)
+    const again = {kind: 'lead:member', member: '3'.repeat(32), name: '01.aha', urls: []} as const
+    expect([...leadAfter(state, again).members.keys()]).toEqual([ONE, again.member])
+    const like = {kind: 'lead:member', member: '4'.repeat(32), name: FOUNDED.name, urls: []} as const
+    expect([...leadAfter(state, like).members.keys()]).toEqual([ONE, TWO, like.member])
+  })
 })
 
 describe('the text of a change', () => {

@@ -15,6 +15,7 @@ import {
   type LeadMember,
   type LeadState,
   leadAfter,
+  leftBy,
 } from '../../registry/lead.ts'
 import type {RecordChange, Store, StoredRecord} from '../../store/store.ts'
 
@@ -101,7 +102,7 @@ export class LeadLedger {
     const isMove = isTake && change.how !== 'founded'
     if (!isMove) changeLog.assertOpen()
     const epoch = isTake ? change.epoch : undefined
-    const effect = {kind: 'records', records: recordsOf(change)} as const
+    const effect = {kind: 'records', records: recordsOf(this.#pending, change)} as const
     const entry = {timeMs: clock.wallMs(), actor, change: encodeLeadChange(change), effect, epoch}
     return await new Promise<number>((resolve, failed) => {
       const committed = (offset: number): void => {
@@ -135,8 +136,8 @@ export class LeadLedger {
   }
 
   #replay(change: LeadChange): Replayed {
+    const effect = {kind: 'records', records: recordsOf(this.#pending, change)} as const
     this.#pending = leadAfter(this.#pending, change)
-    const effect = {kind: 'records', records: recordsOf(change)} as const
     return {effect, committed: (offset) => this.#show(change, offset), failed: () => undefined}
   }
 
@@ -146,15 +147,16 @@ export class LeadLedger {
   }
 }
 
-function recordsOf(change: LeadChange): readonly RecordChange[] {
+function recordsOf(state: LeadState, change: LeadChange): readonly RecordChange[] {
   const {member} = change
-  if (change.kind === 'lead:forget') return [{table: LEAD_TABLE, key: member, value: null}]
+  const left = leftBy(state, change).map((key) => ({table: LEAD_TABLE, key, value: null}))
+  if (change.kind === 'lead:forget') return left
   const {name, urls} = change
   const known = {table: LEAD_TABLE, key: member, value: encodeLeadRecord({member, name, urls})}
-  if (change.kind === 'lead:member') return [known]
+  if (change.kind === 'lead:member') return [...left, known]
   const {epoch, how, from} = change
   const lead = encodeLeadRecord({member, name, urls, epoch, how, from})
-  return [{table: LEAD_TABLE, key: LEADER_KEY, value: lead}, known]
+  return [...left, {table: LEAD_TABLE, key: LEADER_KEY, value: lead}, known]
 }
 
 function withRecord({lead, members}: LeadState, {key, value}: StoredRecord, place: string): LeadState {
