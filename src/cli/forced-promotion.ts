@@ -15,16 +15,21 @@ export interface ForcedOptions {
 
 /**
  * Makes a mirror lead with what it has. The AHA keeps those from leading that led before, first of all, so that there is no moment in which an old
- * leader could take the name back; it lets them again when the promotion is refused. Gives their names. Throws as `promote` and `fenceOldLeaders`.
+ * leader could take the name back; it lets them again when the promotion is refused. Members of our own cells see to that themselves. Gives their names. Throws as `promote` and `fenceOldLeaders`.
  */
 export async function promoteByForce(target: LeadTarget, options: ForcedOptions): Promise<readonly string[]> {
   const {before, cell} = target
   const {timeoutMs, signal, say} = options
+  const {name, url} = before.me
+  if (before.isFencing === true) {
+    await promote(cell, name, {isForced: true, timeoutMs, signal, url})
+    return []
+  }
   const env = await target.groups.env()
   const kept = await keptFromLeading(env, target, options)
   if (kept.why !== undefined) say(`nobody is kept from leading: ${kept.why}`)
   try {
-    await promote(cell, before.me.name, {isForced: true, timeoutMs, signal})
+    await promote(cell, name, {isForced: true, timeoutMs, signal, url})
   } catch (error) {
     if (isRefusal(error)) await takeBack(env, before.members.flatMap(knownFence), kept.names, options)
     else if (kept.names.length > 0) say(`kept from leading, whatever came of it: ${kept.names.join(', ')}`)

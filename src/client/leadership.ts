@@ -5,6 +5,8 @@ export interface LeadOptions {
   readonly signal: AbortSignal
   /** Longest wait for the answer; 60 000 when absent. */
   readonly timeoutMs?: number | undefined
+  /** Where the service is reached, for what to do next; by its name in AHA when absent. */
+  readonly url?: string | undefined
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000
@@ -20,12 +22,12 @@ const GRACE_MS = 5000
 export async function promote(
   cell: Callable,
   name: string,
-  {isForced, signal, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions & {readonly isForced: boolean},
+  {isForced, signal, url = `aha://${name}`, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions & {readonly isForced: boolean},
 ): Promise<void> {
   try {
     await cell.call('promote', {kwargs: {graceful: !isForced}, signal, timeoutMs})
   } catch (error) {
-    throw explained(error, name)
+    throw explained(error, name, url)
   }
 }
 
@@ -37,17 +39,17 @@ export async function promote(
 export async function demote(
   cell: Callable,
   name: string,
-  {signal, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions,
+  {signal, url = `aha://${name}`, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions,
 ): Promise<void> {
   const limits = {signal, timeoutMs: timeoutMs + GRACE_MS}
   const isDone = await cell.call('demote', {kwargs: {timeout: timeoutMs / 1000}, ...limits}).catch((error: unknown) => {
-    throw explained(error, name)
+    throw explained(error, name, url)
   })
   if (isDone === true) return
   throw new RegistryError('REG_CONFLICT', `none of the mirrors of ${name} took the lead: its log says why`, {
     telepath: 'BadState',
     info: {name},
-    hints: [`registry status aha://${name}`],
+    hints: [`registry status ${url}`],
   })
 }
 
@@ -58,18 +60,19 @@ interface Meaning {
   readonly hints: readonly string[]
 }
 
-function explained(error: unknown, name: string): unknown {
+function explained(error: unknown, name: string, url: string): unknown {
   if (!(error instanceof RegistryError)) return error
-  const meaning = meaningOf(error, name)
+  const meaning = meaningOf(error, name, url)
   if (meaning === undefined) return error
   const {code, text, hints} = meaning
   const {info, telepath} = error
   return new RegistryError(code, text, {hints, info: {...info, name}, telepath, cause: error})
 }
 
-function meaningOf({telepath, code, message, info}: RegistryError, name: string): Meaning | undefined {
-  const status = `registry status aha://${name}`
-  const forced = `when its leader is gone for good: registry promote aha://${name} --failure`
+function meaningOf(error: RegistryError, name: string, url: string): Meaning | undefined {
+  const {telepath, code, message, info} = error
+  const status = `registry status ${url}`
+  const forced = `when its leader is gone for good: registry promote ${url} --failure`
   if (code === 'REG_LINK_CLOSED' || (code === 'REG_TIMED_OUT' && telepath === 'TimeOut')) {
     return {code, text: `${message}; whether the lead has moved is not known`, hints: [status]}
   }

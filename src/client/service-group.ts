@@ -2,8 +2,9 @@ import {RegistryError} from '../base/errors.ts'
 import type {Member, MemberState, Situation} from '../registry/leadership.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable, TelepathProxy} from '../wire/telepath/caller.ts'
-import {sanitizeUrl} from '../wire/telepath/url.ts'
+import {DEFAULT_PORT, parseUrl, sanitizeUrl} from '../wire/telepath/url.ts'
 import {fieldsOf} from './admin-values.ts'
+import {hasMembers, type ListedMember, unpackMembers} from './members.ts'
 import type {AhaMember} from './telepath/aha.ts'
 import type {TeleEnv} from './telepath/tele-env.ts'
 
@@ -37,6 +38,10 @@ export async function readGroup(
 ): Promise<ServiceGroup> {
   const own = await ask(cell, options)
   const {iden, runId, isNamed, leaderAlias} = own
+  if (hasMembers(cell)) {
+    const listed = await memberGroup(cell, own, options)
+    if (listed !== undefined) return listed
+  }
   const {listed, error} = isNamed ? await listOf(env, iden, options.signal) : {listed: []}
   const others = listed.filter((entry) => entry.runId !== runId)
   const mine = listed.find((entry) => entry.runId === runId)
@@ -51,6 +56,61 @@ export async function readGroup(
     isNamed,
     ...(error === undefined ? {} : {error}),
   }
+}
+
+/** The members of a cell of ours, as it tells; undefined when it has no others, or does not tell this user. */
+async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_MS}: GroupOptions) {
+  const listed = await cell.call('getMembers', {signal, timeoutMs}).then(unpackMembers, (error: unknown) => {
+    if (error instanceof RegistryError && error.code === 'REG_DENIED') return []
+    throw error
+  })
+  if (listed.length < 2) return undefined
+  const members = listed.map((one) => memberOf(one, own))
+  const [me] = members
+  if (me === undefined) return undefined
+  const {iden, leaderAlias} = own
+  const sorted = members.toSorted((one, other) => (one.name < other.name ? -1 : 1))
+  return {iden, leaderAlias, me, members: sorted, isListed: true, isNamed: true, isFencing: true}
+}
+
+function memberOf(listed: ListedMember, own: Own): Member {
+  const {name, urls, isSelf, isOnline} = listed
+  const [url] = urls
+  return {
+    name,
+    shortName: name,
+    runId: isSelf ? own.runId : null,
+    address: url === undefined ? null : addressOf(url),
+    url,
+    isOnline,
+    isPromotable: true,
+    state: isOnline ? {...stateOfListed(listed), ...(isSelf ? {startedMs: own.state.startedMs} : {})} : undefined,
+  }
+}
+
+function stateOfListed({role, isReady, isOnline, nextOffset, version, name}: ListedMember): MemberState {
+  const isActive = role === 'leads' || role === 'closing'
+  const problem = {
+    fenced: `${name} is fenced: another member took the lead`,
+    confirms: `${name} asks the others who leads`,
+  }
+  return {
+    isActive,
+    isReady: isReady !== false,
+    hasUplink: isActive || isOnline,
+    isReadOnly: !isActive,
+    nexusIndex: nextOffset ?? 0,
+    mirror: isActive ? null : 'leader',
+    version: version ?? '',
+    synapseVersion: '',
+    startedMs: null,
+    problem: role === 'fenced' || role === 'confirms' ? problem[role] : undefined,
+  }
+}
+
+function addressOf(url: string): string {
+  const {host, port} = parseUrl(url)
+  return `${host}:${port ?? DEFAULT_PORT}`
 }
 
 interface Own {

@@ -31,7 +31,7 @@ export default class Demote extends LeadCommand {
     const [heir] = assertDemotable(before)
     const nothing = {warnings: [], next: []}
     if (flags['dry-run']) return this.showLead(heir?.name ?? `a mirror of ${me.name}`, before, undefined, nothing)
-    await demote(cell, me.name, {timeoutMs: flags.timeout, signal: this.signal})
+    await demote(cell, me.name, {timeoutMs: flags.timeout, signal: this.signal, url: me.url})
     const after = await this.settled(target, {isLeading: false, isAlone: false})
     const [leader = heir] = leadersOf(after.members)
     return this.showLead(leader?.name ?? `a mirror of ${me.name}`, before, after, nothing)

@@ -66,7 +66,7 @@ The name of the mirror is to be typed, or --yes given.`
     const more = {warnings: [], next: []}
     assertPromotable(before, false)
     if (flags['dry-run']) return this.showLead(name, before, undefined, more)
-    await promote(cell, name, {isForced: false, timeoutMs: flags.timeout, signal: this.signal})
+    await promote(cell, name, {isForced: false, timeoutMs: flags.timeout, signal: this.signal, url: before.me.url})
     return this.showLead(name, before, await this.settled(target, {isLeading: true, isAlone: false}), more)
   }
 

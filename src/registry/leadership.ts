@@ -22,6 +22,8 @@ export interface MemberState {
   readonly version: string
   readonly synapseVersion: string
   readonly startedMs: number | null
+  /** What keeps it from its work, for people. */
+  readonly problem?: string | undefined
 }
 
 /** One service of a cell. */
@@ -34,6 +36,8 @@ export interface Member {
   readonly runId: string | null
   /** Where AHA sends callers. */
   readonly address: string | null
+  /** Where it is reached; by its name in AHA when absent. */
+  readonly url?: string | undefined
   /** AHA has its session. */
   readonly isOnline: boolean
   /** It may be chosen to lead when the leader gives the lead away. */
@@ -94,6 +98,7 @@ function problemOf({name, isOnline, state, error}: Member): string | undefined {
   if (!isOnline) return `${name} is offline`
   // Who may not ask it knows nothing of it, which is no fault of the service.
   if (error !== undefined) return AWAY.has(error.code) ? `${name} does not answer: ${error.message}` : undefined
+  if (state?.problem !== undefined) return state.problem
   if (state === undefined || state.isActive) return undefined
   if (!state.hasUplink) return `${name} has no connection to its leader`
   return state.isReady ? undefined : `${name} has not caught up yet`
@@ -106,6 +111,8 @@ export interface Situation {
   readonly isListed: boolean
   /** It has a name in AHA, which handing over needs. */
   readonly isNamed: boolean
+  /** Its members keep one that led before from leading, by themselves. */
+  readonly isFencing?: boolean
 }
 
 /**
@@ -140,7 +147,7 @@ export function assertPromotable(situation: Situation, isForced: boolean): void 
       `${me.name} has not caught up with its leader yet: it is at index ${nexusIndex}`,
       {
         info: {name: me.name, nexusIndex},
-        hints: [`registry status aha://${me.name} --watch`],
+        hints: [`registry status ${urlOf(me)} --watch`],
       },
     )
   }
@@ -152,7 +159,7 @@ function noMirror({me, members, isNamed}: Situation): RegistryError {
   return new RegistryError('REG_CONFLICT', `${me.name} is no mirror: it leads${mirrors.length > 0 ? '' : more}`, {
     telepath: 'BadConfValu',
     info: {name: me.name},
-    hints: [...mirrors.map(({name}) => `registry promote aha://${name}`), statusOf(me, isNamed)],
+    hints: [...mirrors.map((mirror) => `registry promote ${urlOf(mirror)}`), statusOf(me, isNamed)],
   })
 }
 
@@ -169,8 +176,13 @@ function fenced(name: string, {leader, sinceMs}: MemberFence): RegistryError {
   )
 }
 
-function statusOf({name}: Member, isNamed: boolean): string {
-  return `registry status ${isNamed ? `aha://${name}` : 'URL'}`
+function statusOf(member: Member, isNamed: boolean): string {
+  return `registry status ${isNamed ? urlOf(member) : 'URL'}`
+}
+
+/** Where a service is reached. */
+function urlOf({name, url}: Member): string {
+  return url ?? `aha://${name}`
 }
 
 function assertLeader({me, members, isListed}: Situation): void {
@@ -186,25 +198,26 @@ function absence({name, isOnline, error}: Member): string {
   return error === undefined ? `${name} is a mirror too` : `${name} cannot be asked: ${error.message}`
 }
 
-function noLeader({name}: Member, why: string): RegistryError {
+function noLeader(member: Member, why: string): RegistryError {
+  const {name} = member
   return new RegistryError('REG_UNREACHABLE', `the leader of ${name} cannot be reached: ${why}`, {
     info: {name},
     hints: [
       'start the leader, and promote again',
-      `when it is gone for good: registry promote aha://${name} --failure`,
+      `when it is gone for good: registry promote ${urlOf(member)} --failure`,
     ],
   })
 }
 
 /** What a forced promotion may do harm to, for people; with the offsets that are known. */
-export function forcedWarnings({me, members}: Situation): readonly string[] {
+export function forcedWarnings({me, members, isFencing = false}: Situation): readonly string[] {
   const others = members.filter((member) => member !== me)
   const index = me.state?.nexusIndex ?? 0
   const ahead = others.filter(({state}) => state !== undefined && !state.isActive && state.nexusIndex > index)
   return [
     ...leadersOf(others).map(
       ({name, state}) =>
-        `${name} leads and answers, at index ${state?.nexusIndex}: without --failure nothing is lost; with it two lead at the same time`,
+        `${name} leads and answers, at index ${state?.nexusIndex}: without --failure nothing is lost; with it ${isFencing ? 'it is kept from leading' : 'two lead at the same time'}`,
     ),
     `${me.name} has the changes below index ${index}: what the leader wrote from there on is lost`,
     ...ahead.map(
@@ -214,13 +227,20 @@ export function forcedWarnings({me, members}: Situation): readonly string[] {
   ]
 }
 
+const REJOIN = 'registry rejoin DIR'
+
 /** What to do after a forced promotion, as commands where there are some. */
 export function forcedNext(
-  {me, members}: Situation,
+  {me, members, isFencing = false}: Situation,
   leaderAlias: string | null,
   kept: readonly string[] = [],
 ): readonly string[] {
   const old = members.filter((member) => member !== me && (roleOf(member) !== 'mirror' || !member.isOnline))
+  if (isFencing)
+    return old.flatMap(({name}) => [
+      `${name} follows when it is back, if it has nothing that ${me.name} lacks; else, on its machine:`,
+      REJOIN,
+    ])
   return old.flatMap(({name, shortName}) => [
     kept.includes(name)
       ? `${name} cannot have the name ${leaderAlias} again, but is reached by its own if it starts as it is. Empty its directory, then:`
@@ -241,7 +261,7 @@ export function assertDemotable(situation: Situation): readonly Member[] {
     throw new RegistryError('REG_CONFLICT', `${me.name} does not lead: it mirrors ${state.mirror}`, {
       telepath: 'BadState',
       info: {name: me.name},
-      hints: leadersOf(members).map(({name}) => `registry demote aha://${name}`),
+      hints: leadersOf(members).map((leader) => `registry demote ${urlOf(leader)}`),
     })
   }
   const heirs = members.filter((member) => member !== me && whyNoHeir(member) === undefined)

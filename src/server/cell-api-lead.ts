@@ -33,7 +33,9 @@ export const LEAD_METHODS = {
       })
     },
   ),
-  getMembers: method(ADMIN, [], ({parts}) => parts.mirroring.moves.members().map(packMember)),
+  getMembers: method(ADMIN, [], async ({parts, signal}) =>
+    (await parts.mirroring.moves.allMembers(signal)).map(packMember),
+  ),
   getLogPlace: method(ADMIN, [required('offset')], async (call) => {
     return packPlace(await call.parts.entries.placeAt(call.integer('offset', 0, Number.MAX_SAFE_INTEGER)))
   }),

@@ -2,6 +2,7 @@ import {beforeEach, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {readGroup} from '../../src/client/service-group.ts'
 import type {AhaMember} from '../../src/client/telepath/aha.ts'
+import {problemsOf} from '../../src/registry/leadership.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Callable, TelepathProxy} from '../../src/wire/telepath/caller.ts'
 
@@ -23,7 +24,8 @@ const entry = (shortName: string, more: Partial<AhaMember> = {}): AhaMember => (
   ...more,
 })
 
-const answering = (value: Value) => ({call: async () => value}) as unknown as Callable
+const NO_METHODS = {classes: [], methods: new Map()}
+const answering = (value: Value) => ({info: NO_METHODS, call: async () => value}) as unknown as Callable
 
 /** What AHA lists, and what those answer that are opened. */
 class World {
@@ -110,5 +112,62 @@ describe('the services of a cell', () => {
     world.listed = [entry('00.axon')]
     world.infos.set('aha://00.axon.demo.net', cancelled)
     await expect(readGroup(answering(info('01.axon', {})), world, {signal})).rejects.toBe(cancelled)
+  })
+})
+
+describe('the members of a cell of ours', () => {
+  const listed = (name: string, more: Readonly<Record<string, Value>>): Value => ({
+    ...{member: 'f'.repeat(32), name, urls: [`ssl://${name}:27492`], isSelf: false, role: 'follows', isOnline: true},
+    ...{isReady: true, nextOffset: 5, lagEntries: 0, lagMs: 0, lastSeenMs: 1, version: '1.0.0', ...more},
+  })
+  const ours = (list: readonly Value[] | Error): Callable => {
+    const call = async (method: string) => {
+      if (method === 'getCellInfo') return info(null, {})
+      if (list instanceof Error) throw list
+      return list
+    }
+    const methods = new Map([['getMembers', {isGenerator: false}]])
+    return {info: {classes: [], methods}, call} as unknown as Callable
+  }
+
+  test('are those that it tells of, and nobody else is asked', async () => {
+    const group = await readGroup(
+      ours([
+        listed('01.demo.net', {isSelf: true, nextOffset: 7, lagEntries: 1}),
+        listed('00.demo.net', {role: 'leads', nextOffset: 8}),
+        listed('02.demo.net', {isOnline: false, nextOffset: null}),
+      ]),
+      world,
+      {signal},
+    )
+    expect(world.opened).toEqual([])
+    expect(group).toMatchObject({me: {name: '01.demo.net'}, isListed: true, isNamed: true, isFencing: true})
+    expect(group.members.map(({name, state}) => [name, state?.isActive, state?.nexusIndex])).toEqual([
+      ['00.demo.net', true, 8],
+      ['01.demo.net', false, 7],
+      ['02.demo.net', undefined, undefined],
+    ])
+    expect(group.members[0]).toMatchObject({url: 'ssl://00.demo.net:27492', address: '00.demo.net:27492'})
+  })
+
+  test('say what keeps them from their work', async () => {
+    const group = await readGroup(
+      ours([listed('00.demo.net', {isSelf: true, role: 'fenced'}), listed('01.demo.net', {role: 'leads'})]),
+      world,
+      {signal},
+    )
+    expect(problemsOf(group.members)).toEqual(['00.demo.net is fenced: another member took the lead'])
+  })
+
+  test('are told to administrators only: others see the one that they ask', async () => {
+    const group = await readGroup(ours(new RegistryError('REG_DENIED', 'not an admin')), world, {signal})
+    expect(group.members).toHaveLength(1)
+    expect(group.isFencing).toBeUndefined()
+  })
+
+  test('that it does not tell in our form are refused', async () => {
+    await expect(readGroup(ours([listed('00', {role: 'rules'}), 5]), world, {signal})).rejects.toMatchObject({
+      code: 'REG_BAD_ANSWER',
+    })
   })
 })

@@ -1,6 +1,7 @@
 import type {Clock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
+import {type ListedMember, unpackMembers} from '../../client/members.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {Fence} from '../../registry/fence.ts'
 import type {Lead, LeadChange, LeadMember, LeadState} from '../../registry/lead.ts'
@@ -12,7 +13,7 @@ import {LeadGuard, type OpenMember} from './lead-guard.ts'
 import {LeadHerald, type LeadHeraldSettings} from './lead-herald.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import type {LeadHeard} from './lead-messages.ts'
-import {type ListedMember, listMembers} from './member-list.ts'
+import {asSeenBy, listMembers} from './member-list.ts'
 import type {Mirrors} from './mirrors.ts'
 import {Promotion} from './promotion.ts'
 import type {RoleKeeper} from './role.ts'
@@ -35,6 +36,8 @@ export interface LeadMovesPorts {
 }
 
 const CONNECT_MS = 5000
+/** How long a leader may take to say who follows it. */
+const LIST_MS = 2000
 
 /** All that moves the lead, as one: what the log says about it, what others say, and what operators want. */
 export class LeadMoves {
@@ -88,9 +91,24 @@ export class LeadMoves {
   /** The members of the cell as this one sees them, itself first. */
   members(): readonly ListedMember[] {
     const {roles, follower, clock} = this.#ports
-    const {isLinked, lagEntries, lagMs} = follower.state
-    const {role} = roles
-    return listMembers(this.#ports, {role, lead: this.guard.lead, isLinked, lagEntries, lagMs, nowMs: clock.wallMs()})
+    const {isLinked, isReady, lagEntries, lagMs} = follower.state
+    const own = {role: roles.role, lead: this.guard.lead, isLinked, isReady, lagEntries, lagMs, nowMs: clock.wallMs()}
+    return listMembers(this.#ports, own)
+  }
+
+  /** The members as the leader sees them, with what this one knows of itself; as this one sees them while the leader does not answer. */
+  async allMembers(signal: AbortSignal): Promise<readonly ListedMember[]> {
+    const own = this.members()
+    if (this.#ports.roles.role.kind !== 'follows' || !this.#ports.follower.state.isLinked) return own
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LIST_MS)])
+    try {
+      const leader = await this.#ports.follower.leaderProxy(limit)
+      return asSeenBy(own, unpackMembers(await leader.call('getMembers', {signal: limit, timeoutMs: LIST_MS})))
+    } catch {
+      // It is about to go, or to give the lead away: what is known here is told then.
+      signal.throwIfAborted()
+      return own
+    }
   }
 
   /** Tries the URLs of a member one after the other. */

@@ -1,27 +1,10 @@
+import type {ListedMember} from '../../client/members.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import type {Mirrors} from './mirrors.ts'
 import type {Role} from './role.ts'
-
-/** A member of the cell, as another one sees it. */
-export interface ListedMember extends LeadMember {
-  /** The one that was asked. */
-  readonly isSelf: boolean
-  /** What it is at present; of others, what the log says. */
-  readonly role: Role['kind']
-  /** It is there: the one that was asked, or a mirror that follows it, or the leader that it follows. */
-  readonly isOnline: boolean
-  /** Next offset of its log; null where that is not known. */
-  readonly nextOffset: number | null
-  /** How far it is behind its leader; null for a leader, and where that is not known. */
-  readonly lagEntries: number | null
-  readonly lagMs: number | null
-  /** When it was heard of last; epoch milliseconds. */
-  readonly lastSeenMs: number | null
-  readonly version: string | null
-}
 
 export interface MemberListPorts {
   readonly ledger: Pick<LeadLedger, 'member' | 'visible'>
@@ -38,6 +21,7 @@ export interface OwnState {
   readonly lead: Lead | undefined
   /** Of a mirror. */
   readonly isLinked: boolean
+  readonly isReady: boolean
   readonly lagEntries: number
   readonly lagMs: number
   readonly nowMs: number
@@ -60,6 +44,7 @@ function listSelf({changes, version}: MemberListPorts, own: OwnState, self: Lead
     isSelf: true,
     role: role.kind,
     isOnline: true,
+    isReady: isMirror ? own.isReady : true,
     nextOffset: changes.head.nextOffset,
     lagEntries: isMirror ? lagEntries : null,
     lagMs: isMirror ? lagMs : null,
@@ -78,12 +63,20 @@ function listOther({mirrors, changes}: MemberListPorts, own: OwnState, about: Le
     isSelf: false,
     role: isLead ? 'leads' : 'follows',
     isOnline: attached !== undefined || (isLead && own.isLinked),
-    nextOffset: attached?.nextOffset ?? null,
+    isReady: isLead || attached !== undefined ? true : null,
+    nextOffset: attached?.nextOffset ?? (isLead && own.isLinked ? changes.head.nextOffset + own.lagEntries : null),
     lagEntries: lag?.entries ?? null,
     lagMs: lag?.ms ?? null,
     lastSeenMs: attached?.lastSeenMs ?? null,
     version: attached?.version ?? null,
   }
+}
+
+/** Puts what a mirror knows of itself into the list of its leader. */
+export function asSeenBy(own: readonly ListedMember[], listed: readonly ListedMember[]): readonly ListedMember[] {
+  const [self] = own
+  const others = listed.filter(({member}) => member !== self?.member).map((one) => ({...one, isSelf: false}))
+  return self === undefined ? listed : [self, ...others]
 }
 
 export function packMember({urls, ...member}: ListedMember): Value {
