@@ -47,6 +47,7 @@ function entriesIn(log: LogFacts | null): string {
 }
 
 function sizeOf({bytesOf}: LogFacts): string {
+  if (bytesOf === 'database') return 'size of the database'
   return bytesOf === 'cell' ? 'size of the whole service' : 'size of the log'
 }
 

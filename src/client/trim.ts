@@ -11,8 +11,8 @@ import type {TeleEnv} from './telepath/tele-env.ts'
 /** The change log of a service, and what it takes on the disk. */
 export interface LogFacts extends LogRange {
   readonly bytes: number | null
-  /** What the bytes are of: the log alone, or all of the service where it does not tell more; null when nothing is known. */
-  readonly bytesOf: 'log' | 'cell' | null
+  /** What the bytes are of: the log alone, the database that it is in, or all of the service where it does not tell more; null when nothing is known. */
+  readonly bytesOf: 'log' | 'database' | 'cell' | null
 }
 
 export interface TrimLimits {
@@ -123,7 +123,7 @@ export async function trimAll(
     const value = await cell.call('trimNexsLog', {args, signal, timeoutMs: 2 * timeoutMs + GRACE_MS})
     return reqInteger(value, 'trimNexsLog')
   } catch (error) {
-    throw explained(error, name)
+    throw explainTrim(error, name)
   }
 }
 
@@ -136,7 +136,7 @@ export async function trimTo(cell: Callable, name: string, offset: number, signa
     await cell.call('rotateNexsLog', {signal})
     if ((await cell.call('cullNexsLog', {args: [offset], signal})) === true) return offset
   } catch (error) {
-    throw explained(error, name)
+    throw explainTrim(error, name)
   }
   throw new RegistryError('REG_CONFLICT', `${name} did not drop the entries up to ${offset}: its log says why`, {
     telepath: 'BadState',
@@ -150,7 +150,8 @@ interface Meaning {
   readonly hints: readonly string[]
 }
 
-function explained(error: unknown, name: string): unknown {
+/** Says what an error of a service that was to trim means; others stay as they are. */
+export function explainTrim(error: unknown, name: string): unknown {
   if (!(error instanceof RegistryError)) return error
   const meaning = meaningOf(error, name)
   if (meaning === undefined) return error
@@ -171,6 +172,10 @@ function meaningOf({telepath, code, message, info}: RegistryError, name: string)
   if (info['errx'] === 'ConnectionRefusedError' || telepath === 'LinkErr' || telepath === 'NoSuchName') {
     const text = `${name} does not reach one of those who follow its log: ${message}; nothing was changed`
     return {code: 'REG_UNREACHABLE', text, hints: [status]}
+  }
+  // A server of ours names those who are away.
+  if (Array.isArray(info['away'])) {
+    return {code: 'REG_UNREACHABLE', text: message, hints: ['registry status', 'when it is gone for good: --force']}
   }
   switch (telepath) {
     case 'SlabInUse':

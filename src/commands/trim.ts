@@ -2,18 +2,30 @@ import {Args, Flags} from '@oclif/core'
 import {RegistryError} from '../base/errors.ts'
 import {CellCommand, cellFlags, confirmFlags} from '../cli/cell-command.ts'
 import {durationFlag} from '../cli/flags.ts'
-import {carryOut, planTrim, type TrimPlan, type TrimReport, type TrimTarget, trimReport} from '../cli/trim-run.ts'
+import {absentIn, ownReport} from '../cli/trim-own.ts'
+import {carryOut, planTrim, type TrimReport, type TrimTarget, type TrimWish, trimReport} from '../cli/trim-run.ts'
 import {trimText} from '../cli/trim-text.ts'
-import {readLogFacts} from '../client/trim.ts'
+import {readLogFacts, type TrimLimits} from '../client/trim.ts'
+import {canTrimItself, trimOwn} from '../client/trim-own.ts'
+import {assertNobodyIsCutOff} from '../registry/trim.ts'
+import {sanitizeUrl} from '../wire/telepath/url.ts'
 
 const FOLLOWS_WITHIN_MS = 60_000
+
+interface TrimFlags {
+  readonly 'dry-run': boolean
+  readonly yes: boolean
+  readonly timeout?: number | undefined
+  readonly 'keep-for'?: number | undefined
+}
 
 export default class Trim extends CellCommand {
   static override readonly summary =
     'Drop the oldest entries of the change log of a service, once all who follow it have them.'
   static override readonly description =
     `The URL is that of the leader. Its mirrors are found through AHA, and do the same; --consumer names others who follow the log. Nothing is dropped while one
-of them is away or behind: it would have to be made anew. A real service drops whole files: what --keep leaves of a file goes with a later trim.`
+of them is away or behind: it would have to be made anew. A real service drops whole files: what --keep leaves of a file goes with a later trim. A
+server of ours knows its mirrors by itself, trims to the entry, and gives the space back.`
   static override readonly exits = {
     5: 'it does not lead, or keeps no change log',
     6: 'one who follows cannot be reached',
@@ -30,6 +42,10 @@ of them is away or behind: it would have to be made anew. A real service drops w
       command: '<%= config.bin %> <%= command.id %> aha://cortex... --keep 10000 --dry-run',
     },
     {
+      description: 'Trim the log of this registry, and keep a week of it.',
+      command: '<%= config.bin %> <%= command.id %> --keep-for 7d --yes',
+    },
+    {
       description: 'Wait for one who is no mirror too.',
       command: '<%= config.bin %> <%= command.id %> aha://cortex... --consumer aha://00.search... --yes',
     },
@@ -42,7 +58,7 @@ of them is away or behind: it would have to be made anew. A real service drops w
       default: [],
     }),
     keep: Flags.integer({summary: 'How many of the newest entries stay.', min: 0, exclusive: ['keep-for']}),
-    'keep-for': durationFlag({summary: 'How old entries may be that stay; a real service does not know it.'}),
+    'keep-for': durationFlag({summary: 'Younger entries stay; a real service does not know how old its entries are.'}),
     force: Flags.boolean({
       summary: 'Trim although somebody who follows is away or behind, and cut it off.',
       default: false,
@@ -58,9 +74,34 @@ of them is away or behind: it would have to be made anew. A real service drops w
     const limits = {signal: this.signal, timeoutMs: flags.timeout ?? FOLLOWS_WITHIN_MS}
     const {url, cell} = await this.openFirst(await this.chooseUrls('cell', flags, args.url), flags)
     await using _ends = cell
-    await using env = await this.openEnv(url)
-    const target: TrimTarget = {cell, url, env}
+    if (canTrimItself(cell)) return await this.#ofOurs({cell, url}, wish, flags)
     if (flags['keep-for'] !== undefined) throw noTimes()
+    await using env = await this.openEnv(url)
+    return await this.#ofOthers({cell, url, env}, wish, limits, flags)
+  }
+
+  /** A server of ours knows who follows it, and when its entries were written. */
+  async #ofOurs({cell, url}: Omit<TrimTarget, 'env'>, wish: TrimWish, flags: TrimFlags): Promise<TrimReport> {
+    const {timeout: timeoutMs = FOLLOWS_WITHIN_MS, 'keep-for': keepForMs} = flags
+    const name = sanitizeUrl(url)
+    const asked = {...wish, keepForMs, timeoutMs}
+    const plan = ownReport(
+      name,
+      await trimOwn(cell, name, {...asked, isDry: true}, this.signal),
+      wish,
+      flags['dry-run'],
+    )
+    if (flags['dry-run']) this.say('dry run: nothing was done')
+    if (flags['dry-run'] || plan.trimmedTo === null) return this.show(plan, trimText)
+    if (!wish.isForced) assertNobodyIsCutOff(absentIn(plan), name)
+    await this.#confirmLoss(plan, flags)
+    using _working = await this.progress('trimming')
+    const done = await trimOwn(cell, name, {...asked, isDry: false}, this.signal)
+    return this.show(ownReport(name, done, wish, false), trimText)
+  }
+
+  async #ofOthers(target: TrimTarget, wish: TrimWish, limits: TrimLimits, flags: TrimFlags): Promise<TrimReport> {
+    const {cell, url} = target
     using progress = await this.progress('waiting until all who follow have the log')
     const plan = await planTrim(target, wish, limits)
     const isIdle = plan.last === undefined
@@ -68,21 +109,19 @@ of them is away or behind: it would have to be made anew. A real service drops w
     if (flags['dry-run']) this.say('dry run: nothing was done')
     if (flags['dry-run'] || isIdle) return this.show(report, trimText)
     progress[Symbol.dispose]()
-    await this.#confirmLoss(plan, flags)
+    await this.#confirmLoss(report, flags)
     using _working = await this.progress('trimming')
     const trimmedTo = await carryOut(target, plan, wish, limits)
     const after = await readLogFacts(cell, url, this.signal)
     return this.show(trimReport(plan, wish, {after, trimmedTo, dryRun: false}), trimText)
   }
 
-  async #confirmLoss(
-    {group, log, last, followers, warnings}: TrimPlan,
-    flags: {readonly yes: boolean; readonly 'dry-run': boolean},
-  ): Promise<void> {
-    const {name} = group.me
-    const what = `drop entries ${log.oldest ?? 0} to ${last} of the change log of ${name}, which can then no longer be read`
+  async #confirmLoss({service, before, trimmedTo, followers, warnings}: TrimReport, flags: TrimFlags): Promise<void> {
+    const range = `entries ${before.oldest ?? 0} to ${trimmedTo ?? 0}`
+    const what = `drop ${range} of the change log of ${service}, which can then no longer be read`
     // Who is cut off must be made anew: that is more than a yes.
-    await this.confirm({what, about: warnings, ...(followers.away.length > 0 ? {name} : {})}, flags)
+    const isCutting = followers.some(({awaited}) => !awaited)
+    await this.confirm({what, about: warnings, ...(isCutting ? {name: service} : {})}, flags)
   }
 }
 

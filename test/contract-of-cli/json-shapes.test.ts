@@ -92,6 +92,7 @@ const LINES = [
   'promote aha://01.cortex... --failure --yes',
   'demote aha://cortex...',
   'trim aha://cortex... --dry-run',
+  'trim --keep 2 --yes --dir DIR',
   'trim aha://cortex... --consumer aha://00.search... --yes',
   'service show nothing',
   'service list --nonsense',
