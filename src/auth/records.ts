@@ -11,19 +11,20 @@ export interface TextRecord {
   readonly value: string | null
 }
 
-const PREFIX = 'auth:'
+/** What the names of the tables in the store begin with. */
+export const AUTH_PREFIX = 'auth:'
 
 /** Gives a record as the store keeps it. */
 export function encodeRecord(record: AuthRecord): TextRecord {
   const {table, key} = record
-  return {table: `${PREFIX}${table}`, key, value: valueText(record)}
+  return {table: `${AUTH_PREFIX}${table}`, key, value: valueText(record)}
 }
 
 /** Gives the record; undefined when its table belongs to another part of the server. Throws a `TypeError` or `SyntaxError` when it is damaged. */
 export function decodeRecord({table, key, value}: TextRecord): AuthRecord | undefined {
-  if (!table.startsWith(PREFIX)) return undefined
+  if (!table.startsWith(AUTH_PREFIX)) return undefined
   if (value === null) throw new TypeError(`${table} ${key} has no value`)
-  return readRecord(table.slice(PREFIX.length), key, membersOf(parseJson(value)))
+  return readRecord(table.slice(AUTH_PREFIX.length), key, membersOf(parseJson(value)))
 }
 
 function readRecord(table: string, key: string, members: Members): AuthRecord {

@@ -102,6 +102,29 @@ export class AuthState implements Directory {
     return copy
   }
 
+  /** Gives one of them, by its table and iden; undefined when there is none. */
+  record(table: string, key: string): AuthRecord | undefined {
+    const record = this.#recordOf(table, key)
+    return record?.value === undefined ? undefined : record
+  }
+
+  #recordOf(table: string, key: string): AuthRecord | undefined {
+    switch (table) {
+      case 'user':
+        return {table, key, value: this.#users.get(key)}
+      case 'login':
+        return {table, key, value: this.#logins.get(key)}
+      case 'role':
+        return {table, key, value: this.#roles.get(key)}
+      case 'gate':
+        return {table, key, value: this.#gates.get(key)}
+      case 'apikey':
+        return {table, key, value: this.#keys.get(key)}
+      default:
+        return undefined
+    }
+  }
+
   /** Gives all that there is, as records. */
   *records(): Iterable<AuthRecord> {
     for (const [key, value] of this.#roles) yield {table: 'role', key, value}

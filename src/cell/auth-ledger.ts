@@ -1,11 +1,12 @@
 import {recordsOf} from '../auth/apply.ts'
 import {type AuthChange, decodeAuthChange, encodeAuthChange, isAuthKind} from '../auth/change.ts'
-import {decodeRecord, encodeRecord} from '../auth/records.ts'
+import {AUTH_PREFIX, decodeRecord, encodeRecord} from '../auth/records.ts'
 import {type AuthRecord, AuthState} from '../auth/state.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import {compareTexts, type KeptTexts, type StateCheck} from '../nexus/state-check.ts'
 import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 /** Hears of a change that can be seen now, and where it stands in the log. */
@@ -37,6 +38,7 @@ export class AuthLedger {
         this.#pending = this.#visible.copy()
       },
       replay: (change) => this.#replay(change),
+      check: () => this.#check(),
     })
   }
 
@@ -95,6 +97,16 @@ export class AuthLedger {
     return {effect, committed: apply, failed: () => undefined}
   }
 
+  #check(): StateCheck {
+    const wanted = new AuthState()
+    return {
+      take: (kind, change) => {
+        if (isAuthKind(kind)) wanted.put(recordsOf(wanted, decodeAuthChange(change)))
+      },
+      compare: () => compareTexts(textsIn(wanted), textsIn(this.#visible)),
+    }
+  }
+
   /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
   #decide(change: AuthChange): {readonly effect: Effect; readonly apply: (offset: number) => void} {
     const records = recordsOf(this.#pending, change)
@@ -104,6 +116,21 @@ export class AuthLedger {
       this.#onVisible(change, offset)
     }
     return {effect: {kind: 'records', records: records.map(encodeRecord)}, apply}
+  }
+}
+
+function textsIn(state: AuthState): KeptTexts {
+  return {
+    *all() {
+      for (const record of state.records()) {
+        const {table, key, value} = encodeRecord(record)
+        if (value !== null) yield {table, key, text: value}
+      }
+    },
+    get(table, key) {
+      const record = state.record(table.slice(AUTH_PREFIX.length), key)
+      return record === undefined ? undefined : (encodeRecord(record).value ?? undefined)
+    },
   }
 }
 

@@ -20,30 +20,35 @@ export async function readLogCheck(cell: Callable, signal: AbortSignal): Promise
 
 function readCheck(value: Value): LogCheck {
   const fields = fieldsOf(value, 'checkLog')
-  const {first, next, damage, services, differing} = fields
+  // Older registries compare services only.
+  const {first, next, damage, services, differing, records = null, differingRecords = []} = fields
   return {
     first: numberOf('first', first),
     next: numberOf('next', next),
     damage: damage === null ? null : damageOf(damage),
     services: services === null ? null : numberOf('services', services),
     differing: listOf(differing, 'differing').map((seq) => numberOf('differing', seq)),
+    records: records === null ? null : numberOf('records', records),
+    differingRecords: listOf(differingRecords, 'differingRecords').map(String),
   }
 }
 
 /** Gives the status with what the check found: damage is a failure. */
 export function withLogCheck(status: RegistryStatus, log: LogCheck | undefined): RegistryStatus {
   if (log === undefined) return status
-  const isWhole = log.damage === null && log.differing.length === 0
+  const isWhole = log.damage === null && log.differing.length + log.differingRecords.length === 0
   return {...status, ...(isWhole ? {} : {status: 'failed' as const}), log}
 }
 
 /** Says what the check found. */
-export function logCheckText({first, next, damage, services, differing}: LogCheck): string {
+export function logCheckText({first, next, damage, services, differing, records, differingRecords}: LogCheck): string {
   if (damage !== null) return `damaged at entry ${damage.offset}: ${damage.reason}`
   const range = next === first ? 'no entries' : `entries ${first} to ${next - 1} are whole`
-  if (services === null) return `${range}; it was trimmed, so services were not compared with it`
-  if (differing.length === 0) return `${range}, and leave the ${services} services that are served`
-  return `${range}, but do not leave the services that are served: see those with the numbers ${differing.join(', ')}`
+  if (services === null) return `${range}; it was trimmed, so nothing was compared with it`
+  const others = records === null ? '' : ` and the ${records} records`
+  const odd = [...(differing.length === 0 ? [] : [`services number ${differing.join(', ')}`]), ...differingRecords]
+  if (odd.length === 0) return `${range}, and leave the ${services} services${others} that are served`
+  return `${range}, but do not leave what is served: see ${odd.join(', ')}`
 }
 
 function damageOf(value: Value): NonNullable<LogCheck['damage']> {

@@ -90,4 +90,8 @@ export interface LogCheck {
   readonly services: number | null
   /** Numbers of those that are not what the log leaves. */
   readonly differing: readonly number[]
+  /** Users, one-time URLs, services of AHA and all else that was compared; null when nothing was. */
+  readonly records: number | null
+  /** Which of those are not what the log leaves: some of them, by table and key. */
+  readonly differingRecords: readonly string[]
 }

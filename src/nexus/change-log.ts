@@ -3,6 +3,7 @@ import {RegistryError} from '../base/errors.ts'
 import {FIRST_PREVIOUS_HASH} from '../store/chain.ts'
 import type {Appended, Entry, Store, StoreHead} from '../store/store.ts'
 import {type ChangeOwner, type LogTail, type Proposal, Replication} from './replication.ts'
+import type {StateCheck} from './state-check.ts'
 
 /** Since when, and why, the store refuses changes. */
 export interface Trouble {
@@ -106,6 +107,11 @@ export class ChangeLog {
   /** Why changes are refused although the store would take them, by the name of who wants it so. */
   get holds(): ReadonlyMap<string, string> {
     return this.#holds
+  }
+
+  /** Begins to compare what the parts keep with the log. */
+  checks(): readonly StateCheck[] {
+    return this.#owners.flatMap((owner) => owner.check?.() ?? [])
   }
 
   /** Tells a part when what it decided is void. */

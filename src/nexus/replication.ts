@@ -6,6 +6,7 @@ import {setImmediate} from 'node:timers/promises'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import {changeKind} from '../registry/change-kind.ts'
 import type {Effect, Entry, NewEntry} from '../store/store.ts'
+import type {StateCheck} from './state-check.ts'
 
 /** A change that was decided. Exactly one of the two is called, in the order in which changes were proposed; after `abandon`, perhaps both. */
 export interface Proposal {
@@ -49,6 +50,8 @@ export interface ChangeOwner {
    * change is not of this part. Throws a `TypeError` or `SyntaxError` when it cannot be read or does not fit the state; nothing is pending then.
    */
   replay?(change: ReplayedChange): Replayed | undefined
+  /** Begins to compare what it keeps with the log; absent in a part that keeps nothing. */
+  check?(): StateCheck
 }
 
 /** The end of the log. */

@@ -81,6 +81,11 @@ export function isLeading({lead}: LeadState, member: string): boolean {
   return lead === undefined || lead.member === member
 }
 
+/** Tells whether a change of this kind is one of who leads. */
+export function isLeadKind(kind: string): boolean {
+  return kind.startsWith('lead:')
+}
+
 /** Gives the text of a change for the log. */
 export function encodeLeadChange(change: LeadChange): string {
   return JSON.stringify({v: 1, ...change})

@@ -11,9 +11,8 @@ export class ServiceReplay {
     return this.#texts
   }
 
-  /** Takes a change of any part. Throws a `TypeError` or `SyntaxError` when it is one of a service and cannot be read. */
+  /** Takes a change of a service. Throws a `TypeError` or `SyntaxError` when it cannot be read. */
   apply(entry: string): void {
-    if (!SERVICE_CHANGE.test(entry)) return
     const change = decodeChange(entry)
     const before = this.#texts.get(change.seq)
     switch (change.kind) {
@@ -32,5 +31,3 @@ export class ServiceReplay {
     }
   }
 }
-
-const SERVICE_CHANGE = /^\{"v":\d+,"kind":"(?:register|deregister|expire|maintenance)"/

@@ -2,6 +2,7 @@ import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import {compareTexts, type KeptTexts, type StateCheck} from '../nexus/state-check.ts'
 import {
   AHA_TABLE,
   type AhaChange,
@@ -45,6 +46,7 @@ export class AhaLedger {
       },
       onOpen: () => this.#whenOpen(),
       replay: (change) => this.#replay(change),
+      check: () => this.#check(),
     })
   }
 
@@ -109,6 +111,16 @@ export class AhaLedger {
     return {effect, committed: apply, failed: () => undefined}
   }
 
+  #check(): StateCheck {
+    const wanted = new AhaDirectory()
+    return {
+      take: (kind, change) => {
+        if (isAhaKind(kind)) wanted.put(wanted.recordsOf(decodeAhaChange(change)))
+      },
+      compare: () => compareTexts(textsIn(wanted), textsIn(this.#visible)),
+    }
+  }
+
   /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */
   #decide(change: AhaChange): {readonly effect: Effect; readonly apply: () => void} {
     const records = this.#pending.recordsOf(change)
@@ -120,6 +132,19 @@ export class AhaLedger {
     const isNew = records.some(({key, value}) => value !== undefined && this.#visible.get(key) === undefined)
     this.#visible.put(records)
     for (const watcher of this.#watchers) watcher(change, {isNew, isAltered: records.length > 0})
+  }
+}
+
+function textsIn(directory: AhaDirectory): KeptTexts {
+  const textOf = (record: AhaRecord): string => encodeAhaRecord(record).value ?? ''
+  return {
+    *all() {
+      for (const record of directory.records()) yield {table: AHA_TABLE, key: record.key, text: textOf(record)}
+    },
+    get(_, key) {
+      const value = directory.get(key)
+      return value === undefined ? undefined : textOf({key, value})
+    },
   }
 }
 

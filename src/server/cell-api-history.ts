@@ -25,11 +25,13 @@ export const HISTORY_METHODS = {
 } as const satisfies Record<string, CellMethod>
 
 async function verdictOf(call: CellCall): Promise<Value> {
-  const {entries, changes, registry, log} = call.parts
-  const ports = {entries, changes, services: () => registry.stored()}
-  const {first, next, damage = null, services = null, differing} = await checkLog(ports, call.signal)
-  if (damage !== null || differing.length > 0) log.error('changes.damaged', {...damage, differing})
-  return {first, next, damage, services, differing}
+  const {entries, changes, log} = call.parts
+  const verdict = await checkLog({entries, changes}, call.signal)
+  const {first, next, damage = null, services = null, differing, records = null, differingRecords} = verdict
+  if (damage !== null || differing.length + differingRecords.length > 0) {
+    log.error('changes.damaged', {...damage, differing, differingRecords})
+  }
+  return {first, next, damage, services, differing, records, differingRecords}
 }
 
 /** Gives the events, oldest first: the `last` ones of those that the other arguments leave, or all. */

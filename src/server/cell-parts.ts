@@ -19,9 +19,9 @@ import type {Tasks} from './tasks.ts'
 export interface CellParts {
   readonly users: Users
   /** The services. */
-  readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance' | 'stored'>
+  readonly registry: Pick<RegistryDesk, 'info' | 'setMaintenance'>
   /** The change log: which offset is next, and when one is written. */
-  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written'>
+  readonly changes: Pick<ChangeLog, 'nextOffset' | 'written' | 'checks'>
   /** It is a service of an AHA. */
   readonly isMember: boolean
   /** Who reads the change log. */

@@ -2,6 +2,7 @@ import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import {compareTexts, type StateCheck, textsOf} from '../nexus/state-check.ts'
 import type {Effect, Store, StoredRecord} from '../store/store.ts'
 
 export interface RecordLedgerPorts {
@@ -48,6 +49,7 @@ export class RecordLedger<C, V> {
         this.#pending = new Map(this.#visible)
       },
       replay: (change) => this.#replay(change),
+      check: () => this.#check(),
     })
   }
 
@@ -103,6 +105,20 @@ export class RecordLedger<C, V> {
     if (!isKind(kind)) return undefined
     const {effect, apply} = this.#decide(decodeChange(change))
     return {effect, committed: apply, failed: () => undefined}
+  }
+
+  #check(): StateCheck {
+    const {table, isKind, decodeChange, keyOf, after, encode} = this.#format
+    const wanted = new Map<string, V>()
+    return {
+      take: (kind, text) => {
+        if (!isKind(kind)) return
+        const change = decodeChange(text)
+        const key = keyOf(change)
+        put(wanted, key, after(change, wanted.get(key)))
+      },
+      compare: () => compareTexts(textsOf(table, wanted, encode), textsOf(table, this.#visible, encode)),
+    }
   }
 
   /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */

@@ -4,6 +4,7 @@ import {newServiceId} from '../base/ids.ts'
 import {encodeString} from '../base/json-text.ts'
 import {type ChangeLog, reasonFor} from '../nexus/change-log.ts'
 import type {Proposal, Replayed, ReplayedChange} from '../nexus/replication.ts'
+import {type Compared, compareTexts, type StateCheck} from '../nexus/state-check.ts'
 import {isAhaId} from '../registry/bridge.ts'
 import {Catalog} from '../registry/catalog.ts'
 import {type Change, decodeChange, encodeChange, isServiceKind} from '../registry/change.ts'
@@ -13,9 +14,12 @@ import {withMaintenance} from '../registry/maintained.ts'
 import {faultOfReason, type Maintenance} from '../registry/maintenance.ts'
 import {Pending, type Standing} from '../registry/pending.ts'
 import {infoWithId, readService, readStoredService, type Service, type ServiceInfo} from '../registry/service.ts'
+import {ServiceReplay} from '../registry/service-replay.ts'
 import type {Effect, NewEntry, Renewal, Store} from '../store/store.ts'
 import {eventBody} from '../wire/zeromq/messages.ts'
 
+/** What services are called where the log is compared with what is kept; their keys are their numbers. */
+export const SERVICE_TABLE = 'service'
 /** Renewals that are saved together: few, so that changes are not held up. */
 const SAVE_MAX = 300
 
@@ -113,7 +117,11 @@ export class Registrar {
     this.#nextSeq = options.nextSeq
     this.#pending = new Pending(ports.catalog)
     this.#log = ports.log
-    this.#log.join({onReset: () => this.#onReset(), replay: (change) => this.#replay(change)})
+    this.#log.join({
+      onReset: () => this.#onReset(),
+      replay: (change) => this.#replay(change),
+      check: () => this.#check(),
+    })
   }
 
   /** Why changes are refused at present; undefined when they are not, or for a moment only. */
@@ -188,11 +196,6 @@ export class Registrar {
   /** Keeps a service that is stored, but is not shown because its id belongs to AHA. */
   hide(instance: Instance): void {
     this.#hidden.put(instance, [])
-  }
-
-  /** Services that are kept so. */
-  get hidden(): Iterable<Instance> {
-    return this.#hidden.all()
   }
 
   /** Gives the place in the order of registration for an instance that is not stored. */
@@ -330,6 +333,40 @@ export class Registrar {
     const {decided, effect} = this.#decide(change, timeMs)
     this.#nextSeq = Math.max(this.#nextSeq, change.seq + 1)
     return {effect, committed: () => this.#apply(decided, true), failed: () => undefined}
+  }
+
+  #check(): StateCheck {
+    const wanted = new ServiceReplay()
+    return {
+      take: (kind, change) => {
+        if (isServiceKind(kind)) wanted.apply(change)
+      },
+      compare: () => this.#compare(wanted.texts),
+    }
+  }
+
+  #compare(wanted: ReadonlyMap<number, string>): Iterable<Compared | undefined> {
+    const catalog = this.#ports.catalog
+    const hidden = this.#hidden
+    const isStored = ({id}: Instance): boolean => !this.isGuest(id)
+    const kept = {
+      *all() {
+        for (const one of catalog.all()) if (isStored(one)) yield {table: SERVICE_TABLE, key: `${one.seq}`, text: ''}
+        for (const one of hidden.all()) yield {table: SERVICE_TABLE, key: `${one.seq}`, text: ''}
+      },
+      get: (_: string, seq: string) => {
+        const id = readStoredService(wanted.get(Number(seq)) ?? '').id
+        const instance = this.#catalogOf(id).get(id)
+        return instance?.seq === Number(seq) ? instance.storedText() : undefined
+      },
+    }
+    const left = {
+      *all() {
+        for (const [seq, text] of wanted) yield {table: SERVICE_TABLE, key: `${seq}`, text}
+      },
+      get: (_: string, seq: string) => wanted.get(Number(seq)),
+    }
+    return compareTexts(left, kept)
   }
 
   /** Counts a change in what is pending, and gives what it leaves there and in the store. It depends on the change and the state only. */

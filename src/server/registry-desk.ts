@@ -29,13 +29,6 @@ export class RegistryDesk {
     return parseJson(`{"status":"${status}",${infoMembers()}}`) as Readonly<Record<string, Value>>
   }
 
-  /** Gives the services that are in the store, by their number, as they stand there. */
-  stored(): ReadonlyMap<number, string> {
-    const {catalog, registrar} = this.#ports
-    const own = [...catalog.all()].filter(({id}) => !registrar.isGuest(id))
-    return new Map(own.map((instance) => [instance.seq, instance.storedText()]))
-  }
-
   /**
    * Begins the maintenance of a service, named by its id or by a name that only one has, or ends it with undefined. Resolves when that is
    * durable, with the maintenance before and after.

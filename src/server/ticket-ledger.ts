@@ -2,6 +2,7 @@ import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import type {Replayed, ReplayedChange} from '../nexus/replication.ts'
+import {compareTexts, type StateCheck, textsOf} from '../nexus/state-check.ts'
 import {isTicketKind, type Ticket, type TicketChange, type TicketRecord, ticketRecords} from '../registry/ticket.ts'
 import {decodeTicket, decodeTicketChange, encodeTicket, encodeTicketChange} from '../registry/ticket-text.ts'
 import type {Effect, Store, StoredRecord} from '../store/store.ts'
@@ -37,6 +38,7 @@ export class TicketLedger {
         this.#pending = new Map(this.#visible)
       },
       replay: (change) => this.#replay(change),
+      check: () => this.#check(),
     })
   }
 
@@ -89,6 +91,16 @@ export class TicketLedger {
     if (!isTicketKind(kind)) return undefined
     const {effect, apply} = this.#decide(decodeTicketChange(change, ticketSecrets))
     return {effect, committed: apply, failed: () => undefined}
+  }
+
+  #check(): StateCheck {
+    const wanted = new Map<string, Ticket>()
+    return {
+      take: (kind, text) => {
+        if (isTicketKind(kind)) put(wanted, ticketRecords(wanted, decodeTicketChange(text, ticketSecrets)))
+      },
+      compare: () => compareTexts(textsOf(TABLE, wanted, encodeTicket), textsOf(TABLE, this.#visible, encodeTicket)),
+    }
   }
 
   /** Counts a change in what is pending, and gives what it leaves in the store and how it becomes visible. */

@@ -55,7 +55,7 @@ let foreign: Foreign
 beforeEach(async () => {
   cell = await TestCell.open(
     {},
-    {registry: {info: () => ({status: 'ok', registry: {}}), setMaintenance: async () => null, stored: () => new Map()}},
+    {registry: {info: () => ({status: 'ok', registry: {}}), setMaintenance: async () => null}},
   )
   const answers = {getCellInfo: INFO, getHealthCheck: HEALTH, getUserDefs: [{}, {}]}
   foreign = new Foreign(await cell.session(undefined), answers)

@@ -550,9 +550,14 @@ describe('status --verify', () => {
       return {status, ...(JSON.parse(stdout) as {readonly log: {readonly next: number}})}
     }
     const whole = await verify()
-    expect(whole).toMatchObject({status: 'ok', log: {first: 0, damage: null, services: 1, differing: []}})
+    expect(whole).toMatchObject({
+      status: 'ok',
+      log: {first: 0, damage: null, services: 1, differing: [], differingRecords: []},
+    })
     const {stdout} = await runCli(['status', cell, '--verify'])
-    expect(stdout).toMatch(/^change log .*entries 0 to \d+ are whole, and leave the 1 services that are served$/m)
+    expect(stdout).toMatch(
+      /^change log .*entries 0 to \d+ are whole, and leave the 1 services and the \d+ records that are served$/m,
+    )
 
     const database = new DatabaseSync(join(server.dir, 'registry.db'))
     const actorOf = (actor: string) => database.prepare('UPDATE log_1 SET actor = ? WHERE offset = 1').run(actor)

@@ -366,6 +366,9 @@ async function expectSame(leader: ReplayMember, mirror: ReplayMember, eventsBefo
   expect(await mirror.visibleAgain()).toEqual(leader.visible())
   const served = mirror.visible().catalog.map(([seq, service]) => ({seq, service}))
   expect(stored.instances).toEqual(served)
+  const counts = {services: served.length, records: stored.records.length}
+  const whole = {damage: undefined, differing: [], differingRecords: [], ...counts}
+  expect([await leader.check(), await mirror.check()]).toMatchObject([whole, whole])
   expect(mirror.api.events.slice(eventsBefore)).toEqual(leader.api.events.slice(eventsBefore))
   expect([mirror.barred, said(mirror.lines)]).toEqual([leader.barred, said(leader.lines)])
 }

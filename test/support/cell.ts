@@ -94,7 +94,7 @@ export class TestCell {
       clock,
       tasks: new Tasks(),
       limiter: {assertAllowed: () => {}, countFailure: () => {}},
-      registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id}), stored: () => new Map()},
+      registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id})},
       cellIden: CELL_IDEN,
       runId: 'f00d',
       info: () => cellInfo(FACTS),

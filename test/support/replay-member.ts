@@ -3,6 +3,8 @@ import {NO_POLICY} from '../../src/auth/policy.ts'
 import {Passwords} from '../../src/cell/passwords.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS, type LogHead} from '../../src/nexus/change-log.ts'
+import {LogReaders} from '../../src/nexus/log-reader.ts'
+import {checkLog, type LogVerdict} from '../../src/server/log-check.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Appended, Entry, NewEntry} from '../../src/store/store.ts'
 import {silentLog} from '../wire/telepath/silent-log.ts'
@@ -130,6 +132,12 @@ export class ReplayMember {
         one.groups.map(({key, size}) => [key, size]),
       ]),
     }
+  }
+
+  /** What a check of its log against what it keeps finds. */
+  check(): Promise<LogVerdict> {
+    const {store, changes} = this
+    return checkLog({entries: new LogReaders({store, changes}), changes}, AbortSignal.timeout(10_000))
   }
 
   close(): void {

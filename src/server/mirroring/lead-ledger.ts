@@ -2,6 +2,7 @@ import type {Clock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {ChangeOwner, Replayed} from '../../nexus/replication.ts'
+import {compareTexts, type KeptTexts, textsOf as mapTexts, type StateCheck} from '../../nexus/state-check.ts'
 import {
   decodeLead,
   decodeLeadChange,
@@ -9,8 +10,10 @@ import {
   encodeLeadChange,
   encodeLeadRecord,
   isLeading,
+  isLeadKind,
   LEAD_TABLE,
   LEADER_KEY,
+  type Lead,
   type LeadChange,
   type LeadMember,
   type LeadState,
@@ -46,7 +49,8 @@ export class LeadLedger {
       onReset: () => {
         this.#pending = this.#visible
       },
-      replay: ({kind, change}) => (kind.startsWith('lead:') ? this.#replay(decodeLeadChange(change)) : undefined),
+      replay: ({kind, change}) => (isLeadKind(kind) ? this.#replay(decodeLeadChange(change)) : undefined),
+      check: () => this.#check(),
     }
     ports.changeLog.join(owner)
   }
@@ -135,6 +139,16 @@ export class LeadLedger {
     await this.change({kind: 'lead:take', member, name, urls, epoch, how: 'founded', from: null}, actor)
   }
 
+  #check(): StateCheck {
+    let wanted: LeadState = {lead: undefined, members: new Map()}
+    return {
+      take: (kind, change) => {
+        if (isLeadKind(kind)) wanted = leadAfter(wanted, decodeLeadChange(change))
+      },
+      compare: () => compareTexts(textsOf(wanted), textsOf(this.#visible)),
+    }
+  }
+
   #replay(change: LeadChange): Replayed {
     const effect = {kind: 'records', records: recordsOf(this.#pending, change)} as const
     this.#pending = leadAfter(this.#pending, change)
@@ -145,6 +159,12 @@ export class LeadLedger {
     this.#visible = leadAfter(this.#visible, change)
     for (const listener of this.#listeners) listener(change, this.#visible, offset)
   }
+}
+
+function textsOf({lead, members}: LeadState): KeptTexts {
+  const kept = new Map<string, Lead | LeadMember>(members)
+  if (lead !== undefined) kept.set(LEADER_KEY, lead)
+  return mapTexts(LEAD_TABLE, kept, encodeLeadRecord)
 }
 
 function recordsOf(state: LeadState, change: LeadChange): readonly RecordChange[] {
