@@ -8,7 +8,7 @@
  *     sock          UNIX socket of Telepath, what `cell://DIR` means; there while the server runs
  *     certs/        certificates and keys: cas/ hosts/ users/ crls/ (pki/cert-dir.ts)
  *     sslcert.pem, sslkey.pem   of the HTTPS listener; made at the first start when they are not there
- *     tmp/          scratch
+ *     tmp/          scratch: copies of the store for new members (server/mirroring/snapshots.ts)
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
 import {readFile} from 'node:fs/promises'
@@ -61,7 +61,7 @@ export interface RunFile extends Listeners {
 export class CellDir implements AsyncDisposable {
   /** Absolute. */
   readonly path: string
-  readonly guid: string
+  #guid: string
   /** True when the directory had no guid before: it is the first start. */
   readonly isNew: boolean
   readonly #lock: DatabaseSync
@@ -70,9 +70,14 @@ export class CellDir implements AsyncDisposable {
   /** Use `lockCellDir`. */
   constructor(path: string, guid: string, isNew: boolean, lock: DatabaseSync) {
     this.path = path
-    this.guid = guid
+    this.#guid = guid
     this.isNew = isNew
     this.#lock = lock
+  }
+
+  /** Names the cell, which all its members share. */
+  get guid(): string {
+    return this.#guid
   }
 
   /** The database of the embedded engine. */
@@ -94,6 +99,13 @@ export class CellDir implements AsyncDisposable {
     const run: RunFile = {pid: process.pid, startedAt: this.#startedAt, version: packageVersion(), ...listeners}
     const path = join(this.path, RUN_FILE)
     await usable(path, () => writeFileAtomic(path, `${JSON.stringify(run, undefined, 2)}\n`))
+  }
+
+  /** Makes it the directory of a member of another cell: it has no data of its own yet. */
+  async adopt(guid: string): Promise<void> {
+    const path = join(this.path, GUID_FILE)
+    if (guid !== this.#guid) await usable(path, () => writeFileAtomic(path, guid))
+    this.#guid = guid
   }
 
   /** Makes it a new directory again: what belongs to the first start was not done. */

@@ -42,6 +42,7 @@ export type TextForm =
   | 'guid'
   | 'path'
   | 'listen url'
+  | 'once url'
   | 'user name'
 
 /** Names of log levels, the most talkative first. */
@@ -97,7 +98,6 @@ interface PeerOnlyRow extends CommonRow {
 export type OptionRow = LiveRow | LaterRow | PeerOnlyRow
 
 const PARTS = {
-  mirror: 'mirroring',
   backup: 'backup',
 } as const
 type Part = keyof typeof PARTS
@@ -378,11 +378,11 @@ export const OPTIONS = {
     'ssl://01.aha.example.net',
     SECRET,
   ),
-  clone: later(
-    'mirror',
-    'text',
-    'URL to start from as a copy of another AHA.',
-    'ssl://aha.example.net:27272/4c2f',
+  clone: live(
+    text('once url'),
+    'null',
+    'One-time URL of a registry that is an AHA, from registry clone: a new data directory becomes a copy of it that follows it, at the first start with it.',
+    'ssl://aha.example.net:27272/4c2f5b18e0d34a7f9a6be1c7d08f2a35?certhash=5c3ccb28',
     SECRET,
   ),
   'backup:dir': later('backup', 'text', 'Where live backups go.', '/srv/backups'),

@@ -21,6 +21,7 @@ export function relationProblems(decided: Decided): ConfigProblem[] {
     ...TELEPATH_LISTENERS.flatMap((option) => telepathProblems(decided, option)),
     ...ahaProblems(decided),
     ...memberProblems(decided),
+    ...cloneProblems(decided),
   ]
 }
 
@@ -121,7 +122,7 @@ function ahaProblems({conf, origins}: Decided): ConfigProblem[] {
     const message = `aha:network must have at most ${MAX_NETWORK} characters in an AHA, so that root@${aha.network} fits into a certificate (from ${originText(origin)})`
     return [{option: 'aha:network', message, origin}]
   }
-  if (aha !== undefined) return []
+  if (aha !== undefined || conf.clone !== null) return [] // a clone is told the network and the name
   return AHA_ONLY.filter((option) => conf[option] !== null && conf[option] !== false).map((option) => {
     const origin = origins[option]
     const message = `${option} needs aha:network and dns:name, which make this service an AHA (from ${originText(origin)})`
@@ -150,6 +151,16 @@ function memberProblems({conf, origins}: Decided): ConfigProblem[] {
   }
   if (conf['dmon:listen'] !== null || svcinfo !== null) return []
   return problem('aha:registry', 'needs dmon:listen or aha:svcinfo: there is nothing to register')
+}
+
+function cloneProblems({conf, origins}: Decided): ConfigProblem[] {
+  const problem = (message: string) => [{option: 'clone', message, origin: origins.clone}]
+  const from = `(from ${originText(origins.clone)})`
+  if (conf.clone === null) return []
+  if (conf['aha:provision'] !== null) {
+    return problem(`clone and aha:provision are two ways to begin: leave one of them out ${from}`)
+  }
+  return conf.backend === 'memory' ? problem(`clone needs backend: sqlite, since a copy is a file ${from}`) : []
 }
 
 function isLoopback(address: string): boolean {

@@ -173,6 +173,10 @@ const TEXT_FORMS: Readonly<Record<TextForm, {readonly pattern: RegExp; readonly 
   guid: {pattern: /^[0-9a-f]{32}$/, expected: '32 lower-case hex digits'},
   path: {pattern: /^[^\0]{1,4096}$/su, expected: 'a path'},
   'listen url': {pattern: LISTEN_URL, expected: 'tcp://HOST:PORT or ssl://HOST:PORT?hostname=NAME&ca=NAME'},
+  'once url': {
+    pattern: /^ssl:\/\/[^/?#@\s]{1,300}\/[0-9a-f]{32}(\?[\x21-\x7e]{0,200})?$/,
+    expected: 'ssl://HOST:PORT/32-HEX-DIGITS?certhash=HASH, as registry clone prints it',
+  },
   'user name': {pattern: /^[^\0\n]{1,256}$/u, expected: 'the name of a user'},
 }
 

@@ -41,8 +41,9 @@ interface ServiceAdmission extends Admission {
   readonly names: {readonly host: string; readonly user: string}
 }
 
-const DONE = 'prov.done'
-const PENDING = 'prov.pending'
+/** Files of the data directory. */
+export const DONE = 'prov.done'
+export const PENDING = 'prov.pending'
 const OPTION = 'aha:provision'
 const HINTS = ['give aha:provision a new URL: registry provision service NAME', 'or leave aha:provision out']
 /** Another URL would end the same way. */
@@ -139,7 +140,8 @@ async function writeCerts(certs: CertDir, redeemed: Redeemed<ServiceAdmission>):
   }
 }
 
-async function readDone(dir: string): Promise<string | undefined> {
+/** Gives the iden of the URL that this directory was made with; undefined when it was made without. */
+export async function readDone(dir: string): Promise<string | undefined> {
   const path = join(dir, DONE)
   try {
     return (await readFile(path, 'utf8')).trim()

@@ -81,6 +81,7 @@ describe('without any source', () => {
       'https:port': 4443,
       'https:headers': null,
       'https:parse:proxy:remoteip': false,
+      clone: null,
       'limit:disk:free': 5,
       'auth:passwd': null,
       'auth:anon': null,
@@ -164,6 +165,8 @@ describe('precedence', () => {
   })
 })
 
+const ONCE_URL = 'ssl://aha:27272/0123456789abcdef0123456789abcdef?certhash=8ace'
+
 /** For each live option: a value as it is typed, what it becomes, and one that is refused. */
 const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused: string]> = {
   bind: ['127.0.0.9', '127.0.0.9', 'example.net'],
@@ -214,6 +217,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'https:port': ['0', 0, '70000'],
   'https:headers': ['{X-A: b}', {'X-A': 'b'}, '{Content-Length: "3"}'],
   'https:parse:proxy:remoteip': ['yes', true, '1'],
+  clone: [ONCE_URL, ONCE_URL, 'tcp://aha/0123456789abcdef0123456789abcdef'],
   'limit:disk:free': ['10', 10, '101'],
   'auth:passwd': ['hunter2', 'hunter2', '[hunter2]'],
   'auth:anon': ['guest', 'guest', '7'],
@@ -228,7 +232,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
 /** What is an object or a secret is not given on a command line, the identity neither there nor by a variable. */
 const NO_FLAG: readonly LiveName[] = [
   ...(['https:headers', 'auth:passwd', 'auth:passwd:policy', 'inaugural', 'cell:guid'] as const),
-  ...(['aha:registry', 'aha:provision', 'aha:svcinfo', 'mirror'] as const),
+  ...(['aha:registry', 'aha:provision', 'aha:svcinfo', 'mirror', 'clone'] as const),
 ]
 const NO_VARIABLE: readonly LiveName[] = ['cell:guid']
 const OF_AHA: readonly string[] = ['provision:listen', 'aha:urls', 'bridge:zmq:to:aha', 'bridge:aha:to:zmq']
@@ -413,6 +417,19 @@ describe('a service that registers at an AHA', () => {
   test('needs none of it while it has a one-time URL that brings it', async () => {
     await cellYaml('aha:provision: ssl://aha/x\naha:registry: ssl://aha\n')
     expect(await problemsOf()).toEqual([])
+  })
+
+  test('needs none of it, nor what an AHA needs, while it is to become a clone', async () => {
+    await cellYaml(`clone: ${ONCE_URL}\nprovision:listen: ssl://127.0.0.1:0\n`)
+    expect(await problemsOf()).toEqual([])
+  })
+
+  test.each([
+    ['aha:provision: ssl://aha/x\n', 'clone and aha:provision are two ways to begin'],
+    ['backend: memory\n', 'clone needs backend: sqlite'],
+  ])('refuses a clone beside %j', async (text, said) => {
+    await cellYaml(`clone: ${ONCE_URL}\n${text}`)
+    expect(await problemsOf()).toEqual([expect.stringContaining(said)])
   })
 
   test('shows no secret of its URLs', async () => {

@@ -53,6 +53,10 @@ export class OnceAha {
     return this.url(await this.provision.service(name, provinfo))
   }
 
+  async cloneUrl(host?: string): Promise<string> {
+    return this.url(await this.provision.clone(host))
+  }
+
   /** Cuts all connections, as a crash does. */
   cut(): void {
     this.#served.daemon.closePeers(() => true)
@@ -60,7 +64,8 @@ export class OnceAha {
 
   async #greet(...[greeting, sessionId]: Parameters<Greet>): Promise<Awaited<ReturnType<Greet>>> {
     this.greetings += 1
-    const opened = await this.provision.greet(greeting, sessionId)
+    // As if it had come over TLS: what that does is tested elsewhere.
+    const opened = await this.provision.greet({...greeting, peer: {...greeting.peer, family: 'tls'}}, sessionId)
     const {share} = opened
     const call: typeof share.call = async (call) => {
       this.calls.push(call.method)
