@@ -35,7 +35,7 @@ export default {
     {
       name: 'only-serve-knows-config',
       severity: 'error',
-      from: {path: '^src/server/', pathNot: '^src/server/(serve|settings|aha-settings)\\.ts$'},
+      from: {path: '^src/server/', pathNot: '^src/server/(serve|settings|aha-settings|admission)\\.ts$'},
       to: {path: '^src/config/'},
     },
     {

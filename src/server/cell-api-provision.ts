@@ -4,6 +4,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import {DEFAULT_PORT} from '../wire/telepath/url.ts'
 import {ahaOf} from './aha-parts.ts'
 import {done} from './cell-api-users.ts'
+import type {CellCall} from './cell-call.ts'
 import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
 import type {TicketView} from './ticket-desk.ts'
 
@@ -72,16 +73,7 @@ export const PROVISION_METHODS = {
       {name: 'conf', byDefault: null, isSecret: true},
       optional('expires'),
     ],
-    (call) =>
-      ahaOf(call.parts).provisioning.addClone(
-        {
-          host: call.text('host'),
-          port: call.integer('port', 0, MAX_PORT),
-          conf: call.value('conf'),
-          expires: call.value('expires'),
-        },
-        call.actor,
-      ),
+    addClone,
     WRITE,
   ),
   clearAhaClones: method(ADMIN, [], (call) => done(ahaOf(call.parts).provisioning.clear('clone', call.actor)), WRITE),
@@ -99,6 +91,22 @@ export const PROVISION_METHODS = {
     WRITE,
   ),
 } as const satisfies Record<string, CellMethod>
+
+/** From the first one on, the log says who leads: a copy of it is to know that. */
+async function addClone(call: CellCall): Promise<Value> {
+  const {provisioning} = ahaOf(call.parts)
+  const {ledger, self} = call.parts.mirroring
+  const wish = {
+    host: call.text('host'),
+    port: call.integer('port', 0, MAX_PORT),
+    conf: call.value('conf'),
+    expires: call.value('expires'),
+    leader: self.urls,
+  }
+  const url = await provisioning.addClone(wish, call.actor)
+  await ledger.found(self, call.actor)
+  return url
+}
 
 async function* each(views: readonly TicketView[]): AsyncGenerator<Value, void> {
   for (const view of views) yield packTicket(view)

@@ -29,6 +29,7 @@ import {ForwardDesk, type ForwardDeskPorts} from './mirroring/forward-desk.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
 import {isActive} from './mirroring/role.ts'
+import type {Snapshots} from './mirroring/snapshots.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import {Tasks} from './tasks.ts'
 import {CellFrame} from './telepath-api.ts'
@@ -48,6 +49,7 @@ export interface CellHostPorts {
   readonly forwarder: Forwarder
   /** Does what a client of ZeroMQ asked at a mirror. */
   readonly zeromq: ForwardDeskPorts['zeromq']
+  readonly snapshots: Snapshots
   /** Which start this is, 32 hex digits. */
   readonly runId: string
   readonly entries: LogReaders
@@ -281,8 +283,21 @@ export class CellHost implements AsyncDisposable {
   }
 
   #parts(): CellParts {
-    const {users, changes, mirroring, runId, entries, logParts, registry, log, logs, cellDir, reloadConf, stop} =
-      this.#ports
+    const {
+      users,
+      changes,
+      mirroring,
+      snapshots,
+      runId,
+      entries,
+      logParts,
+      registry,
+      log,
+      logs,
+      cellDir,
+      reloadConf,
+      stop,
+    } = this.#ports
     const certs = async (): Promise<Value> => {
       await this.reloadCerts()
       return true
@@ -302,6 +317,7 @@ export class CellHost implements AsyncDisposable {
       forwarder: this.#ports.forwarder,
       forwards,
       memberName: network === undefined ? undefined : `root@${network}`,
+      snapshots,
       isMember: this.#ports.member !== undefined,
       entries,
       logKeeper: logParts.keeper,

@@ -12,6 +12,7 @@ import type {LogKeeper} from './log-keeper.ts'
 import type {LogTrim} from './log-trim.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
+import type {Snapshots} from './mirroring/snapshots.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import type {Tasks} from './tasks.ts'
 
@@ -27,11 +28,13 @@ export interface CellParts {
   /** Who reads the change log. */
   readonly entries: Pick<LogReaders, 'read' | 'placeAt'>
   /** Who leads the cell, and its mirrors. */
-  readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves' | 'mirrors'>
+  readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves' | 'mirrors' | 'ledger' | 'self'>
   /** Rotates and culls the change log. */
   readonly logKeeper: Pick<LogKeeper, 'rotate' | 'cull'>
   /** Trims it, once all who follow it have what goes. */
   readonly logTrim: Pick<LogTrim, 'state' | 'followers' | 'lastToGo' | 'trim'>
+  /** Copies of the store for new members. */
+  readonly snapshots: Pick<Snapshots, 'read' | 'drop'>
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   /** Has the leader do what alters state; undefined when this is the only member of the cell. */

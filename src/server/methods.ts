@@ -8,6 +8,7 @@ import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
+import {COPY_METHODS} from './cell-api-copy.ts'
 import {FENCE_METHODS} from './cell-api-fences.ts'
 import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
@@ -55,6 +56,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...LEADERSHIP_METHODS,
     ...LEAD_METHODS,
     ...MIRRORING_METHODS,
+    ...COPY_METHODS,
     ...USER_METHODS,
     ...PASSWORD_METHODS,
     ...USER_RULE_METHODS,

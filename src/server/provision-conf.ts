@@ -46,6 +46,8 @@ export interface CloneWish {
   readonly host: string
   readonly port: number
   readonly conf: Value
+  /** Where this member is reached, as the others know it. */
+  readonly leader: readonly string[]
   /** Life of the URL: milliseconds, `never`, or nil. */
   readonly expires: Value
 }
@@ -103,12 +105,16 @@ export function planService(name: string, provinfo: Value, settings: ProvisionSe
  *
  * @throws RegistryError `REG_BAD_REQUEST` (`BadArg`) for a name, port or value that cannot be
  */
-export function planClone({host, port, conf, expires}: CloneWish, {network, urls}: ProvisionSettings): PlannedClone {
+export function planClone(
+  {host, port, conf, leader, expires}: CloneWish,
+  {network, urls}: ProvisionSettings,
+): PlannedClone {
   checkFullName('Hostname', 'hostname', host, host)
   if (!isServiceName(host)) throw badArg(`${JSON.stringify(host.slice(0, 80))} cannot be the name of a host`)
   const given = objectOf('conf', conf)
   const listen = `ssl://0.0.0.0:${port}?hostname=${host}&ca=${network}`
-  const forced = {mirror: urls('root')[0] ?? null, 'dns:name': host, 'aha:network': network}
+  const mirror = [...new Set([...leader, ...urls('root').slice(0, 1)])]
+  const forced = {mirror: mirror.length === 1 ? mirror[0] : mirror, 'dns:name': host, 'aha:network': network}
   const info = {host, port, conf: {...(port === DEFAULT_PORT ? {} : {'dmon:listen': listen}), ...given, ...forced}}
   checkSize(info, 'a clone')
   return {host, info, life: lifeOf(expires)}

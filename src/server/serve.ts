@@ -1,3 +1,4 @@
+import {join} from 'node:path'
 import {systemClock} from '../base/clock.ts'
 import type {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
@@ -13,27 +14,30 @@ import {ModsFile} from '../cell/mods-file.ts'
 import {openUserBook, type UserBook} from '../cell/user-book.ts'
 import type {Users} from '../cell/users.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
-import type {ConfSources} from '../config/layers.ts'
 import {type ConfChange, compareConf, type LoadedConf, loadConf} from '../config/load.ts'
 import type {Conf} from '../config/options.ts'
-import {checkAhaUrls, checkProvisioned, writeProvisioned} from '../config/provisioned.ts'
+import {checkAhaUrls} from '../config/provisioned.ts'
 import {ChangeLog, COMMIT_LIMITS, type Trouble} from '../nexus/change-log.ts'
 import {LogReaders} from '../nexus/log-reader.ts'
 import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store, StoreHead} from '../store/store.ts'
+import {admit} from './admission.ts'
+import {bootAha} from './aha-boot.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
+import {forOption} from './for-option.ts'
 import {openLogParts} from './log-parts.ts'
+import {hasStore, StoreCopier} from './mirroring/copy-store.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import {type ForwardingPorts, forwarderOf} from './mirroring/forwarding.ts'
 import {Mirroring} from './mirroring/mirroring.ts'
 import {loginsThrough} from './mirroring/passing.ts'
-import type {GivenConf} from './self-provision.ts'
+import {Snapshots} from './mirroring/snapshots.ts'
 import {type Ports, Server} from './server.ts'
 import {cellSettings, inauguralOf, mirroringSettings, reloadable, serverSettings, userOptions} from './settings.ts'
 
@@ -85,41 +89,16 @@ export async function serve(options: ServeOptions = {}): Promise<RunningRegistry
   noteWarnings(log, loaded)
   const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
   try {
-    const {conf} = await provisioned({cellDir, log, sources, signal: options.signal}, loaded)
-    const registry = new Registry({cellDir, log, logs, load: () => loadConf(sources)}, conf)
+    const isNewer = await admit({cellDir, log, sources, signal: options.signal}, loaded)
+    const now = isNewer ? await loadConf(sources) : loaded
+    if (isNewer) noteWarnings(log, now)
+    const registry = new Registry({cellDir, log, logs, load: () => loadConf(sources)}, now.conf)
     await registry.start(options.signal)
     return registry
   } catch (error) {
     await cellDir.close()
     throw error
   }
-}
-
-interface ProvisionedParts {
-  readonly cellDir: CellDir
-  readonly log: Log
-  readonly sources: ConfSources
-  readonly signal: AbortSignal | undefined
-}
-
-/** Redeems the URL of `aha:provision`, unless that was done before, and gives the configuration that holds then. */
-async function provisioned(parts: ProvisionedParts, loaded: LoadedConf): Promise<LoadedConf> {
-  const {cellDir, log, sources, signal} = parts
-  const urls = loaded.conf['aha:provision']
-  if (urls === null) return loaded
-  const {provisionSelf} = await import('./self-provision.ts')
-  const certs = new CertDir(cellDir.certsPath)
-  const check = (given: GivenConf) => checkProvisioned(sources, given, cellDir.guid)
-  const write = (given: GivenConf) => writeProvisioned(cellDir.path, given)
-  try {
-    if (!(await provisionSelf({dir: cellDir.path, certs, log, check, write}, urls, signal))) return loaded
-  } catch (error) {
-    if (cellDir.isNew) await cellDir.forget()
-    throw error
-  }
-  const now = await loadConf(sources)
-  noteWarnings(log, now)
-  return now
 }
 
 interface RegistryParts {
@@ -134,14 +113,17 @@ class Registry implements RunningRegistry {
   readonly #log: Log
   readonly #logs: LogTail
   readonly #load: () => Promise<LoadedConf>
-  readonly #store: Store
+  #store: Store
   readonly #disk: DiskGuard
   readonly #kernel: KernelCheck
+  readonly #certs: CertDir
+  readonly #copier: StoreCopier
   readonly #stopped = Promise.withResolvers<RegistryError | undefined>()
   #conf: Conf
   #changes: ChangeLog | undefined
   #mirroring: Mirroring | undefined
   #forwarder: Forwarder | undefined
+  #snapshots: Snapshots | undefined
   #server: Server | undefined
   #cell: CellHost | undefined
   #hooks: BootHooks | undefined
@@ -158,7 +140,12 @@ class Registry implements RunningRegistry {
     const hold = (name: string, reason: string) => this.#changes?.hold(name, reason)
     const release = (name: string) => this.#changes?.release(name)
     this.#disk = new DiskGuard({dir: cellDir.path, hold, release, log}, conf['limit:disk:free'] ?? 0)
-    this.#store = conf.backend === 'memory' ? new MemoryStore() : new SqliteStore(cellDir.storePath)
+    this.#store = this.#newStore()
+    this.#certs = new CertDir(cellDir.certsPath)
+    this.#copier = new StoreCopier(
+      {cellDir, certs: this.#certs, log, onFailed: (error) => this.#stopSoon(error)},
+      mirroringSettings(conf),
+    )
   }
 
   get ports(): Ports {
@@ -187,6 +174,7 @@ class Registry implements RunningRegistry {
     try {
       await this.#disk.start()
       await this.#runPreboot(signal)
+      await this.#copyFirst(signal)
       await this.#open()
       await this.#cellDir.announce(this.listeners)
       this.#hooks?.startConcurrent()
@@ -214,14 +202,40 @@ class Registry implements RunningRegistry {
     await this.#hooks.runPreboot(signal)
   }
 
+  #newStore(): Store {
+    return this.#conf.backend === 'memory' ? new MemoryStore() : new SqliteStore(this.#cellDir.storePath)
+  }
+
+  /** A new directory of a mirror gets the store of another member before anything is opened. */
+  async #copyFirst(signal: AbortSignal | undefined): Promise<void> {
+    const {mirror: urls, backend} = this.#conf
+    if (urls === null || backend === 'memory' || (await hasStore(this.#cellDir.storePath))) return
+    const aha = ahaSettings(this.#conf)
+    if (aha !== undefined) await bootAha({certs: this.#certs, log: this.#log, nowMs: systemClock.wallMs()}, aha)
+    await forOption('mirror', [], this.#copier.copyFirst(urls, this.#conf['cell:guid'] ?? undefined, signal))
+  }
+
+  /** Closes what is open, and opens it again with another store. */
+  async #startAgain(placeStore: () => Promise<void>): Promise<void> {
+    await this.#closeParts()
+    await placeStore()
+    this.#store = this.#newStore()
+    await this.#open()
+    await this.#cellDir.announce(this.listeners)
+    this.#log.info('registry.started-again', {...this.ports, services: this.restored})
+  }
+
   async #open(): Promise<void> {
     const head = await this.#store.open()
     const onTrouble = (trouble: Trouble | undefined) => this.#noteTrouble(trouble)
     const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, head, onTrouble})
     this.#changes = changes
-    const certs = new CertDir(this.#cellDir.certsPath)
+    const certs = this.#certs
     const runId = newGuid()
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
+    const startAgain = (placeStore: () => Promise<void>) => this.#startAgain(placeStore)
+    mirroring.on({onCulled: (leader) => this.#copier.recopy(leader, mirroring.ledger.member, startAgain)})
+    const snapshots = await this.#openSnapshots()
     const isFollowing = !mirroring.roles.leads
     const users = await openUserBook(
       {store: this.#store, changeLog: changes, log: this.#log},
@@ -262,6 +276,7 @@ class Registry implements RunningRegistry {
         mirroring,
         forwarder,
         zeromq: (request) => server.execute(request),
+        snapshots,
         runId,
         entries: new LogReaders({store: this.#store, changes}),
         logParts,
@@ -300,6 +315,13 @@ class Registry implements RunningRegistry {
     aha?.passOn(forwarder)
     this.#forwarder = forwarder
     return forwarder
+  }
+
+  async #openSnapshots(): Promise<Snapshots> {
+    const minFreePercent = () => this.#conf['limit:disk:free'] ?? 0
+    const dir = join(this.dir, 'tmp')
+    this.#snapshots = await Snapshots.open({store: this.#store, dir, log: this.#log, minFreePercent})
+    return this.#snapshots
   }
 
   async #openMember(certs: CertDir): Promise<AhaMember | undefined> {
@@ -394,16 +416,26 @@ class Registry implements RunningRegistry {
     this.#disk.stop()
     this.#kernel.stop()
     try {
-      this.#forwarder?.close()
-      await this.#mirroring?.stop()
-      await Promise.all([this.#cell?.stop(), this.#server?.stop(), this.#hooks?.stop()])
-      await this.#changes?.settled()
+      await this.#copier.stop()
+      await Promise.all([this.#closeParts(), this.#hooks?.stop()])
     } finally {
-      this.#changes?.close()
-      await this.#store.close()
       await this.#cellDir.close()
     }
     this.#log.info('registry.stopped', {})
+  }
+
+  /** Closes what `#open` opened. */
+  async #closeParts(): Promise<void> {
+    try {
+      this.#forwarder?.close()
+      await this.#mirroring?.stop()
+      await Promise.all([this.#cell?.stop(), this.#server?.stop()])
+      await this.#changes?.settled()
+    } finally {
+      await this.#snapshots?.close()
+      this.#changes?.close()
+      await this.#store.close()
+    }
   }
 
   #stopSoon(error?: RegistryError): void {

@@ -1,15 +1,16 @@
 /** What is done to a copy of a store before it is opened. */
+import {newGuid} from '../base/ids.ts'
 import type {ChainPlace} from './chain.ts'
 import {runFileTask} from './sqlite-task.ts'
 import type {StoreHead} from './store.ts'
 
 /**
- * Gives a copied file an iden of its own, and its head. To be called before it is opened, when it has been verified.
+ * Gives a copied file an iden of its own, a new one unless given, and its head. To be called before it is opened, when it has been verified.
  *
  * @throws RegistryError `REG_STORE_FAILED`, `REG_STORE_DAMAGED`, `REG_STORE_NEWER`
  */
-export function adoptStore(path: string): Promise<StoreHead> {
-  return runFileTask({kind: 'adopt', path})
+export function adoptStore(path: string, iden: string = newGuid()): Promise<StoreHead> {
+  return runFileTask({kind: 'adopt', path, iden})
 }
 
 /**

@@ -4,7 +4,6 @@ import {accessSync, closeSync, constants, fsyncSync, openSync} from 'node:fs'
 import {DatabaseSync} from 'node:sqlite'
 import {parentPort, workerData} from 'node:worker_threads'
 import {createPrivateFile} from '../base/files.ts'
-import {newGuid} from '../base/ids.ts'
 import {asStoreError, damagedFile} from './sqlite-errors.ts'
 import {SqliteLog} from './sqlite-log.ts'
 import {failedAnswer, headAnswer} from './sqlite-messages.ts'
@@ -28,7 +27,7 @@ function perform(task: FileTask): StoreHead {
     case 'adopt':
       accessSync(task.path, constants.R_OK | constants.W_OK) // SQLite would make it
       return withFile(task.path, false, (database) => {
-        database.prepare('UPDATE head SET iden = ?').run(newGuid())
+        database.prepare('UPDATE head SET iden = ?').run(task.iden)
         return headOf(database, task.path)
       })
     case 'verify':

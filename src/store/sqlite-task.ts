@@ -15,7 +15,7 @@ export type FileTask =
   /** Copies one moment of the file at `from`, which may be in use, to `path`, where nothing may be. */
   | {readonly kind: 'copy'; readonly from: string; readonly path: string}
   /** Gives the file an iden of its own. */
-  | {readonly kind: 'adopt'; readonly path: string}
+  | {readonly kind: 'adopt'; readonly path: string; readonly iden: string}
   /** Verifies the file and every entry in it, and that it ends as expected. */
   | {readonly kind: 'verify'; readonly path: string; readonly nextOffset: number; readonly lastHash: string}
 

@@ -113,7 +113,8 @@ describe('what is derived from the table', () => {
         'zmq:types:unique': {type: 'boolean'},
         'lease:grace': {type: ['number', 'string']},
         'discover:strategy': {enum: ['random', 'round-robin', 'least-recent']},
-        clone: {enum: [null]},
+        clone: {type: ['string', 'null']},
+        'backup:dir': {enum: [null]},
         'max:users': {type: 'integer', minimum: 0},
       },
     })

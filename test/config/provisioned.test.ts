@@ -55,7 +55,7 @@ describe('what an AHA gives a service', () => {
   test.each([
     [{'storm:log': true}, `storm:log is not an option (from ${AHA})`],
     [{'https:port': 'many'}, `https:port must be a port from 0 to 65535, or null (got "many", from ${AHA})`],
-    [{clone: 'ssl://aha:27272/00'}, 'clone belongs to a part that is not in this version (mirroring)'],
+    [{clone: 'ssl://aha:27272/00'}, 'clone must be ssl://HOST:PORT/32-HEX-DIGITS'],
     [{'dns:name': 'aha.demo.net'}, 'aha:provision is not for an AHA'],
     [{'dmon:listen': 'tcp://0.0.0.0:1'}, 'plain Telepath off loopback'],
     [{'cell:guid': 'f'.repeat(32)}, `cell:guid is not that of this data directory, ${GUID}`],

@@ -119,7 +119,7 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 /** Methods that no peer has. */
 const OWN_METHODS: ReadonlySet<string> = new Set([
   ...['checkLog', 'followAck', 'followLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
-  ...['forward', 'redeem', 'trimLog'],
+  ...['forward', 'redeem', 'trimLog', 'iterSnapshot', 'dropSnapshot'],
   ...['getMembers', 'getLogPlace', 'fence'],
 ])
 

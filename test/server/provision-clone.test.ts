@@ -45,6 +45,13 @@ describe('a new member with a one-time URL', () => {
     })
   })
 
+  test('learns where the leader is, by the name that the others know and by that of the network', async () => {
+    const aha = await TestProvision.open()
+    const direct = 'ssl://192.0.2.10:27492?hostname=aha.loop.test'
+    const session = await aha.session(await aha.clone(HOST, {leader: [direct, MIRROR]}))
+    expect(await session.call('getMemberDef')).toMatchObject({conf: {mirror: [direct, MIRROR]}})
+  })
+
   test('gets the same again for ten minutes when an answer was lost, and nobody else does', async () => {
     const aha = await TestProvision.open()
     const iden = await aha.clone()

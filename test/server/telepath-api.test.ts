@@ -176,6 +176,7 @@ describe('what a session is told', () => {
       'getProvisions',
       'getTasks',
       'iterPoolTopo',
+      'iterSnapshot',
       'watch',
     ])
     for (const later of ['runBackup', 'freeze']) expect(methods.has(later)).toBe(false)

@@ -129,6 +129,11 @@ describe('adopting a copy', () => {
     assert.deepEqual(await store.read(4, 10), await first.read(4, 10))
   })
 
+  test('it may take the place of a store, and has the iden of that one then', async () => {
+    await copied(3, 3)
+    assert.equal((await adoptStore(copy, 'ab'.repeat(16))).iden, 'ab'.repeat(16))
+  })
+
   test('what is not there, or not ours, is refused and not made', async () => {
     await assert.rejects(adoptStore(copy), {code: 'REG_STORE_FAILED', message: /ENOENT/})
     writeFileSync(copy, '')

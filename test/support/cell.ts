@@ -11,6 +11,7 @@ import {LogReaders} from '../../src/nexus/log-reader.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {LogKeeper} from '../../src/server/log-keeper.ts'
 import {LogTrim} from '../../src/server/log-trim.ts'
+import {Snapshots} from '../../src/server/mirroring/snapshots.ts'
 import {Tasks} from '../../src/server/tasks.ts'
 import {CellFrame, type CellSettings} from '../../src/server/telepath-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -86,6 +87,7 @@ export class TestCell {
       users,
       changes: changeLog,
       mirroring: await openMirroring({store, changes: changeLog, head, log, clock}, CELL_IDEN),
+      snapshots: await Snapshots.open({store, dir: '/dev/null/tmp', log, minFreePercent: () => 0}),
       isMember: false,
       entries: new LogReaders({store, changes: changeLog}),
       aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),

@@ -63,7 +63,7 @@ export class CopySource implements AsyncDisposable {
 
   /** Names of the files that it keeps. */
   files(): Promise<string[]> {
-    return readdir(join(this.dir, 'tmp'))
+    return readdir(join(this.dir, 'tmp')).catch(() => [])
   }
 
   /** Opens a session. */

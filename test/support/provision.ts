@@ -119,7 +119,7 @@ export class TestProvision {
 
   /** Makes a ticket and gives its iden. */
   async clone(host = `01.aha.${NETWORK}`, more: Partial<CloneWish> = {}): Promise<string> {
-    const wish = {host, port: 27_492, conf: null, expires: null, ...more}
+    const wish = {host, port: 27_492, conf: null, expires: null, leader: [], ...more}
     return idenIn(await this.provisioning.addClone(wish, 'unix/root'))
   }
 

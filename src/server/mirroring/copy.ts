@@ -24,8 +24,8 @@ export interface CopyPorts {
   readonly open: (signal: AbortSignal) => Promise<TelepathProxy>
   /** Where the store belongs. */
   readonly path: string
-  /** Of this directory: a copy of another cell is refused. */
-  readonly cellIden: string
+  /** Refuses the cell of who answers, by throwing. */
+  readonly acceptCell: (cellIden: string) => Promise<void>
   /** Checks that a file is a whole store that ends there, and makes it one of its own, with another iden. */
   readonly own: (path: string, head: Pick<StoreHead, 'nextOffset' | 'lastHash'>) => Promise<void>
   readonly log: Pick<Log, 'info' | 'warning'>
@@ -99,6 +99,12 @@ export async function placeCopy(path: string): Promise<void> {
   await removeFile(note)
 }
 
+/** Removes what has come of a copy, if anything has. Throws what the system says. */
+export async function forgetCopy(path: string): Promise<void> {
+  const {part, note} = namesOf(path)
+  for (const file of [note, part, `${part}-wal`, `${part}-shm`]) await rm(file, {force: true})
+}
+
 async function fetchAll(copy: Copy, ports: CopyPorts, signal: AbortSignal): Promise<CopyNote> {
   const {open: openSource, log, pauseMs = PAUSE_MS} = ports
   let failures = 0
@@ -143,7 +149,7 @@ class Copy {
 
   /** Removes what there is of it. */
   async forget(): Promise<void> {
-    for (const path of [this.#note, this.#part, `${this.#part}-wal`, `${this.#part}-shm`]) await rm(path, {force: true})
+    await forgetCopy(this.#ports.path)
   }
 
   /** Fetches what is missing; when it returns, all bytes are there. */
@@ -153,7 +159,7 @@ class Copy {
     const kwargs = known === undefined ? {} : {id: known.id, offset: had}
     const items = source.stream('iterSnapshot', {kwargs, timeoutMs: MAKING_MS, signal})
     const {cellIden, ...start} = await firstOf(items)
-    if (cellIden !== this.#ports.cellIden) throw otherCell(cellIden, this.#ports.cellIden)
+    await this.#ports.acceptCell(cellIden)
     const isSame = known?.id === start.id && known.sha256 === start.sha256
     const begun = {...start, isReady: false}
     if (!isSame) await this.#begin(begun)
@@ -281,10 +287,12 @@ function odd(why: string): RegistryError {
   return new RegistryError('REG_BAD_ANSWER', text, {hints: ['start it again: it fetches the copy anew']})
 }
 
-function otherCell(cellIden: string, own: string): RegistryError {
+/** Refuses to copy another cell than this one. @throws RegistryError `REG_CONFLICT` */
+export function assertCell(cellIden: string, own: string): void {
+  if (cellIden === own) return
   const text = `the leader is of another cell: ${cellIden}, not ${own}`
   const hints = ['registry config explain mirror', 'take a new directory with a new URL: registry clone NAME']
-  return new RegistryError('REG_CONFLICT', text, {info: {iden: cellIden}, hints})
+  throw new RegistryError('REG_CONFLICT', text, {info: {iden: cellIden}, hints})
 }
 
 function noRoom(path: string, info: Readonly<Record<string, number>>, cause?: unknown): RegistryError {

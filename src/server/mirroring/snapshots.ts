@@ -2,7 +2,7 @@ import {createHash} from 'node:crypto'
 import {createReadStream} from 'node:fs'
 import {open, readdir, rm, stat, statfs} from 'node:fs/promises'
 import {join} from 'node:path'
-import {RegistryError} from '../../base/errors.ts'
+import {RegistryError, systemCode} from '../../base/errors.ts'
 import {makePrivateDir} from '../../base/files.ts'
 import {newGuid} from '../../base/ids.ts'
 import type {Log} from '../../base/log.ts'
@@ -71,8 +71,7 @@ export class Snapshots {
 
   /** Removes what a killed server left over. Throws what the system says. */
   static async open(ports: SnapshotPorts): Promise<Snapshots> {
-    await makePrivateDir(ports.dir)
-    const left = (await readdir(ports.dir)).filter((name) => name.startsWith(PREFIX))
+    const left = (await namesIn(ports.dir)).filter((name) => name.startsWith(PREFIX))
     for (const name of left) await rm(join(ports.dir, name), {force: true})
     return new Snapshots(ports)
   }
@@ -118,6 +117,7 @@ export class Snapshots {
     const path = join(this.#ports.dir, `${PREFIX}${id}.db`)
     try {
       if (unread !== undefined) await this.#remove(unread)
+      await makePrivateDir(this.#ports.dir)
       await this.#checkSpace()
       const {nextOffset, epoch, lastHash, firstOffset} = await this.#ports.store.snapshot(path, signal)
       const start = {
@@ -183,6 +183,15 @@ export class Snapshots {
     } catch (error) {
       this.#ports.log.warning('snapshot.not-removed', {path: kept.path, error})
     }
+  }
+}
+
+async function namesIn(dir: string): Promise<readonly string[]> {
+  try {
+    return await readdir(dir)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return []
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import {mkdir, open, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../../src/base/errors.ts'
-import {type CopyPorts, fetchCopy, placeCopy} from '../../../src/server/mirroring/copy.ts'
+import {assertCell, type CopyPorts, fetchCopy, placeCopy} from '../../../src/server/mirroring/copy.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {CELL, CopySource, HEAD} from '../../support/copy-source.ts'
 import {silentLog} from '../../wire/telepath/silent-log.ts'
@@ -33,7 +33,8 @@ function ports(more: Partial<CopyPorts> = {}): CopyPorts {
     await file.write('own!', 0)
     await file.close()
   }
-  return {open: source.connect, path, cellIden: CELL, own, log: silentLog(lines), pauseMs: 0, ...more}
+  const acceptCell = async (iden: string) => assertCell(iden, CELL)
+  return {open: source.connect, path, acceptCell, own, log: silentLog(lines), pauseMs: 0, ...more}
 }
 
 const files = () => readdir(join(path, '..'))

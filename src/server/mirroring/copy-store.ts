@@ -1,0 +1,143 @@
+import {stat} from 'node:fs/promises'
+import {setTimeout as delay} from 'node:timers/promises'
+import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
+import {newGuid} from '../../base/ids.ts'
+import type {Log} from '../../base/log.ts'
+import type {CellDir} from '../../cell/dirs.ts'
+import type {CertDir} from '../../pki/cert-dir.ts'
+import {adoptStore, verifyStoreFile} from '../../store/adopt.ts'
+import {sanitizeUrl} from '../../wire/telepath/url.ts'
+import {assertCell, type CopyPorts, fetchCopy, forgetCopy, placeCopy} from './copy.ts'
+import {memberOpener} from './member-place.ts'
+import type {MirroringSettings} from './mirroring.ts'
+
+export interface StoreCopierPorts {
+  readonly cellDir: Pick<CellDir, 'storePath' | 'guid' | 'adopt'>
+  readonly certs: CertDir
+  readonly log: Pick<Log, 'info' | 'warning' | 'error' | 'critical'>
+  /** The server could not start again with a copy. */
+  readonly onFailed: (error: RegistryError) => void
+}
+
+/** Starts the parts of a server again; the store is put in its place when they are closed. */
+type StartAgain = (placeStore: () => Promise<void>) => Promise<void>
+
+const LIMITS = {connectMs: 10_000, timeoutMs: 60_000, spareLinks: 0}
+/** After a copy that could not be made, ms. */
+const PAUSE_MS = 30_000
+
+/** Fills the directory of a mirror with the store of another member: at first, and when it is too far behind a log that was trimmed. */
+export class StoreCopier {
+  readonly #ports: StoreCopierPorts
+  readonly #settings: Pick<MirroringSettings, 'names' | 'servers'>
+  readonly #stopping = new AbortController()
+  #running: Promise<void> | undefined
+
+  constructor(ports: StoreCopierPorts, settings: Pick<MirroringSettings, 'names' | 'servers'>) {
+    this.#ports = ports
+    this.#settings = settings
+  }
+
+  /**
+   * Fills an empty directory, which becomes one of the cell that it copies. `guid` is the only cell that it may be.
+   *
+   * @throws RegistryError as `fetchCopy`
+   */
+  async copyFirst(urls: readonly string[], guid: string | undefined, signal: AbortSignal | undefined): Promise<void> {
+    const acceptCell = async (cellIden: string) => {
+      if (guid !== undefined) assertCell(cellIden, guid)
+      await this.#ports.cellDir.adopt(cellIden)
+    }
+    const stop = this.#stopping.signal
+    await this.#fetch(
+      {urls, acceptCell, member: newGuid()},
+      signal === undefined ? stop : AbortSignal.any([signal, stop]),
+    )
+    await this.#place()
+  }
+
+  /** Begins to copy from the leader in place of the store, which stays `member`. Reads go on until the copy is there. Does nothing while it does. */
+  recopy(leader: string, member: string, startAgain: StartAgain): void {
+    if (this.#running !== undefined || this.#stopping.signal.aborted) return
+    this.#running = this.#recopy(leader, member, startAgain).finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  /** Ends what is being copied. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new RegistryError('REG_CANCELLED', 'the registry stops'))
+    await this.#running
+  }
+
+  async #recopy(leader: string, member: string, startAgain: StartAgain): Promise<void> {
+    const {log, cellDir, onFailed} = this.#ports
+    const {signal} = this.#stopping
+    log.warning('mirror.copies-again', {
+      leader: sanitizeUrl(leader),
+      reason: 'the leader has trimmed what is missing here',
+    })
+    try {
+      const acceptCell = async (cellIden: string) => assertCell(cellIden, cellDir.guid)
+      await this.#fetch({urls: [leader], acceptCell, member}, signal)
+    } catch (error) {
+      if (!signal.aborted) log.error('copy.failed', {error})
+      await delay(PAUSE_MS, undefined, {signal}).catch(() => undefined)
+      return
+    }
+    if (signal.aborted) return
+    try {
+      await startAgain(() => this.#place())
+    } catch (error) {
+      const failed = error instanceof RegistryError ? error : notStarted(error)
+      log.critical('registry.failed', {error: failed})
+      onFailed(failed)
+    }
+  }
+
+  async #fetch(
+    {
+      urls,
+      acceptCell,
+      member,
+    }: {readonly urls: readonly string[]; readonly member: string} & Pick<CopyPorts, 'acceptCell'>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const {certs, log, cellDir} = this.#ports
+    const {open, close} = memberOpener(certs, this.#settings.names, this.#settings.servers)
+    let turn = 0
+    const own: CopyPorts['own'] = async (part, end) => {
+      await verifyStoreFile(part, end)
+      await adoptStore(part, member)
+    }
+    try {
+      const openNext: CopyPorts['open'] = (aborting) =>
+        open(urls[turn++ % urls.length] ?? '', {...LIMITS, signal: aborting})
+      await fetchCopy({open: openNext, own, path: cellDir.storePath, acceptCell, log}, signal)
+    } finally {
+      await close()
+    }
+  }
+
+  async #place(): Promise<void> {
+    const {cellDir, log} = this.#ports
+    await placeCopy(cellDir.storePath)
+    log.info('copy.done', {place: cellDir.storePath})
+  }
+}
+
+/** Tells whether there is a store; when there is, a copy that was to take its place and did not is too old and goes. */
+export async function hasStore(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false
+    throw error
+  }
+  await forgetCopy(path)
+  return true
+}
+
+function notStarted(cause: unknown): RegistryError {
+  return new RegistryError('REG_STORE_FAILED', `cannot start again with the copy: ${messageOf(cause)}`, {cause})
+}
