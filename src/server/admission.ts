@@ -1,4 +1,5 @@
 /** What a one-time URL makes of a data directory before anything is opened: the configuration that holds then. */
+import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import type {CellDir} from '../cell/dirs.ts'
 import type {ConfSources} from '../config/layers.ts'
@@ -6,6 +7,7 @@ import type {LoadedConf} from '../config/load.ts'
 import type {LiveName} from '../config/options.ts'
 import {checkProvisioned, writeProvisioned} from '../config/provisioned.ts'
 import {CertDir} from '../pki/cert-dir.ts'
+import {hasStore} from './mirroring/copy-store.ts'
 import type {GivenConf} from './self-provision.ts'
 
 export interface AdmissionParts {
@@ -46,7 +48,7 @@ async function admitService(
   return await provisionSelf({dir, certs: new CertDir(certsPath), log, check, write}, urls, signal)
 }
 
-async function admitClone(parts: AdmissionParts, {origins}: LoadedConf, url: string): Promise<boolean> {
+async function admitClone(parts: AdmissionParts, {origins, conf}: LoadedConf, url: string): Promise<boolean> {
   const {cellDir, log, sources, signal} = parts
   const {cloneSelf} = await import('./mirroring/self-clone.ts')
   const {path: dir, storePath, certsPath} = cellDir
@@ -55,7 +57,18 @@ async function admitClone(parts: AdmissionParts, {origins}: LoadedConf, url: str
   const write = (given: GivenConf) => writeProvisioned(dir, without(given, own))
   const adopt = (cellIden: string) => cellDir.adopt(cellIden)
   const certs = new CertDir(certsPath)
-  return await cloneSelf({dir, storePath, certs, log, check, adopt, write}, url, signal)
+  const isNewer = await cloneSelf({dir, storePath, certs, log, check, adopt, write}, url, signal)
+  if (!isNewer && conf.mirror === null && !(await hasStore(storePath))) throw lostMirror(dir)
+  return isNewer
+}
+
+/** It would begin as an empty registry of its own. */
+function lostMirror(dir: string): RegistryError {
+  const text = `${dir} was to become a copy of another registry and has no store yet, and mirror is set no more: cell.yaml was changed meanwhile`
+  return new RegistryError('REG_CONFIG_INVALID', text, {
+    info: {dir, option: 'mirror'},
+    hints: ['set mirror to the URL of the leader again', 'or take a new directory with a new URL: registry clone NAME'],
+  })
 }
 
 function without({conf, aha}: GivenConf, names: readonly string[]): GivenConf {
