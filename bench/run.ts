@@ -10,6 +10,7 @@ import {runParts} from './parts.ts'
 import {measureRequests} from './requests.ts'
 import {measureStart} from './start.ts'
 import {measureTelepath} from './telepath.ts'
+import {measureTrim} from './trim.ts'
 
 await runParts('bench/run.ts', {
   requests: measureRequests,
@@ -22,4 +23,5 @@ await runParts('bench/run.ts', {
   flood: measureFlood,
   codec: measureCodec,
   telepath: measureTelepath,
+  trim: measureTrim,
 })

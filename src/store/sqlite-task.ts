@@ -60,7 +60,7 @@ export async function copyFile(from: string, path: string, signal?: AbortSignal)
     await moveFile(temporary, path)
     return head
   } catch (error) {
-    await rm(temporary, {force: true})
+    for (const ending of ['', '-journal']) await rm(temporary + ending, {force: true})
     if (signal?.aborted === true) throw error
     throw asStoreError(error, 'copy', from)
   }
