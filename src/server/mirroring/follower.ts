@@ -11,6 +11,7 @@ import {sanitizeUrl} from '../../wire/telepath/url.ts'
 import {codeOf} from './feed-errors.ts'
 import {type FeedStep, packFollowWish, readFeedStart, readFeedStep} from './feed-messages.ts'
 import {LagMeter} from './lag.ts'
+import {LastingProxy} from './lasting-proxy.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import {LeaderPlaces} from './leader-places.ts'
 import {Teller, type ToTell} from './teller.ts'
@@ -194,7 +195,7 @@ export class Follower {
     signal.addEventListener('abort', end, {once: true})
     this.#moved = over
     const limits = {connectMs: CONNECT_MS, timeoutMs: CONNECT_MS * 3, spareLinks: 1, signal: over.signal}
-    await using proxy = await open(url, limits)
+    await using proxy = new LastingProxy(await open(url, limits))
     const wish = packFollowWish({...self(), run, version, epoch, nextOffset, lastHash})
     const toTell = this.#ports.toTell()
     try {

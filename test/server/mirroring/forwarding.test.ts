@@ -1,6 +1,7 @@
 // Two servers on TLS on loopback: what is asked of the mirror is done by the leader, and seen at the mirror.
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import type {RegistryError} from '../../../src/base/errors.ts'
 import {RegistryClient} from '../../../src/client/registry-client.ts'
 import {type TeleEnv, withTeleEnv} from '../../../src/client/telepath/tele-env.ts'
 import {makeCsr} from '../../../src/pki/csr.ts'
@@ -221,4 +222,44 @@ describe('what is asked of a mirror', () => {
     await added
     expect(await isThere(leader, 'patient')).toBe(true)
   })
+})
+
+test('while the lead moves, what is asked of both waits and is done once, at the one that leads then', async () => {
+  await using pair = await Pair.start()
+  const {leader, mirror} = pair
+  await using here = await pair.session(mirror)
+  await using there = await pair.session(leader)
+  await using cams = pair.zeromq(mirror)
+  const asked: Promise<unknown>[] = []
+  const registered: string[] = []
+  // These wait for `zmq:reply:within` only.
+  const register = async (round: number) => {
+    const service = {name: 'cam', type: 'camera', host: '127.0.0.1', port: 1, id: `cam-${round}`}
+    const id = await cams.register(service).catch((error: unknown) => (error as RegistryError).code)
+    if (id !== 'REG_NOT_CONFIRMED') registered.push(id)
+  }
+  const ask = (round: number) => {
+    for (const [who, session] of Object.entries({here, there})) {
+      asked.push(session.call('addUser', {args: [`${who}-${round}`]}))
+    }
+    asked.push(register(round))
+  }
+  for (let round = 0; round < 10; round += 1) ask(round)
+  const promoted = mirror.call('promote', true)
+  for (let round = 10; round < 20; round += 1) ask(round)
+  await promoted
+  for (let round = 20; round < 30; round += 1) ask(round)
+  await Promise.all(asked)
+  const names = Array.from({length: 30}, (_, round) => [`here-${round}`, `there-${round}`]).flat()
+  const next = Number(await mirror.call('getNexsIndx'))
+  await leader.call('waitNexsOffs', next - 1, 10)
+  for (const member of [leader, mirror]) {
+    const users = (await member.call('getUserDefs')) as readonly {readonly name: string}[]
+    expect(users.map(({name}) => name)).toEqual(expect.arrayContaining(names))
+  }
+  expect((await cams.list()).map(({id}) => id)).toEqual(expect.arrayContaining(registered))
+  expect(registered).toContain('cam-0')
+  expect(registered).toContain('cam-29')
+  const [own] = (await leader.call('getMembers')) as readonly {readonly role: string}[]
+  expect(own?.role).toBe('follows')
 })
