@@ -48,13 +48,16 @@ export const POOL_METHODS = {
     async (call) => packPool(await poolsOf(call).removeMember(call.text('poolname'), call.text('svcname'), call.actor)),
     WRITE,
   ),
-  getAhaPool: method(LOGIN, [NAME], (call) => orNil(poolsOf(call).get(call.text('name')))),
-  getAhaPools: generator(LOGIN, [], (call) => each(poolsOf(call).list().map(packPool)), {isBrief: true}),
+  getAhaPool: method(LOGIN, [NAME], (call) => orNil(poolsOf(call).get(call.text('name'))), {isLookup: true}),
+  getAhaPools: generator(LOGIN, [], (call) => each(poolsOf(call).list().map(packPool)), {
+    isBrief: true,
+    isLookup: true,
+  }),
   iterPoolTopo: generator(
     LOGIN,
     [NAME],
     (call) => packed(poolsOf(call).follow(call.text('name'), call.signal), call.userName),
-    {isUnawaited: true},
+    {isUnawaited: true, isLookup: true},
   ),
 } as const satisfies Record<string, CellMethod>
 

@@ -43,21 +43,31 @@ export const AHA_METHODS = {
     },
     {isWrite: true},
   ),
-  getAhaSvc: method(needToGet, [required('name'), optional('filters')], (call) => {
-    const place = found(call)
-    if (place === undefined) return null
-    const {services, pools} = ahaOf(call.parts)
-    if (place.kind === 'service') {
-      const wanted = wantsMirror(call.value('filters')) ? services.mirrorOf(place.entry) : place.entry
-      return packEntry(forUser(wanted, call.userName))
-    }
-    const member = pools.pick(place.members) ?? place.entry
-    return {...packEntry(forUser(member, call.userName)), ...packPool(place.pool)}
-  }),
-  getAhaSvcMirrors: method(needToGet, [required('name')], (call) => {
-    const place = found(call)
-    return place === undefined ? null : ahaOf(call.parts).services.mirrors(place.entry).map(packEntry)
-  }),
+  getAhaSvc: method(
+    needToGet,
+    [required('name'), optional('filters')],
+    (call) => {
+      const place = found(call)
+      if (place === undefined) return null
+      const {services, pools} = ahaOf(call.parts)
+      if (place.kind === 'service') {
+        const wanted = wantsMirror(call.value('filters')) ? services.mirrorOf(place.entry) : place.entry
+        return packEntry(forUser(wanted, call.userName))
+      }
+      const member = pools.pick(place.members) ?? place.entry
+      return {...packEntry(forUser(member, call.userName)), ...packPool(place.pool)}
+    },
+    {isLookup: true},
+  ),
+  getAhaSvcMirrors: method(
+    needToGet,
+    [required('name')],
+    (call) => {
+      const place = found(call)
+      return place === undefined ? null : ahaOf(call.parts).services.mirrors(place.entry).map(packEntry)
+    },
+    {isLookup: true},
+  ),
   getAhaSvcs: generator(
     (call) => {
       const network = call.optionalText('network')
@@ -65,7 +75,7 @@ export const AHA_METHODS = {
     },
     [optional('network')],
     (call) => each(ahaOf(call.parts).services.list(call.optionalText('network'))),
-    {isBrief: true},
+    {isBrief: true, isLookup: true},
   ),
   getAhaSvcsByIden: generator(
     LOGIN,
@@ -74,7 +84,7 @@ export const AHA_METHODS = {
       const {services} = ahaOf(call.parts)
       return each(services.byIden(call.text('iden'), call.boolean('online'), call.optionalText('skiprun')))
     },
-    {isBrief: true},
+    {isBrief: true, isLookup: true},
   ),
   delAhaSvc: method(
     (call) => ofPlace('del', placeOf(call)),

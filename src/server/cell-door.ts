@@ -7,6 +7,7 @@ import type {Users} from '../cell/users.ts'
 import type {Call} from '../wire/telepath/share.ts'
 import {type CallContext, CellCall} from './cell-call.ts'
 import {bind, type CellMethod, loggable} from './cell-method.ts'
+import {assertCurrent} from './mirroring/role.ts'
 
 /** A call that was let in. */
 export interface Entered {
@@ -27,6 +28,7 @@ export function enter(
   via?: string,
 ): Entered {
   const {users} = at.parts
+  if (row.isLookup) assertCurrent(at.parts.mirroring.roles.role)
   const user = admit(users, row, at.session.userIden)
   // The peer looks at the caller before it looks at the arguments; where what is needed depends on these, it cannot.
   const title = `CellApi.${asked.method}`

@@ -28,7 +28,7 @@ import {LoginLimiter} from './login-limiter.ts'
 import {ForwardDesk, type ForwardDeskPorts} from './mirroring/forward-desk.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
-import {isActive} from './mirroring/role.ts'
+import {assertCurrent, isActive} from './mirroring/role.ts'
 import type {Snapshots} from './mirroring/snapshots.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import {Tasks} from './tasks.ts'
@@ -229,6 +229,7 @@ export class CellHost implements AsyncDisposable {
         limiter: this.#limiter,
         health: () => this.#health(),
         isActive: () => isActive(this.#ports.mirroring.roles.role),
+        assertCurrent: () => assertCurrent(this.#ports.mirroring.roles.role),
         aha: this.#ports.aha?.parts,
         forwarder: this.#ports.forwarder,
         clientCa: ca === undefined ? undefined : () => this.#ports.certs.read('ca', ca, 'crt'),

@@ -21,6 +21,8 @@ interface CommonRow {
   readonly isLogged?: true
   /** The words of a refusal where the peer has others than for its other methods. */
   readonly refusal?: (call: CellCall, need: Need) => string
+  /** It says where services are: a member that was kept from leading does not know. */
+  readonly isLookup?: true
   /** A shutdown does not wait for it. */
   readonly isUnawaited?: true
   /** What to use instead, for a method that only older tools call. */

@@ -40,6 +40,8 @@ export interface HttpsParts {
   readonly logins: HttpsLogins
   readonly health: () => HealthReport
   readonly isActive: () => boolean
+  /** Throws where another member took the lead from this one. */
+  readonly assertCurrent: () => void
   /** Undefined when the cell is no AHA. */
   readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
   /** Has the leader make changes; undefined when there is none but this one. */
@@ -75,7 +77,10 @@ const READS: Readonly<Record<Exclude<HttpsRouteName, HttpsChangeName>, Handler>>
   roles: ({parts: {users}}) => users.roles().map((role) => packRole(users, role)),
   user: (call) => packedUser(call, pathUser(call).iden),
   role: (call) => packedRole(call, pathRole(call).iden),
-  ahaServices: ({body, parts: {aha}}) => aha?.services.list(textIn(body, 'network')).map(packEntry),
+  ahaServices: ({body, parts: {aha, assertCurrent}}) => {
+    assertCurrent()
+    return aha?.services.list(textIn(body, 'network')).map(packEntry)
+  },
 }
 
 /** Those that alter the state of the cell: the leader does them, for its mirrors too. */

@@ -28,6 +28,7 @@ export interface HttpsPorts {
   readonly health: () => HealthReport
   /** Whether the cell takes changes as a leader. */
   readonly isActive: () => boolean
+  readonly assertCurrent: () => void
   /** Undefined when the cell is no AHA. */
   readonly aha?: Pick<AhaParts, 'services' | 'provisioning'> | undefined
   /** Has the leader make changes; undefined when there is none but this one. */
@@ -102,8 +103,8 @@ export async function startHttps(ports: HttpsPorts, settings: HttpsSettings): Pr
   const logins = new HttpsLogins({users, log, clock, certificateUser, ...(limiter === undefined ? {} : {limiter})})
   const behold = new Behold({users, logins, isBehindProxy})
   const observer: HttpsObserver<Admitted> = httpsObserver(log, clock)
-  const {health, isActive, aha, forwarder} = ports
-  const parts = {users, logins, health, isActive, aha, forwarder}
+  const {health, isActive, assertCurrent, aha, forwarder} = ports
+  const parts = {users, logins, health, isActive, assertCurrent, aha, forwarder}
   const end = () => {
     behold.stop()
     logins.stop()

@@ -21,6 +21,7 @@ import {Guests} from './guests.ts'
 import type {ZeromqRequest} from './mirroring/forwarded-call.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
+import {type RoleKeeper, silenceOf} from './mirroring/role.ts'
 import {ZeromqLane} from './mirroring/zeromq-lane.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
@@ -97,11 +98,15 @@ export class Server implements AsyncDisposable {
   readonly #lines: ReplyLines
   readonly #api: ZeromqApi
   readonly #guests: Guests
-  readonly #publish = (topic: string, body: string) => this.#publisher?.publish(topic, body)
+  /** A member that was kept from leading has nothing to say. */
+  readonly #publish = (topic: string, body: string) => {
+    if (silenceOf(this.#roles.role) === undefined) this.#publisher?.publish(topic, body)
+  }
   readonly #desk: RegistryDesk
   readonly #sweeper: Sweeper
   readonly #store: Store
   readonly #changes: ChangeLog
+  readonly #roles: RoleKeeper
   readonly #version = packageVersion()
   readonly #startedS = Math.floor(systemClock.wallMs() / 1000)
   /** Stored services with ids of AHA. */
@@ -120,6 +125,7 @@ export class Server implements AsyncDisposable {
     this.#log = log
     this.#store = ports.store
     this.#changes = ports.changes
+    this.#roles = ports.mirroring.roles
     this.#catalog = new Catalog(settings.strategy, settings.bridge.toAha ? placeLabel : undefined)
     this.#registrar = new Registrar(
       {
@@ -157,6 +163,7 @@ export class Server implements AsyncDisposable {
       random: Math.random,
       infoMembers: () => this.#infoMembers(),
       terminate: () => this.#terminate(),
+      silence: () => silenceOf(this.#roles.role),
     })
     this.#sweeper = new Sweeper(
       {

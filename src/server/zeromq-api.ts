@@ -37,11 +37,15 @@ export interface ZeromqApiPorts {
   readonly terminate: () => boolean
   /** What each action asks of its caller; the table of methods unless given. */
   readonly methods?: Readonly<Record<ZeromqMethod, Need>>
+  /** Why nothing is answered here: another member took the lead from this one. Undefined when it is answered. */
+  readonly silence?: () => string | undefined
   /** Takes to the leader what only it can answer; undefined when this is the only member of the cell. */
   readonly lane?: Pick<ZeromqLane, 'isNeeded' | 'add'> | undefined
 }
 
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
+/** What a registry says of itself, whoever leads. */
+const ALWAYS_ANSWERED: ReadonlySet<unknown> = new Set(['health', 'info', 'terminate'])
 const READ_ONLY = failure('services of AHA are read-only here: they come and go with their sessions on AHA')
 const NOT_RENEWED = failure('Service not found or could not be renewed')
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -117,7 +121,9 @@ export class ZeromqApi {
       return
     }
     const request = decodeRequest(incoming.payload, MAX_MESSAGE_BYTES)
+    const silence = this.#ports.silence?.()
     if ('error' in request) this.#ports.lines.add(from, incoming.framing, failure(request.error))
+    else if (silence !== undefined) this.#ports.lines.add(from, incoming.framing, failure(silence))
     else if (this.#isUnknownHere(request)) this.#ask(from, incoming.framing, 'renew', request)
     else this.#ports.lines.add(from, incoming.framing, this.#heartbeat(request))
   }
@@ -147,6 +153,11 @@ export class ZeromqApi {
   #dispatch(from: LineConnection, framing: Framing, request: Request): void {
     const {lines} = this.#ports
     const {action} = request.body
+    const silence = ALWAYS_ANSWERED.has(action) ? undefined : this.#ports.silence?.()
+    if (silence !== undefined) {
+      lines.add(from, framing, failure(silence))
+      return
+    }
     const read = this.#reads.get(action)
     if (action === 'renew' && this.#isUnknownHere(request)) {
       this.#ask(from, framing, 'renew', request)

@@ -94,7 +94,7 @@ export class TestHttps {
     const health = (): HealthReport => ({iden: CELL_IDEN, components: [], status: 'nominal'})
     const aha = await openAhaParts({store, changeLog, clock, users, log})
     const listener = await startHttps(
-      {users, log, clock, health, isActive: () => true, aha, ...options.ports},
+      {users, log, clock, health, isActive: () => true, assertCurrent: () => undefined, aha, ...options.ports},
       {dir, bind: '127.0.0.1', port: 0, headers: {}, isBehindProxy: false, ...options.settings},
     )
     return new TestHttps(users, changeLog, store, aha, listener, logged, dir, ownDir)

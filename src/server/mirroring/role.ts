@@ -1,3 +1,4 @@
+import {RegistryError} from '../../base/errors.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {Lead} from '../../registry/lead.ts'
 
@@ -68,6 +69,23 @@ function sourceOf(role: Role): Parameters<ChangeLog['setSource']>[0] {
     case 'fenced':
       return {kind: 'none', code: 'REG_FENCED', reason: reasonOf(role)}
   }
+}
+
+/**
+ * Refuses to answer for the cell where another member took the lead from this one: what it knows may be wrong.
+ *
+ * @throws RegistryError `REG_FENCED`
+ */
+export function assertCurrent(role: Role): void {
+  const silence = silenceOf(role)
+  if (silence === undefined || role.kind !== 'fenced') return
+  const {name, urls, epoch} = role
+  throw new RegistryError('REG_FENCED', silence, {info: {name, urls, epoch}})
+}
+
+/** Says why a member answers nothing for the cell; undefined when it does. */
+export function silenceOf(role: Role): string | undefined {
+  return role.kind === 'fenced' ? `this member answers nothing: ${reasonOf(role)}` : undefined
 }
 
 /** Says why a member takes no changes of its own. */

@@ -1,4 +1,5 @@
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {RegistryClient} from '../../../src/client/registry-client.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
 
@@ -74,9 +75,63 @@ describe('a forced promotion', () => {
     await expect(one.call('addUser', 'never')).rejects.toMatchObject({
       message: expect.stringContaining('01.demo.net took the lead'),
     })
+    await expect(one.call('getAhaSvcs')).rejects.toMatchObject({message: expect.stringContaining('01.demo.net')})
+    const client = new RegistryClient(`zmq://127.0.0.1:${one.server.ports.req}`, {name: 'test'})
+    await expect(client.list()).rejects.toMatchObject({message: expect.stringContaining('01.demo.net')})
+    await client.close()
     await one.stop()
     await two.stop()
     await one.start()
     expect(await rolesOf(one)).toEqual(['fenced'])
+  })
+})
+
+describe('a leader', () => {
+  test('gives the lead to its mirror when it is demoted', async () => {
+    expect(await one.call('demote', 10)).toBe(true)
+    await one.event('mirror.attached')
+    expect(await rolesOf(one, two)).toEqual(['follows', 'leads'])
+    expect(await one.call('demote', 10)).toBe(false)
+  })
+
+  test('gives it to nobody who does not follow it', async () => {
+    await expect(one.call('handoff', 'ssl://127.0.0.1:1', 1)).rejects.toMatchObject({telepath: 'BadArg'})
+    await expect(one.call('handoff', 'ssl://127.0.0.1:1', 1, 'a'.repeat(32))).rejects.toMatchObject({
+      telepath: 'BadArg',
+    })
+    await expect(two.call('handoff', one.url, 1)).rejects.toMatchObject({telepath: 'BadState'})
+    expect(await rolesOf(one, two)).toEqual(['leads', 'follows'])
+  })
+
+  test('cannot be promoted, and says who leads only to members', async () => {
+    for (const graceful of [true, false]) {
+      await expect(one.call('promote', graceful)).rejects.toMatchObject({telepath: 'BadConfValu'})
+    }
+    await expect(one.call('fence', null)).rejects.toMatchObject({telepath: 'AuthDeny'})
+  })
+
+  test('takes no entries of Synapse, and keeps a log without being asked', async () => {
+    expect(await one.call('readyToMirror')).toBeNull()
+    await expect(one.call('issue', 'a'.repeat(32), 'x', [], {})).rejects.toMatchObject({
+      telepath: 'FeatureNotSupported',
+    })
+  })
+
+  test('that starts takes no change until a member has said that nobody else leads', async () => {
+    await two.stop()
+    await one.stop()
+    await one.start()
+    expect(await rolesOf(one)).toEqual(['confirms'])
+    await two.start()
+    await one.event('lead.confirmed')
+    expect(await rolesOf(one)).toEqual(['leads'])
+  })
+
+  test('that nobody answers leads after a while', async () => {
+    await two.stop()
+    await one.stop()
+    await one.start({'leader:confirm': '50ms'})
+    await one.event('lead.unconfirmed')
+    await one.call('addUser', 'alone')
   })
 })
