@@ -32,7 +32,7 @@ const STORM = [
 ]
 
 const CELL_COMMAND = /^(user|role|apikey|query|service:(maintenance|history))\b/
-const AHA_COMMAND = /^(provision|pool)\b/
+const AHA_COMMAND = /^(provision|pool|clone)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
 // the place of those that the examples name.
