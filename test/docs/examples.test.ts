@@ -10,9 +10,11 @@ import {openTelepath} from '../../src/client/telepath/open.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {LeadPair} from '../support/lead-pair.ts'
+import type {TestMember} from '../support/mirror-pair.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {StormPeer} from '../support/storm-peer.ts'
 import {prepareCerts} from './example-certs.ts'
+import {prepareLost, prepareRejoin} from './example-rejoin.ts'
 
 interface Command {
   readonly hidden?: boolean
@@ -67,6 +69,7 @@ afterAll(async () => {
   await aha[Symbol.asyncDispose]()
   await cortex[Symbol.asyncDispose]()
   await pair[Symbol.asyncDispose]()
+  await leader?.[Symbol.asyncDispose]()
   await rm(home, {recursive: true, force: true})
 })
 
@@ -111,6 +114,8 @@ async function prepareUrls(id: string): Promise<void> {
 }
 
 let onceUrl = ''
+/** Leads the cell of the directory that is to rejoin. */
+let leader: TestMember | undefined
 
 /** Makes the one-time URL that the examples of `enroll` name. */
 async function prepareEnrollment(): Promise<void> {
@@ -154,6 +159,8 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (id === 'enroll') await prepareEnrollment()
     if (CELL_COMMAND.test(id)) await prepareUsers()
     pair.reset()
+    if (id === 'rejoin') leader ??= await prepareRejoin(home)
+    if (id === 'service:history') await prepareLost(home)
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
 
@@ -183,6 +190,7 @@ async function typeLine(
   const ours = line
     .replaceAll(DEFAULT_URL, url)
     .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
+    .replaceAll('ssl://01.registry.example.net:27492', leader?.url ?? '')
     .replaceAll(/ssl:\/\/aha\.example\.net:27272\/[0-9a-f]{32}\?certhash=[0-9a-f]{64}/g, onceUrl)
     .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
     .replaceAll(/(?<=^registry query .*)aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)

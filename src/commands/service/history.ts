@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {CellCommand, cellFlags} from '../../cli/cell-command.ts'
 import {type EventReport, eventLine, eventReport, sinceOf} from '../../cli/history-text.ts'
-import {readHistory, type ServiceEvent} from '../../client/history.ts'
+import {type HistoryWish, readHistory, type ServiceEvent} from '../../client/history.ts'
 
 /** Without any other limit, a screen or two. */
 const LAST = 100
@@ -22,6 +22,10 @@ trimmed log begins later. Over ZeroMQ nobody says who he is: the routing id of t
       description: 'Follow up on a day, one JSON value per line.',
       command: '<%= config.bin %> <%= command.id %> --since 2026-11-20 --json',
     },
+    {
+      description: 'See what only an old leader had, before it was made a mirror again.',
+      command: '<%= config.bin %> <%= command.id %> --file ./lab/lost-1-20261121T124500Z.jsonl',
+    },
   ]
   static override readonly flags = {
     limit: Flags.integer({
@@ -33,16 +37,21 @@ trimmed log begins later. Over ZeroMQ nobody says who he is: the routing id of t
       summary: 'Only from this offset of the change log, or this time, on.',
       helpValue: '<offset>|<time>',
     }),
+    file: Flags.string({
+      summary: 'Read the entries that registry rejoin saved in a file, instead of asking a registry.',
+      helpValue: '<file>',
+      exclusive: ['url', 'dir'],
+    }),
     ...cellFlags,
   }
 
   async run(): Promise<void> {
     const {args, flags} = await this.parse(ServiceHistory)
-    const {limit, since} = flags
+    const {limit, since, file} = flags
     const last = limit ?? (since === undefined ? LAST : undefined)
     const wish = {service: args.service, last, ...(since === undefined ? {} : sinceOf(since))}
-    await using cell = await this.openCell(flags)
-    const events = readHistory(cell, wish, this.signal)
+    await using cell = file === undefined ? await this.openCell(flags) : undefined
+    const events = cell === undefined ? await historyIn(file ?? '', wish) : readHistory(cell, wish, this.signal)
     await this.stream(
       lines(events, () => this.say('the change log tells nothing of that')),
       (line) => line.text(),
@@ -65,6 +74,11 @@ class Line {
   text(): string {
     return eventLine(this.#event)
   }
+}
+
+async function historyIn(file: string, wish: HistoryWish): Promise<AsyncIterable<ServiceEvent>> {
+  const {readLostHistory} = await import('../../server/lost-history.ts')
+  return readLostHistory(file, wish)
 }
 
 async function* lines(events: AsyncIterable<ServiceEvent>, onNone: () => void): AsyncGenerator<Line, {events: number}> {

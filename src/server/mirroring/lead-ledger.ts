@@ -61,11 +61,7 @@ export class LeadLedger {
    * @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
    */
   static async open(ports: LeadLedgerPorts, member: string): Promise<LeadLedger> {
-    let state: LeadState = {lead: undefined, members: new Map()}
-    for await (const chunk of ports.store.records(LEAD_TABLE)) {
-      for (const record of chunk) state = withRecord(state, record, ports.store.place)
-    }
-    return new LeadLedger(ports, member, state)
+    return new LeadLedger(ports, member, await readLeadState(ports.store))
   }
 
   get visible(): LeadState {
@@ -165,6 +161,15 @@ function textsOf({lead, members}: LeadState): KeptTexts {
   const kept = new Map<string, Lead | LeadMember>(members)
   if (lead !== undefined) kept.set(LEADER_KEY, lead)
   return mapTexts(LEAD_TABLE, kept, encodeLeadRecord)
+}
+
+/** Reads from a store who leads. @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED` */
+export async function readLeadState(store: Pick<Store, 'records' | 'place'>): Promise<LeadState> {
+  let state: LeadState = {lead: undefined, members: new Map()}
+  for await (const chunk of store.records(LEAD_TABLE)) {
+    for (const record of chunk) state = withRecord(state, record, store.place)
+  }
+  return state
 }
 
 function recordsOf(state: LeadState, change: LeadChange): readonly RecordChange[] {
