@@ -2,6 +2,7 @@ import {systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {fieldsOf, listOf, oddAnswer} from '../client/admin-values.ts'
 import {readRegistryInfo} from '../client/answers.ts'
+import {hasMembers} from '../client/members.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
@@ -28,7 +29,7 @@ export async function readCellStatus(
   const users = await ifAllowed(async () => listOf(await ask('getUserDefs'), 'getUserDefs').length)
   const ours = cell.info.methods.has('getRegistryInfo') ? fieldsOf(await ask('getRegistryInfo'), 'info') : undefined
   const facts = cellFacts(about, fieldsOf(info['synapse'], 'synapse'), partOf(info, 'features'))
-  const group = facts.aha.name === null ? undefined : await readGroup?.(cell)
+  const group = await groupOf(cell, facts, readGroup)
   const network = await ifAllowed(async () => networkOf(cell, facts, signal))
   return {
     url: sanitizeUrl(url),
@@ -42,10 +43,27 @@ export async function readCellStatus(
   }
 }
 
+const FENCED: ReadonlySet<string> = new Set(['REG_FENCED', 'REG_READ_ONLY'])
+
 /** Asks an AHA for the services of its network; nothing comes of others. */
 async function networkOf(cell: Callable, {aha}: CellFacts, signal: AbortSignal): Promise<NetworkReport | undefined> {
   if (aha.network === null || !cell.info.methods.has('getAhaSvcs')) return undefined
-  return await readNetwork(cell, aha.network, signal)
+  return await readNetwork(cell, aha.network, signal).catch((error: unknown) => {
+    // One that was kept from leading says nothing of the network, and why in its health.
+    if (error instanceof RegistryError && FENCED.has(error.code)) return undefined
+    throw error
+  })
+}
+
+/** A registry without a name in AHA is shown with its members when it has some. */
+async function groupOf(
+  cell: Callable,
+  {aha}: CellFacts,
+  read: ReadGroup | undefined,
+): Promise<GroupReport | undefined> {
+  if (aha.name === null && !hasMembers(cell)) return undefined
+  const group = await read?.(cell)
+  return aha.name === null && group?.members.length === 1 ? undefined : group
 }
 
 /** Asks who else belongs to the cell. */

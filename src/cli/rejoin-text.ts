@@ -72,7 +72,7 @@ export function rejoinAbout({leader, parting, lost}: Plan): readonly string[] {
   if (count === 0) return [parted, `this member has nothing that ${leader.name} lacks`]
   const times = firstMs === null || lastMs === null ? '' : `, from ${localTime(firstMs)} to ${localTime(lastMs)}`
   const few = kinds.map(([kind, many]) => `${many} ${kind}`).join(', ')
-  return [parted, `${count} entries are only here${times}: ${few}`]
+  return [parted, `${count === 1 ? '1 entry is' : `${count} entries are`} only here${times}: ${few}`]
 }
 
 export function rejoinText(report: RejoinReport): string {

@@ -176,6 +176,7 @@ const REFUSALS: readonly (readonly [text: RegExp, code: ErrorCode])[] = [
   [/^duplicate_service_type$/, 'REG_CONFLICT'],
   [/^not confirmed, ask again$/, 'REG_NOT_CONFIRMED'],
   [/^too many requests/, 'REG_BUSY'],
+  [/^this member answers nothing: /, 'REG_FENCED'],
   [/^Failed to (?:de)?register service/, 'REG_STORE_FAILED'],
   [/^terminate is not allowed|^services of AHA are read-only here/, 'REG_DENIED'],
 ]

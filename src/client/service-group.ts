@@ -65,7 +65,8 @@ async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_M
     throw error
   })
   if (listed.length < 2) return undefined
-  const members = listed.map((one) => memberOf(one, own))
+  const leader = listed.find(({role}) => role === 'leads')?.name ?? 'a leader that is not known'
+  const members = listed.map((one) => memberOf(one, own, leader))
   const [me] = members
   if (me === undefined) return undefined
   const {iden, leaderAlias} = own
@@ -73,7 +74,7 @@ async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_M
   return {iden, leaderAlias, me, members: sorted, isListed: true, isNamed: true, isFencing: true}
 }
 
-function memberOf(listed: ListedMember, own: Own): Member {
+function memberOf(listed: ListedMember, own: Own, leader: string): Member {
   const {name, urls, isSelf, isOnline} = listed
   const [url] = urls
   return {
@@ -84,11 +85,14 @@ function memberOf(listed: ListedMember, own: Own): Member {
     url,
     isOnline,
     isPromotable: true,
-    state: isOnline ? {...stateOfListed(listed), ...(isSelf ? {startedMs: own.state.startedMs} : {})} : undefined,
+    state: isOnline
+      ? {...stateOfListed(listed, leader), ...(isSelf ? {startedMs: own.state.startedMs} : {})}
+      : undefined,
   }
 }
 
-function stateOfListed({role, isReady, isOnline, nextOffset, version, name}: ListedMember): MemberState {
+function stateOfListed(listed: ListedMember, leader: string): MemberState {
+  const {role, isReady, isOnline, nextOffset, version, name} = listed
   const isActive = role === 'leads' || role === 'closing'
   const problem = {
     fenced: `${name} is fenced: another member took the lead`,
@@ -100,7 +104,7 @@ function stateOfListed({role, isReady, isOnline, nextOffset, version, name}: Lis
     hasUplink: isActive || isOnline,
     isReadOnly: !isActive,
     nexusIndex: nextOffset ?? 0,
-    mirror: isActive ? null : 'leader',
+    mirror: isActive ? null : leader,
     version: version ?? '',
     synapseVersion: '',
     startedMs: null,

@@ -121,10 +121,11 @@ export interface Situation {
  * @throws RegistryError `REG_CONFLICT` when it is no mirror, is kept from leading, has no name, or has not caught up; `REG_UNREACHABLE` when a graceful one has no leader
  */
 export function assertPromotable(situation: Situation, isForced: boolean): void {
-  const {me, isNamed} = situation
+  const {me, isNamed, isFencing = false} = situation
   const {state} = me
   if (state !== undefined && (state.isActive || state.mirror === null)) throw noMirror(situation)
   if (me.fence !== undefined) throw fenced(me.name, me.fence)
+  if (isFencing && state?.problem !== undefined) throw keptBack(me, state.problem)
   if (isForced) return
   if (!isNamed) {
     throw new RegistryError(
@@ -151,6 +152,15 @@ export function assertPromotable(situation: Situation, isForced: boolean): void 
       },
     )
   }
+}
+
+/** It led before, and does not follow yet: what it has may be of no use to the cell. */
+function keptBack({name}: Member, problem: string): RegistryError {
+  return new RegistryError('REG_CONFLICT', problem, {
+    telepath: 'BadState',
+    info: {name},
+    hints: [REJOIN, 'registry status URL'],
+  })
 }
 
 function noMirror({me, members, isNamed}: Situation): RegistryError {

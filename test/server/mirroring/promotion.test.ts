@@ -77,7 +77,10 @@ describe('a forced promotion', () => {
     })
     await expect(one.call('getAhaSvcs')).rejects.toMatchObject({message: expect.stringContaining('01.demo.net')})
     const client = new RegistryClient(`zmq://127.0.0.1:${one.server.ports.req}`, {name: 'test'})
-    await expect(client.list()).rejects.toMatchObject({message: expect.stringContaining('01.demo.net')})
+    await expect(client.list()).rejects.toMatchObject({
+      code: 'REG_FENCED',
+      message: expect.stringContaining('01.demo.net'),
+    })
     await client.close()
     await one.stop()
     await two.stop()

@@ -1,8 +1,12 @@
 import {afterEach, beforeEach, expect, test} from 'vitest'
-import {RegistryError} from '../../../src/base/errors.ts'
-import {openTelepath} from '../../../src/client/telepath/open.ts'
-import type {Value} from '../../../src/wire/msgpack/value.ts'
-import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
+import {RegistryError} from '../../src/base/errors.ts'
+import {openTelepath} from '../../src/client/telepath/open.ts'
+import type {Value} from '../../src/wire/msgpack/value.ts'
+import {copyOf, newLeader, type TestMember} from '../support/mirror-pair.ts'
+import {IS_LONG} from './rounds.ts'
+
+const PROMOTIONS = IS_LONG ? 100 : 10
+const ROUND_MS = 20_000
 
 let one: TestMember
 let two: TestMember
@@ -54,27 +58,31 @@ class Writer {
   }
 }
 
-test('while both are written to, the lead goes back and forth, and no acknowledged change is lost or there twice', async () => {
-  const writers = [new Writer('at-one', one), new Writer('at-two', two)]
-  for (let round = 0; round < 10; round += 1) {
-    const [mirror, leader] = round % 2 === 0 ? [two, one] : [one, two]
-    await mirror.call('promote', true)
-    expect(await roleOf(mirror)).toBe('leads')
-    await until(async () => (await mirrorsOf(mirror)) === 1)
-    expect(await roleOf(leader)).toBe('follows')
-  }
-  for (const writer of writers) await writer.end()
-  const acknowledged = writers.flatMap((writer) => writer.acknowledged)
-  expect(acknowledged.length).toBeGreaterThan(0)
-  const next = Number(await one.call('getNexsIndx'))
-  await two.call('waitNexsOffs', next - 1, 30)
-  for (const member of [one, two]) {
-    const roles = (await member.call('getRoleDefs')) as readonly {readonly name: string}[]
-    const names = roles.map(({name}) => name)
-    expect(acknowledged.filter((name) => names.filter((known) => known === name).length !== 1)).toEqual([])
-  }
-  expect(await two.call('getLogPlace', next - 1)).toEqual(await one.call('getLogPlace', next - 1))
-})
+test(
+  `while both are written to, the lead goes back and forth ${PROMOTIONS} times, and no acknowledged change is lost or there twice`,
+  async () => {
+    const writers = [new Writer('at-one', one), new Writer('at-two', two)]
+    for (let round = 0; round < PROMOTIONS; round += 1) {
+      const [mirror, leader] = round % 2 === 0 ? [two, one] : [one, two]
+      await mirror.call('promote', true)
+      expect(await roleOf(mirror)).toBe('leads')
+      await until(async () => (await mirrorsOf(mirror)) === 1)
+      expect(await roleOf(leader)).toBe('follows')
+    }
+    for (const writer of writers) await writer.end()
+    const acknowledged = writers.flatMap((writer) => writer.acknowledged)
+    expect(acknowledged.length).toBeGreaterThan(0)
+    const next = Number(await one.call('getNexsIndx'))
+    await two.call('waitNexsOffs', next - 1, 30)
+    for (const member of [one, two]) {
+      const roles = (await member.call('getRoleDefs')) as readonly {readonly name: string}[]
+      const names = roles.map(({name}) => name)
+      expect(acknowledged.filter((name) => names.filter((known) => known === name).length !== 1)).toEqual([])
+    }
+    expect(await two.call('getLogPlace', next - 1)).toEqual(await one.call('getLogPlace', next - 1))
+  },
+  PROMOTIONS * ROUND_MS,
+)
 
 async function roleOf(member: TestMember): Promise<Value> {
   const [self] = (await member.call('getMembers')) as readonly {readonly role: Value}[]
