@@ -64,6 +64,12 @@ export type Fate = (bytes: number) => number
 
 const SECTOR = 512
 
+/** What is on the disk of a write: all, or a number of whole sectors. */
+function survivors(bytes: Buffer, fate: Fate): Buffer {
+  const kept = fate(bytes.length)
+  return kept >= bytes.length ? bytes : bytes.subarray(0, Math.floor(kept / SECTOR) * SECTOR)
+}
+
 /** The files of a disk. */
 export class DiskImage {
   readonly #files = new Map<string, Buffer>()
@@ -78,7 +84,7 @@ export class DiskImage {
     }
     for (const [index, call] of made.entries()) {
       if (call.kind !== 'write' || index < (synced.get(call.name) ?? -1)) image.apply(call)
-      else image.apply({...call, bytes: call.bytes.subarray(0, Math.floor(fate(call.bytes.length) / SECTOR) * SECTOR)})
+      else image.apply({...call, bytes: survivors(call.bytes, fate)})
     }
     return image
   }
