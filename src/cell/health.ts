@@ -33,6 +33,8 @@ export interface HealthSources {
   readonly trouble: () => {readonly sinceMs: number; readonly reason: string} | undefined
   /** Why changes are refused although the store would take them, by who wants it so. */
   readonly holds: () => ReadonlyMap<string, string>
+  /** How long changes have still to wait, as a snapshot of the volume is taken. */
+  readonly frozen: () => {readonly restMs: number} | undefined
   /** Percent of the disk that is free, and how much must be; undefined when it is not watched. */
   readonly disk: () => {readonly freePercent: number; readonly minPercent: number} | undefined
   /** The certificates that the listeners show. */
@@ -70,7 +72,13 @@ function storeHealth({trouble}: HealthSources): HealthComponent {
   return {name: 'store', status: 'degraded', mesg, data: {since: found.sinceMs}}
 }
 
-function changesHealth({holds}: HealthSources): HealthComponent {
+function changesHealth({holds, frozen}: HealthSources): HealthComponent {
+  const freeze = frozen()
+  if (freeze !== undefined) {
+    const restS = Math.ceil(freeze.restMs / 1000)
+    const mesg = `frozen for ${restS} s more: changes wait`
+    return {name: 'changes', status: 'degraded', mesg, data: {readonly: false, frozen: restS}}
+  }
   const reasons = [...holds().values()]
   if (reasons.length === 0) return {name: 'changes', status: 'nominal', mesg: '', data: {readonly: false}}
   return {name: 'changes', status: 'degraded', mesg: `read-only: ${reasons.join('; ')}`, data: {readonly: true}}

@@ -1,4 +1,5 @@
 import {randomInt} from 'node:crypto'
+import {isDeepStrictEqual} from 'node:util'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import {guidOf} from '../cell/idens.ts'
@@ -165,6 +166,7 @@ export class AhaServices {
     const info = asRegistered(given, online, peer.family === 'unix' ? undefined : peer.address)
     const entry = {full, name, network, info}
     this.#claims.assertAllowed(entry, names, peer.address)
+    if (this.#isKnown(entry)) return
     const added = this.#ledger.change({kind: 'aha:svc:add', entry}, actor)
     // Decided: the end of the session counts from here on. What was refused at once is not remembered.
     if (this.#isOf(full, online)) {
@@ -314,6 +316,16 @@ export class AhaServices {
     const registration = {online, names: new Set<string>()}
     this.#elsewhere.set(online, registration)
     return registration
+  }
+
+  /**
+   * Tells whether exactly this is durable, and nothing of it is under way: it leaves no trace then. A service that is refused the name of its leader
+   * registers its own name again each second.
+   */
+  #isKnown(entry: AhaEntry): boolean {
+    const {visible, pending} = this.#ledger
+    const known = visible.get(entry.full)
+    return known !== undefined && known === pending.get(entry.full) && isDeepStrictEqual(known.info, entry.info)
   }
 
   #registrationOf(sessionId: string): Registration {

@@ -22,6 +22,7 @@ import type {AhaMember} from './aha-member.ts'
 import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
+import type {Freezer} from './freezer.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
 import type {LogParts} from './log-parts.ts'
 import {LoginLimiter} from './login-limiter.ts'
@@ -57,6 +58,7 @@ export interface CellHostPorts {
   readonly registry: RegistryDesk
   /** Undefined when the cell is no AHA. Opened, and not listening yet; it stops with the cell. */
   readonly aha: AhaHost | undefined
+  readonly freezer: Freezer
   readonly certs: CertDir
   /** Undefined when the cell registers at no AHA. Not started yet; it stops with the cell. */
   readonly member: AhaMember | undefined
@@ -269,6 +271,7 @@ export class CellHost implements AsyncDisposable {
         return trouble === undefined ? undefined : {sinceMs: trouble.sinceMs, reason: reasonFor(trouble.error)}
       },
       holds: () => changes.holds,
+      frozen: () => this.#ports.freezer.frozen,
       disk,
       certificates: () => [
         ...(this.#tls === undefined ? [] : [{listener: 'telepath', ...this.#tls.life}]),
@@ -313,6 +316,7 @@ export class CellHost implements AsyncDisposable {
     const parts: CellParts = {
       users,
       registry,
+      freezer: this.#ports.freezer,
       changes,
       mirroring,
       forwarder: this.#ports.forwarder,

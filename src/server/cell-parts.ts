@@ -8,6 +8,7 @@ import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
+import type {Freezer} from './freezer.ts'
 import type {LogKeeper} from './log-keeper.ts'
 import type {LogTrim} from './log-trim.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
@@ -43,6 +44,8 @@ export interface CellParts {
   readonly forwards?: Pick<ForwardDesk, 'take'> | undefined
   /** Common name of the certificates that members of the cell show each other, `root@NETWORK`; undefined without a network. */
   readonly memberName?: string | undefined
+  /** Stops the changes for a snapshot of the volume. */
+  readonly freezer: Pick<Freezer, 'freeze' | 'resume'>
   readonly log: Log
   readonly clock: Pick<Clock, 'wallMs'>
   /** What was logged last. */

@@ -11,6 +11,7 @@ import {CA_METHODS} from './cell-api-ca.ts'
 import {COPY_METHODS} from './cell-api-copy.ts'
 import {FENCE_METHODS} from './cell-api-fences.ts'
 import {FORWARD_METHODS, REDEEM_METHODS} from './cell-api-forward.ts'
+import {FREEZE_METHODS} from './cell-api-freeze.ts'
 import {HISTORY_METHODS} from './cell-api-history.ts'
 import {LEAD_METHODS} from './cell-api-lead.ts'
 import {LEADERSHIP_METHODS} from './cell-api-leadership.ts'
@@ -63,6 +64,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...ROLE_METHODS,
     ...KEY_METHODS,
     ...SERVICE_METHODS,
+    ...FREEZE_METHODS,
     ...HISTORY_METHODS,
     ...LOG_METHODS,
     ...TASK_METHODS,

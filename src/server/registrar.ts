@@ -17,6 +17,7 @@ import {infoWithId, readService, readStoredService, type Service, type ServiceIn
 import {ServiceReplay} from '../registry/service-replay.ts'
 import type {Effect, NewEntry, Renewal, Store} from '../store/store.ts'
 import {eventBody} from '../wire/zeromq/messages.ts'
+import {type Frozen, frozenText} from './freezer.ts'
 
 /** What services are called where the log is compared with what is kept; their keys are their numbers. */
 export const SERVICE_TABLE = 'service'
@@ -36,6 +37,8 @@ export type Done = (error: RegistryError | undefined) => void
 
 export interface RegistrarPorts {
   readonly store: Pick<Store, 'saveRenewals'>
+  /** How long changes have still to wait; never when absent. */
+  readonly frozen?: (() => Frozen | undefined) | undefined
   /** Shared with the other parts that change durable state. */
   readonly log: ChangeLog
   readonly catalog: Catalog
@@ -124,12 +127,13 @@ export class Registrar {
     })
   }
 
-  /** Why changes are refused at present; undefined when they are not, or for a moment only. */
-  get problem(): {readonly reason: string; readonly sinceMs?: number} | undefined {
+  /** Why changes are refused at present, or wait; undefined when they do not, or for a moment only. */
+  get problem(): {readonly reason: string; readonly sinceMs?: number; readonly isWait?: true} | undefined {
     const {trouble, holds} = this.#log
     if (trouble !== undefined) return {reason: reasonFor(trouble.error), sinceMs: trouble.sinceMs}
     for (const reason of holds.values()) return {reason}
-    return undefined
+    const frozen = this.#ports.frozen?.()
+    return frozen && {reason: frozenText(frozen), sinceMs: frozen.sinceMs, isWait: true}
   }
 
   /** Registers, or gives the reason against it. The id is known at once; `done` says when the registration stands. */
@@ -259,6 +263,7 @@ export class Registrar {
 
   /** Saves when instances were last renewed, a few at a time, so that changes are not held up. */
   async saveRenewals(): Promise<void> {
+    if (this.#ports.frozen?.() !== undefined) return
     while (this.#unsaved.length > 0 && this.#log.trouble === undefined) {
       const some = this.#unsaved.splice(-SAVE_MAX)
       const renewals: Renewal[] = []

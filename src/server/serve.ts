@@ -23,6 +23,7 @@ import {CertDir} from '../pki/cert-dir.ts'
 import {MemoryStore} from '../store/memory.ts'
 import {SqliteStore} from '../store/sqlite.ts'
 import type {Store, StoreHead} from '../store/store.ts'
+import type {Value} from '../wire/msgpack/value.ts'
 import {admit} from './admission.ts'
 import {bootAha} from './aha-boot.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
@@ -31,6 +32,7 @@ import {ahaSettings, memberSettings} from './aha-settings.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
 import {forOption} from './for-option.ts'
+import {Freezer} from './freezer.ts'
 import {openLogParts} from './log-parts.ts'
 import {hasStore, StoreCopier} from './mirroring/copy-store.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
@@ -118,6 +120,7 @@ class Registry implements RunningRegistry {
   readonly #kernel: KernelCheck
   readonly #certs: CertDir
   readonly #copier: StoreCopier
+  readonly #freezer: Freezer
   readonly #stopped = Promise.withResolvers<RegistryError | undefined>()
   #conf: Conf
   #changes: ChangeLog | undefined
@@ -146,6 +149,9 @@ class Registry implements RunningRegistry {
       {cellDir, certs: this.#certs, log, onFailed: (error) => this.#stopSoon(error)},
       mirroringSettings(conf),
     )
+    // The store is another one after a copy.
+    const store = {freeze: () => this.#store.freeze(), thaw: () => this.#store.thaw()}
+    this.#freezer = new Freezer({store, clock: systemClock, log})
   }
 
   get ports(): Ports {
@@ -259,7 +265,7 @@ class Registry implements RunningRegistry {
       servers: () => (aha === undefined ? (this.#conf['aha:registry'] ?? []) : [`cell://${this.dir}`]),
     })
     const forwarder = this.#openForwarder({mirroring, changes, store: this.#store}, users, aha)
-    const ports = {store: this.#store, head, changes, mirroring, forwarder}
+    const ports = {store: this.#store, head, changes, mirroring, forwarder, frozen: () => this.#freezer.frozen}
     const server = await Server.start(ports, this.#settings(), this.#log)
     this.#server = server
     this.restored = server.size
@@ -281,6 +287,7 @@ class Registry implements RunningRegistry {
         entries: new LogReaders({store: this.#store, changes}),
         logParts,
         registry: server.desk,
+        freezer: this.#freezer,
         aha,
         certs,
         member,
@@ -288,10 +295,7 @@ class Registry implements RunningRegistry {
         logs: this.#logs,
         disk: () => this.#disk.state,
         services: () => ({all: server.size, critical: server.critical}),
-        reloadConf: async () => {
-          const {live, restart} = await this.#reloadConf()
-          return {changed: live, needRestart: restart}
-        },
+        reloadConf: () => this.#reloadForCell(),
         stop: () => this.#stopSoon(),
       },
       cellSettings(this.#conf),
@@ -322,6 +326,11 @@ class Registry implements RunningRegistry {
     const dir = join(this.dir, 'tmp')
     this.#snapshots = await Snapshots.open({store: this.#store, dir, log: this.#log, minFreePercent})
     return this.#snapshots
+  }
+
+  async #reloadForCell(): Promise<Value> {
+    const {live, restart} = await this.#reloadConf()
+    return {changed: live, needRestart: restart}
   }
 
   async #openMember(certs: CertDir): Promise<AhaMember | undefined> {
@@ -427,6 +436,7 @@ class Registry implements RunningRegistry {
   /** Closes what `#open` opened. */
   async #closeParts(): Promise<void> {
     try {
+      await this.#freezer.end()
       this.#forwarder?.close()
       await this.#mirroring?.stop()
       await Promise.all([this.#cell?.stop(), this.#server?.stop()])

@@ -17,6 +17,7 @@ import {type Envelope, unwrap, unwrapHeartbeat} from '../wire/zeromq/messages.ts
 import {publish} from '../wire/zeromq/publisher.ts'
 import {listen} from '../wire/zeromq/router-listener.ts'
 import {forOption} from './for-option.ts'
+import type {Frozen} from './freezer.ts'
 import {Guests} from './guests.ts'
 import type {ZeromqRequest} from './mirroring/forwarded-call.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
@@ -62,6 +63,8 @@ export interface ServerPorts {
   readonly mirroring: Mirroring
   /** Has the leader do what alters state, as long as this is a mirror; undefined when it never is one. */
   readonly forwarder?: Forwarder | undefined
+  /** How long changes have still to wait, as they are frozen. */
+  readonly frozen?: (() => Frozen | undefined) | undefined
 }
 
 /** What can be changed while the server runs. */
@@ -130,6 +133,7 @@ export class Server implements AsyncDisposable {
     this.#registrar = new Registrar(
       {
         store: ports.store,
+        frozen: ports.frozen,
         log: ports.changes,
         catalog: this.#catalog,
         wheel: this.#wheel,

@@ -277,7 +277,10 @@ export class ZeromqApi {
   #health(): Frame {
     const timestampS = Math.floor(this.#clock.wallMs() / 1000)
     const {problem} = this.#ports.registrar
-    const text = problem === undefined ? '' : `,"problem":${encodeString(`changes are refused: ${problem.reason}`)}`
+    const text =
+      problem === undefined
+        ? ''
+        : `,"problem":${encodeString(problem.isWait ? problem.reason : `changes are refused: ${problem.reason}`)}`
     return `{"success":true,"status":"${problem === undefined ? 'ok' : 'degraded'}","timestamp":${timestampS}${text}}`
   }
 

@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict'
 import {FIRST_PREVIOUS_HASH} from './chain.ts'
 import {noSnapshotTests, snapshotTests} from './contract-copy.ts'
+import {freezeTests} from './contract-freeze.ts'
 import {
   drop,
   instance,
@@ -56,6 +57,7 @@ export function storeContract(
     replicaTests(test, run)
     rotateTests(test, run)
     cullTests(test, run)
+    freezeTests(test, run)
     lifeTests(test, run)
     if (supports.snapshot === true) snapshotTests(test, run)
     else noSnapshotTests(test, run)

@@ -15,6 +15,7 @@ import type {
   StoreHead,
   StoreSize,
 } from './store.ts'
+import {WriteGate} from './write-gate.ts'
 
 const INSTANCES_PER_CHUNK = 1000
 /** Entries kept; older ones are culled, so that a registry without a disk does not fill the memory. About 5 MB of usual ones. */
@@ -38,6 +39,7 @@ export class MemoryStore implements Store {
   #nextOffset = 0
   #lastHash = FIRST_PREVIOUS_HASH
   #nextSeq = 0
+  readonly #gate = new WriteGate()
   #state: 'new' | 'open' | 'closed' = 'new'
 
   async open(): Promise<StoreHead> {
@@ -69,6 +71,7 @@ export class MemoryStore implements Store {
   }
 
   async append(entries: readonly NewEntry[]): Promise<Appended> {
+    if (this.#gate.passed !== undefined) await this.#gate.passed
     this.#assertOpen()
     assertEntries(entries)
     const first = this.#nextOffset
@@ -86,6 +89,7 @@ export class MemoryStore implements Store {
   }
 
   async saveRenewals(renewals: readonly Renewal[]): Promise<void> {
+    if (this.#gate.passed !== undefined) await this.#gate.passed
     this.#assertOpen()
     assertRenewals(renewals)
     for (const {seq, lastHeartbeatS} of renewals) {
@@ -120,12 +124,23 @@ export class MemoryStore implements Store {
     throw new RegistryError('REG_CONFLICT', 'a store in memory cannot be copied')
   }
 
+  async freeze(): Promise<void> {
+    this.#assertOpen()
+    this.#gate.close()
+  }
+
+  async thaw(): Promise<void> {
+    this.#gate.open()
+  }
+
   async probe(): Promise<void> {
+    if (this.#gate.passed !== undefined) await this.#gate.passed
     this.#assertOpen()
   }
 
   async close(): Promise<void> {
     this.#state = 'closed'
+    this.#gate.open()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

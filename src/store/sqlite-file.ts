@@ -1,6 +1,7 @@
 /** The database file, with calls that block: for the worker's thread only. */
 import {accessSync, constants} from 'node:fs'
 import {DatabaseSync} from 'node:sqlite'
+import {RegistryError} from '../base/errors.ts'
 import {createPrivateFile} from '../base/files.ts'
 import {damagedFile, isIoFault} from './sqlite-errors.ts'
 import {type LogHead, SqliteLog} from './sqlite-log.ts'
@@ -44,6 +45,7 @@ export class SqliteFile {
   readonly #statements: Statements
   readonly #space: FileSpace
   #head: FileHead
+  #isFrozen = false
 
   /** Opens the file, making it when it is not there. */
   constructor(path: string) {
@@ -130,14 +132,30 @@ export class SqliteFile {
     this.#space.wrote(2 * COMMIT_PAGES)
   }
 
+  /**
+   * Moves the whole WAL into the file, and leaves both as they are until `thaw`.
+   *
+   * @throws RegistryError `REG_BUSY`
+   */
+  freeze(): void {
+    if (!this.#space.checkpoint('TRUNCATE')) {
+      throw new RegistryError('REG_BUSY', `${this.#path} cannot be frozen now: another process reads it`)
+    }
+    this.#isFrozen = true
+  }
+
+  thaw(): void {
+    this.#isFrozen = false
+  }
+
   /** Moves the pages of the WAL into the file when there are many. To be called after the answer, so that nobody waits for it. */
   tidy(): void {
-    this.#space.tidy()
+    if (!this.#isFrozen) this.#space.tidy()
   }
 
   /** Frees a little of what culled entries took. To be called when nobody waits. */
   free(): Freeing {
-    return this.#space.free()
+    return this.#isFrozen ? 'done' : this.#space.free()
   }
 
   close(): void {

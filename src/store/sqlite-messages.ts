@@ -13,6 +13,8 @@
  *     RECORDS    after table, after key, limit, 1 for that table alone or 0
  *     SIZE
  *     PROBE
+ *     FREEZE
+ *     THAW
  *     CLOSE
  *
  * Answer, in the order of the requests: `[id, 1, ...]` when done, `[id, 0, code, message, info as JSON]` when it failed. Done, by operation:
@@ -53,6 +55,9 @@ export const PROBE = 6
 export const CLOSE = 7
 export const RECORDS = 8
 export const SIZE = 9
+
+export const FREEZE = 30
+export const THAW = 31
 
 export const DONE = 1
 const FAILED = 0

@@ -9,6 +9,7 @@ import {
   CLOSE,
   DONE,
   type Flat,
+  FREEZE,
   failedAnswer,
   headAnswer,
   INSTANCES,
@@ -19,6 +20,7 @@ import {
   RECORDS,
   RENEW,
   SIZE,
+  THAW,
   textAt,
 } from './sqlite-messages.ts'
 
@@ -34,6 +36,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [RECORDS]: 'read the records of',
   [SIZE]: 'look at',
   [PROBE]: 'write to',
+  [FREEZE]: 'freeze',
   [CLOSE]: 'close',
 }
 
@@ -125,6 +128,12 @@ function performOnFile(file: SqliteFile, operation: number, request: Flat, answe
       answer.push(file.head.firstOffset, bytes, freeBytes, isFreeing ? 1 : 0)
       return
     }
+    case FREEZE:
+      file.freeze()
+      return
+    case THAW:
+      file.thaw()
+      return
     case PROBE:
       file.probe()
       return

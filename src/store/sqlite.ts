@@ -15,6 +15,7 @@ import {
   decodeRecords,
   decodeSize,
   type Flat,
+  FREEZE,
   INSTANCES,
   numberAt,
   OPEN,
@@ -23,6 +24,7 @@ import {
   RECORDS,
   renewRequest,
   SIZE,
+  THAW,
   textAt,
 } from './sqlite-messages.ts'
 import {copyFile} from './sqlite-task.ts'
@@ -37,6 +39,7 @@ import type {
   StoreHead,
   StoreSize,
 } from './store.ts'
+import {WriteGate} from './write-gate.ts'
 
 /** Rows asked for at a time: some 5 ms of the worker, so that an append does not wait long behind them. */
 const INSTANCES_PER_CHUNK = 2000
@@ -61,6 +64,7 @@ export class SqliteStore implements Store {
   #exited: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #failure: RegistryError | undefined
+  readonly #gate = new WriteGate()
   #nextId = 0
   readonly #copies = new Set<Promise<StoreHead>>()
   readonly #stopCopies = new AbortController()
@@ -115,6 +119,7 @@ export class SqliteStore implements Store {
 
   async append(entries: readonly NewEntry[]): Promise<Appended> {
     assertEntries(entries)
+    if (this.#gate.passed !== undefined) await this.#gate.passed
     const answer = await this.#request((id) => appendRequest(id, entries))
     return [numberAt(answer, BODY), textAt(answer, BODY + 1)]
   }
@@ -123,6 +128,7 @@ export class SqliteStore implements Store {
     assertRenewals(renewals)
     for (let start = 0; start < renewals.length; start += RENEWALS_PER_CHUNK) {
       const chunk = renewals.slice(start, start + RENEWALS_PER_CHUNK)
+      if (this.#gate.passed !== undefined) await this.#gate.passed
       await this.#request((id) => renewRequest(id, chunk))
     }
   }
@@ -160,7 +166,25 @@ export class SqliteStore implements Store {
   }
 
   async probe(): Promise<void> {
+    if (this.#gate.passed !== undefined) await this.#gate.passed
     await this.#request((id) => [id, PROBE])
+  }
+
+  async freeze(): Promise<void> {
+    this.#gate.close()
+    try {
+      await this.#request((id) => [id, FREEZE])
+    } catch (error) {
+      this.#gate.open()
+      throw error
+    }
+  }
+
+  async thaw(): Promise<void> {
+    // Asked for before the gate opens: what waits is written after it.
+    const thawed = this.#request((id) => [id, THAW])
+    this.#gate.open()
+    await thawed
   }
 
   close(): Promise<void> {
@@ -177,6 +201,7 @@ export class SqliteStore implements Store {
     const closed = this.#failure === undefined ? this.#request((id) => [id, CLOSE]) : undefined
     this.#failure ??= new RegistryError('REG_STORE_FAILED', `${this.place} is closed`, {info: {place: this.place}})
     this.#stopCopies.abort(this.#failure)
+    this.#gate.open()
     try {
       await closed
     } finally {

@@ -66,6 +66,17 @@ export interface Store extends AsyncDisposable {
   /** Checks that the engine can write right now without changing anything. Throws as `append` does. */
   probe(): Promise<void>
 
+  /**
+   * Brings all that was acknowledged into the file, and that to the disk; from the call on writes wait, and until `thaw` nothing alters the file.
+   * Reads go on. `close` fails what waits.
+   *
+   * @throws RegistryError `REG_BUSY` when something is in the way at present, and then nothing waits; `REG_STORE_FAILED`
+   */
+  freeze(): Promise<void>
+
+  /** Lets writes go on, those first that wait. Does nothing when it is not frozen; ends a `freeze` that has not resolved yet. */
+  thaw(): Promise<void>
+
   /** Waits for what is under way and closes. Idempotent. */
   close(): Promise<void>
 }

@@ -5,6 +5,7 @@ const DAY_MS = 86_400_000
 
 const WELL: HealthSources = {
   trouble: () => undefined,
+  frozen: () => undefined,
   holds: () => new Map(),
   disk: () => ({freePercent: 50, minPercent: 5}),
   certificates: () => [{listener: 'https', beginsAtMs: 0, expiresAtMs: 30 * DAY_MS}],

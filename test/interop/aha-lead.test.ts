@@ -252,6 +252,8 @@ describe('an old leader that comes back after it was replaced', () => {
     expect(stdout).toContain('fenced')
     expect(stdout.match(/refused to lead/g)).toHaveLength(1)
     expect(stdout).toContain(back)
+    // It says its own name again each second as well.
+    expect(stdout.split('refused to lead')[1]?.match(/aha: up/g) ?? []).toEqual([])
   })
 
   test('may be let again, and is kept from it again by another promotion only', async () => {

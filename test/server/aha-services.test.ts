@@ -103,6 +103,20 @@ describe('a service that registers', () => {
     expect(world.info('00.axon')).toMatchObject({urlinfo: {host: 'axon.example'}})
   })
 
+  test('leaves no trace when it says the same again through the same session', async () => {
+    const world = await World.open()
+    await Promise.all([world.add('00.axon', session('s1')), world.add('00.axon', session('s1'))])
+    await world.add('00.axon', session('s1'))
+    expect(await world.changes()).toHaveLength(2) // the first was under way when the second came
+    await world.add('00.axon', session('s1'), {...INFO, ready: false})
+    await world.add('00.axon', session('s2'), {...INFO, ready: false})
+    expect(await world.changes()).toHaveLength(4)
+    world.services.sessionClosed('s2')
+    await world.changeLog.settled()
+    await world.add('00.axon', session('s3'), {...INFO, ready: false})
+    expect([await world.changes(), world.isOnline('00.axon')]).toEqual([expect.objectContaining({length: 6}), true])
+  })
+
   test('is not there when the store refuses it', async () => {
     const world = await World.open()
     world.store.isBroken = true

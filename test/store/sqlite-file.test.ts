@@ -246,3 +246,58 @@ describe('the database file', () => {
     assert.equal(inspect('SELECT count(*) FROM log_1'), 1)
   })
 })
+
+describe('a frozen file', () => {
+  test('is whole without its WAL, and alters no byte until it is thawed', async () => {
+    await using store = new SqliteStore(path)
+    await store.open()
+    for (let seq = 0; seq < 50; seq += 1) await store.append([put(seq, 'x'.repeat(5000))])
+    await store.freeze()
+    const [file, wal] = [readFileSync(path), statSync(`${path}-wal`).size]
+    const waiting = [store.append([put(50)]), store.saveRenewals([{seq: 0, lastHeartbeatS: 9}])]
+    assert.equal((await store.read(0, 100)).length, 50)
+    const copy = join(folder, 'copy.db')
+    writeFileSync(copy, readFileSync(path))
+    assert.deepEqual([wal, readFileSync(path).equals(file)], [0, true])
+    await store.thaw()
+    await Promise.all(waiting)
+    await using second = new SqliteStore(copy)
+    assert.equal((await second.open()).nextOffset, 50)
+    assert.equal((await second.read(0, 100)).length, 50)
+  })
+
+  test('frees the space of what was culled afterwards only', async () => {
+    await using store = new SqliteStore(path)
+    await store.open()
+    for (let seq = 0; seq < 400; seq += 1) await store.append([drop(seq, 'x'.repeat(5000))])
+    await store.append([{...drop(0), effect: {kind: 'rotate'}}])
+    const culled = store.append([{...drop(0), effect: {kind: 'cull', offset: 399}}])
+    const frozen = store.freeze()
+    await Promise.all([culled, frozen])
+    const {bytes} = await store.size()
+    const file = readFileSync(path)
+    for (let time = 0; time < 20; time += 1) await store.read(400, 1)
+    assert.equal(readFileSync(path).equals(file), true)
+    await store.thaw()
+    while ((await store.size()).isFreeing) await new Promise((resolve) => setImmediate(resolve))
+    assert.ok((await store.size()).bytes < bytes / 2)
+  })
+
+  test('is not to be had while another process reads an older state', async () => {
+    await using store = new SqliteStore(path)
+    await store.open()
+    await store.append([put(0)])
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN; SELECT count(*) FROM instances')
+    await store.append([put(1)])
+    await assert.rejects(store.freeze(), {code: 'REG_BUSY'})
+    await store.append([put(2)])
+    other.close()
+    await store.freeze()
+    await store.thaw()
+  })
+})
+
+function drop(seq: number, filler = ''): NewEntry {
+  return {...put(seq, filler), effect: {kind: 'delete', seq}}
+}

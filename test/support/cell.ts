@@ -9,6 +9,7 @@ import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders} from '../../src/nexus/log-reader.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
+import {Freezer} from '../../src/server/freezer.ts'
 import {LogKeeper} from '../../src/server/log-keeper.ts'
 import {LogTrim} from '../../src/server/log-trim.ts'
 import {Snapshots} from '../../src/server/mirroring/snapshots.ts'
@@ -97,6 +98,7 @@ export class TestCell {
       tasks: new Tasks(),
       limiter: {assertAllowed: () => {}, countFailure: () => {}},
       registry: {info: () => ({status: 'ok'}), setMaintenance: async (id) => ({id})},
+      freezer: new Freezer({store, clock, log}),
       cellIden: CELL_IDEN,
       runId: 'f00d',
       info: () => cellInfo(FACTS),
@@ -145,6 +147,7 @@ const FACTS: CellFacts = {
 const NOTHING_WRONG = {
   trouble: () => undefined,
   holds: () => new Map<string, string>(),
+  frozen: () => undefined,
   disk: () => undefined,
   certificates: () => [],
   nowMs: () => 0,
