@@ -16,7 +16,7 @@ import {missing, packRole, packUser} from './packed.ts'
 import {packEntry} from './packed-aha.ts'
 
 /** What a request asks for, wherever it came in. */
-export interface HttpsWork {
+interface HttpsWork {
   /** Elements of the path that the route names. */
   readonly params: Readonly<Record<string, string>>
   /** The body, which fits the schema of the row; empty where the row has none. */

@@ -64,7 +64,7 @@ export interface ZeromqRequest {
 export type ZeromqAction = 'register' | 'deregister' | 'renew'
 
 /** A service whose session has ended, with the token that it had. */
-export interface OfflineService {
+interface OfflineService {
   /** Full name. */
   readonly full: string
   readonly online: string
