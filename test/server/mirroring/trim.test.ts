@@ -29,10 +29,12 @@ describe('the log of a leader with a mirror', () => {
     expect(await mirror.call('waitNexsOffs', index + 1, 10)).toBe(true)
     for (const member of [leader, mirror]) {
       // The mirror tells how far it is a moment after it is there.
-      await expect.poll(() => member.call('trimLog', null, 0, null, 10, false, true)).toMatchObject({
-        before: {index: index + 2, oldest: index + 1},
-        followers: [{name: expect.stringContaining('01'), index: index + 2}],
-      })
+      await expect
+        .poll(() => member.call('trimLog', null, 0, null, 10, false, true))
+        .toMatchObject({
+          before: {index: index + 2, oldest: index + 1},
+          followers: [{name: expect.stringContaining('01'), index: index + 2}],
+        })
     }
   })
 
