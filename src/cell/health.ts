@@ -27,6 +27,9 @@ interface ShownCertificate {
   readonly expiresAtMs: number
 }
 
+/** How a member of a cell does that leads or follows others. */
+export type MirroringHealth = Pick<HealthComponent, 'status' | 'mesg' | 'data'>
+
 /** What the report is made of; each is asked anew. */
 export interface HealthSources {
   /** Why and since when the store refuses changes. */
@@ -44,6 +47,8 @@ export interface HealthSources {
   readonly services: () => {readonly all: number; readonly critical: number}
   /** Under which name this service registers at an AHA, and why it is not registered; undefined when it does not. */
   readonly membership: () => {readonly name: string; readonly problem: string | undefined} | undefined
+  /** How it does as a leader or a mirror; undefined when it is the only member of its cell. */
+  readonly mirroring: () => MirroringHealth | undefined
 }
 
 /**
@@ -58,6 +63,7 @@ export function healthReport(iden: string, sources: HealthSources): HealthReport
     ...certificateHealth(sources),
     servicesHealth(sources),
     ...membershipHealth(sources),
+    ...mirroringHealth(sources),
   ]
   const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
   return {iden, components, status: worst}
@@ -132,4 +138,9 @@ function membershipHealth({membership}: HealthSources): readonly HealthComponent
   const status = problem === undefined ? 'nominal' : 'degraded'
   const mesg = problem === undefined ? '' : `${name} is not registered: ${problem}`
   return [{name: 'aha', status, mesg, data: {name, registered: problem === undefined}}]
+}
+
+function mirroringHealth({mirroring}: HealthSources): readonly HealthComponent[] {
+  const found = mirroring()
+  return found === undefined ? [] : [{name: 'mirroring', ...found}]
 }

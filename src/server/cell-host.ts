@@ -28,6 +28,7 @@ import type {LogParts} from './log-parts.ts'
 import {LoginLimiter} from './login-limiter.ts'
 import {ForwardDesk, type ForwardDeskPorts} from './mirroring/forward-desk.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
+import {type MemberSource, memberFacts, memberHealth} from './mirroring/member-report.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
 import {assertCurrent, isActive} from './mirroring/role.ts'
 import type {Snapshots} from './mirroring/snapshots.ts'
@@ -85,6 +86,8 @@ export interface CellHostSettings {
   readonly leader: string | undefined
   /** `auth:anon` */
   readonly anonymous: string | undefined
+  /** `mirror` */
+  readonly mirror: readonly string[]
   /** Names under which the cell can be asked for, besides `*`. */
   readonly shareNames: readonly string[]
 }
@@ -279,6 +282,7 @@ export class CellHost implements AsyncDisposable {
       ],
       nowMs: () => this.#clock.wallMs(),
       services,
+      mirroring: () => memberHealth(this.#member()),
       membership: () => {
         const state = member?.state
         return state && {name: state.name, problem: state.kind === 'waiting' ? state.reason : undefined}
@@ -350,6 +354,11 @@ export class CellHost implements AsyncDisposable {
     return parts
   }
 
+  #member(): MemberSource {
+    const {mirroring, changes} = this.#ports
+    return {mirroring, ...changes.head, urls: this.#settings.mirror}
+  }
+
   #info(): ReturnType<typeof cellInfo> {
     const {cellDir, changes} = this.#ports
     const {https, telepath, provision} = this.listeners
@@ -364,6 +373,7 @@ export class CellHost implements AsyncDisposable {
         ...(changes.trouble === undefined ? [] : [reasonFor(changes.trouble.error)]),
         ...changes.holds.values(),
       ],
+      member: memberFacts(this.#member()),
       aha: {
         name: this.#settings.ahaName ?? null,
         leader: this.#settings.leader ?? null,

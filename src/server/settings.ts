@@ -73,6 +73,7 @@ export function cellSettings(conf: Conf): CellHostSettings {
     ahaName: conf['aha:name'] ?? undefined,
     leader: conf['aha:leader'] ?? undefined,
     anonymous: conf['auth:anon'] ?? undefined,
+    mirror: conf.mirror ?? [],
     shareNames: name === null ? [] : [name],
   }
 }

@@ -12,6 +12,7 @@ const WELL: HealthSources = {
   nowMs: () => 0,
   services: () => ({all: 3, critical: 1}),
   membership: () => undefined,
+  mirroring: () => undefined,
 }
 
 function statusOf(sources: Partial<HealthSources>, name: string) {

@@ -138,6 +138,7 @@ const FACTS: CellFacts = {
   version: '0.1.0',
   nextOffset: 7,
   refusals: [],
+  member: {isActive: true, isReady: true, hasUplink: false, mirror: null},
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
   telepath: [],
@@ -153,6 +154,7 @@ const NOTHING_WRONG = {
   nowMs: () => 0,
   services: () => ({all: 0, critical: 0}),
   membership: () => undefined,
+  mirroring: () => undefined,
 }
 
 export class TestSession {

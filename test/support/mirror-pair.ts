@@ -2,16 +2,21 @@
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {DatabaseSync} from 'node:sqlite'
-import {newGuid} from '../../src/base/ids.ts'
+import {Subscriber} from 'zeromq'
+import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {issueInto} from '../../src/pki/issuer.ts'
 import {type RunningRegistry, serve} from '../../src/server/serve.ts'
+import {adoptStore} from '../../src/store/adopt.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 
 export const NETWORK = 'demo.net'
 const LIFE_MS = 86_400_000
+
+interface Component extends Readonly<Record<string, Value>> {
+  readonly name: string
+}
 
 export interface Logged {
   readonly message: string
@@ -90,6 +95,31 @@ export class TestMember implements AsyncDisposable {
     return await root.call(method, {args})
   }
 
+  /** Asks over ZeroMQ. */
+  zeromq(): Promise<RegistryClient> {
+    return RegistryClient.connect(`zmq://127.0.0.1:${this.server.ports.req}`)
+  }
+
+  /** Takes the events that it publishes, from now on. */
+  events(): TestEvents {
+    const socket = new Subscriber({receiveHighWaterMark: 0})
+    socket.subscribe()
+    socket.connect(`tcp://127.0.0.1:${this.server.ports.pub}`)
+    return new TestEvents(socket)
+  }
+
+  /** How its part of the name does. */
+  async health(name: string): Promise<Readonly<Record<string, Value>> | undefined> {
+    const {components} = (await this.call('getHealthCheck')) as {readonly components: readonly Component[]}
+    return components.find((component) => component.name === name)
+  }
+
+  /** Waits until its log has reached that of another member. */
+  async reach(other: TestMember): Promise<void> {
+    const next = Number(await other.call('getNexsIndx'))
+    if (next > 0) await this.call('waitNexsOffs', next - 1, 20)
+  }
+
   /** What it says of itself, as `getCellInfo` does. */
   async info(): Promise<Readonly<Record<string, Value>>> {
     const {cell} = (await this.call('getCellInfo')) as {readonly cell: Readonly<Record<string, Value>>}
@@ -99,6 +129,38 @@ export class TestMember implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
     await rm(this.dir, {recursive: true, force: true})
+  }
+}
+
+/** Events of a member, in the order in which they come. */
+export class TestEvents implements Disposable {
+  readonly #socket: Subscriber
+
+  constructor(socket: Subscriber) {
+    this.#socket = socket
+  }
+
+  /** Waits for the event of an id, and drops it and what came before; false when it does not come: the subscription was not there yet. */
+  async syncedWith(id: string): Promise<boolean> {
+    this.#socket.receiveTimeout = 200
+    try {
+      for (;;) if (String((await this.#socket.receive())[1]).includes(id)) return true
+    } catch {
+      return false
+    } finally {
+      this.#socket.receiveTimeout = -1
+    }
+  }
+
+  /** Waits for so many. */
+  async take(count: number): Promise<readonly string[]> {
+    const texts: string[] = []
+    while (texts.length < count) texts.push((await this.#socket.receive()).map(String).join(' '))
+    return texts
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close()
   }
 }
 
@@ -113,15 +175,9 @@ export async function newLeader(name = `00.${NETWORK}`): Promise<TestMember> {
 export async function copyOf(member: TestMember, name: string): Promise<TestMember> {
   const dir = await mkdtemp(join(tmpdir(), 'registry-member-'))
   await cp(member.dir, dir, {recursive: true, filter: (path) => !/\/(sock|lock\.[a-z]+|run\.json)$/.test(path)})
-  adopt(join(dir, 'registry.db'))
+  await adoptStore(join(dir, 'registry.db'))
   await issueMember(dir, name, false)
   return new TestMember(dir, name)
-}
-
-function adopt(path: string): void {
-  const database = new DatabaseSync(path)
-  database.prepare('UPDATE head SET iden = ?').run(newGuid())
-  database.close()
 }
 
 async function issueMember(dir: string, name: string, isFirst: boolean): Promise<void> {

@@ -1,5 +1,12 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
+
+/** Gives the names of the users of a member. */
+async function userNames(member: TestMember): Promise<readonly Value[]> {
+  const users = (await member.call('getUserDefs')) as readonly {readonly name: string}[]
+  return users.map(({name}) => name)
+}
 
 describe('a mirror of a leader', () => {
   let leader: TestMember
@@ -21,12 +28,79 @@ describe('a mirror of a leader', () => {
     await leader[Symbol.asyncDispose]()
   })
 
-  test('has what the leader had and what it gets, and the log names both', async () => {
+  test('has what the leader had, and what it gets', async () => {
     await leader.call('addUser', 'after')
-    const next = Number(await leader.call('getNexsIndx'))
-    await mirror.call('waitNexsOffs', next - 1, 10)
-    const names = (await mirror.call('getUserDefs')) as readonly {readonly name: string}[]
-    expect(names.map(({name}) => name)).toEqual(expect.arrayContaining(['before', 'after']))
-    expect(await mirror.call('getNexsIndx')).toBe(next)
+    await mirror.reach(leader)
+    expect(await userNames(mirror)).toEqual(await userNames(leader))
+    expect(await userNames(mirror)).toEqual(expect.arrayContaining(['before', 'after']))
+  })
+
+  test('has the same log, entry by entry, with the epochs, times and hashes of the leader', async () => {
+    await leader.call('addRole', 'readers')
+    await mirror.reach(leader)
+    const logOf = async (member: TestMember) => await member.call('checkLog')
+    expect(await logOf(mirror)).toEqual(await logOf(leader))
+    expect((await logOf(mirror)) as object).toMatchObject({damage: null, differing: []})
+  })
+
+  test('says what it is, as the peers do, and who leads', async () => {
+    expect(await leader.info()).toMatchObject({
+      ...{active: true, ready: true, uplink: false, mirror: null},
+      mirroring: {role: 'leads', leader: '00.demo.net', mirrors: [{name: '01.demo.net', attached: true}]},
+    })
+    expect(await mirror.info()).toMatchObject({
+      ...{active: false, ready: true, uplink: true, mirror: leader.url},
+      nexus: {ready: true, 'uplink:ready': true, readonly: false},
+      mirroring: {role: 'follows', leader: '00.demo.net', lag_entries: 0, problem: null},
+    })
+    expect([await leader.call('isCellActive'), await mirror.call('isCellActive')]).toEqual([true, false])
+    expect(await mirror.health('mirroring')).toMatchObject({status: 'nominal', mesg: ''})
+    expect(await leader.health('mirroring')).toMatchObject({status: 'nominal', data: {mirrors: 1, attached: 1}})
+  })
+
+  test('answers reads over ZeroMQ, and publishes the events of the leader in their order, with its times', async () => {
+    await using at = await leader.zeromq()
+    using there = leader.events()
+    using here = mirror.events()
+    for (let isSynced = false; !isSynced; ) {
+      const id = await at.register({name: 'first', host: 'h', port: 1})
+      isSynced = (await Promise.all([there.syncedWith(id), here.syncedWith(id)])).every(Boolean)
+    }
+    const ids = await Promise.all(
+      Array.from({length: 40}, (_, index) => at.register({name: `s${index}`, host: 'h', port: 1, type: 'web'})),
+    )
+    await at.deregister(ids[7] ?? '')
+    const [events, mirrored] = await Promise.all([there.take(41), here.take(41)])
+    expect(mirrored).toEqual(events)
+    await using reader = await mirror.zeromq()
+    expect((await reader.list({type: 'web'})).length).toBe(39)
+    expect((await reader.get(ids[3] ?? '')).name).toBe('s3')
+    expect((await reader.discover('web')).name).toMatch(/^s/)
+    expect((await reader.health()).status).toBe('ok')
+  })
+
+  test('hears of heartbeats at the leader, and tells it of its own', async () => {
+    await using at = await leader.zeromq()
+    await using reader = await mirror.zeromq()
+    const [a, b] = await Promise.all([
+      at.register({name: 'a', host: 'h', port: 1}, {ttlS: 1}),
+      at.register({name: 'b', host: 'h', port: 2}, {ttlS: 1}),
+    ])
+    await mirror.reach(leader)
+    const beats = setInterval(() => {
+      void at.renew(a)
+      void reader.renew(b)
+    }, 300)
+    try {
+      // The lease of a third one says when those of the first two would have ended.
+      const third = await at.register({name: 'c', host: 'h', port: 3}, {ttlS: 1})
+      await mirror.reach(leader)
+      for (const client of [at, reader]) {
+        while ((await client.get(third)).health === 'passing') await client.info()
+        expect([(await client.get(a)).health, (await client.get(b)).health]).toEqual(['passing', 'passing'])
+      }
+    } finally {
+      clearInterval(beats)
+    }
   })
 })
