@@ -171,12 +171,12 @@ export async function newLeader(name = `00.${NETWORK}`): Promise<TestMember> {
   return new TestMember(dir, name)
 }
 
-/** Copies the directory of a member that does not run, as another member. */
-export async function copyOf(member: TestMember, name: string): Promise<TestMember> {
+/** Copies the directory of a member that does not run, as another member; with `isTwin`, with the iden of the same, as who copies by hand would. */
+export async function copyOf(member: TestMember, name: string, isTwin = false): Promise<TestMember> {
   const dir = await mkdtemp(join(tmpdir(), 'registry-member-'))
   await cp(member.dir, dir, {recursive: true, filter: (path) => !/\/(sock|lock\.[a-z]+|run\.json)$/.test(path)})
-  await adoptStore(join(dir, 'registry.db'))
-  await issueMember(dir, name, false)
+  if (!isTwin) await adoptStore(join(dir, 'registry.db'))
+  if (name !== member.name) await issueMember(dir, name, false)
   return new TestMember(dir, name)
 }
 
