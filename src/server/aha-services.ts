@@ -10,6 +10,7 @@ import {type AhaName, expandName, placeName} from '../registry/aha-name.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaFences} from './aha-fences.ts'
 import type {AhaLedger} from './aha-ledger.ts'
+import {AhaLiveness, type SessionNews} from './aha-liveness.ts'
 import {AliasClaims} from './alias-claims.ts'
 import {type Gone, type OfflineElsewhere, OfflineWriter} from './offline-writer.ts'
 
@@ -23,6 +24,8 @@ export interface AhaServicesPorts {
   readonly network: string
   /** Who may not take the name of the leader; nobody when absent. */
   readonly fences?: Pick<AhaFences, 'barring' | 'refusal' | 'shown'>
+  /** For tests, which do not wait. */
+  readonly liveness?: AhaLiveness
 }
 
 /** The session that a service registers through. */
@@ -53,7 +56,7 @@ interface Registration {
  *
  * The session is the unit of liveness: the names that a service registered through it go offline when it ends. Each session has a token of
  * its own, and only the entry that still has it is altered. Nobody is shown online whose session is over, even when that cannot be
- * written: the token of a session that is not open counts as none. The name of a leader goes to the newest service that claimed it and is there.
+ * written: the token of a session that is not open (`AhaLiveness`) counts as none. The name of a leader goes to the newest service that claimed it and is there.
  *
  * @see spec/aha.md, sections 2, 3.1 and 3.2
  */
@@ -65,8 +68,7 @@ export class AhaServices {
   readonly #claims: AliasClaims
   readonly #offline: OfflineWriter
   readonly #sessions = new Map<string, Registration>()
-  /** Tokens of sessions that are open. */
-  readonly #live = new Set<string>()
+  readonly #liveness: AhaLiveness
   /** Of sessions that are open at other members, by token. */
   readonly #elsewhere = new Map<string, Registration>()
   #tellNew: (full: string) => void = () => {}
@@ -74,13 +76,15 @@ export class AhaServices {
   #guests: AhaGuests | undefined
   #isStopped = false
 
-  constructor({ledger, log, network, fences}: AhaServicesPorts) {
+  constructor({ledger, log, network, fences, liveness = new AhaLiveness()}: AhaServicesPorts) {
     this.#ledger = ledger
     this.#log = log
     this.#fences = fences
     this.#claims = new AliasClaims({ledger, fences})
     this.#offline = new OfflineWriter(ledger, log, (full) => this.#claims.newest(full))
     this.network = network
+    this.#liveness = liveness
+    liveness.onGone(() => void this.#takeStaleOffline())
     ledger.onChanged((change, about) => this.#onVisible(change, about))
   }
 
@@ -99,16 +103,49 @@ export class AhaServices {
    * for: they are shown offline from the beginning. When it cannot be written now, the log says so, and it is written later.
    */
   async start(): Promise<void> {
-    const stale = this.#ledger.pending.list().flatMap(({full, info}) => {
-      const online = info['online']
-      return typeof online === 'string' && !this.#live.has(online) ? [{full, online}] : []
-    })
-    await this.#offline.write(stale, () => this.#isStopped)
+    await this.#takeStaleOffline()
+  }
+
+  /**
+   * Begins to lead a cell that has other members: whoever is online may be connected to one of them, and has a while to be heard of. Who is not by
+   * then goes offline.
+   */
+  lead(): void {
+    const online = this.#ledger.visible.list().flatMap((entry) => onlineOf(entry) ?? [])
+    this.#liveness.lead(online)
+    this.tellAll()
+  }
+
+  /** Begins to follow: who is online is what the log says. */
+  follow(): void {
+    this.#liveness.follow()
+    this.tellAll()
+  }
+
+  /** Takes what a mirror tells of the sessions at it. */
+  told(member: string, news: SessionNews): void {
+    this.#liveness.told(member, news)
+  }
+
+  /** The link of a mirror broke: sessions at it have a while to be heard of again. */
+  lost(member: string): void {
+    this.#liveness.lost(member)
+  }
+
+  /** Begins to tell a leader of the sessions here. */
+  reportSessions(): ReturnType<AhaLiveness['report']> {
+    return this.#liveness.report()
+  }
+
+  /** Has all watchers look at all services. */
+  tellAll(): void {
+    for (const {full} of this.#ledger.visible.list()) this.#tell(full)
   }
 
   /** Begins no more of what `start` has to write: the next start does. */
   stop(): void {
     this.#isStopped = true
+    this.#liveness.stop()
   }
 
   /** Names the one who hears of each service that registers under a name which nobody had. */
@@ -202,6 +239,7 @@ export class AhaServices {
   async takeOffline(gone: readonly Gone[]): Promise<void> {
     for (const {full, online} of gone) {
       this.#elsewhere.delete(online)
+      this.#liveness.forget(online)
       this.#claims.drop(full, online)
       this.#tell(full)
     }
@@ -277,7 +315,7 @@ export class AhaServices {
     if (registration === undefined) return
     const {online, names} = registration
     this.#sessions.delete(sessionId)
-    this.#live.delete(online)
+    this.#liveness.close(online)
     for (const full of names) {
       this.#claims.drop(full, online)
       this.#tell(full)
@@ -299,6 +337,20 @@ export class AhaServices {
     }
   }
 
+  async #takeStaleOffline(): Promise<void> {
+    if (this.#isStopped) return
+    const stale = this.#ledger.pending.list().flatMap((entry) => {
+      const online = onlineOf(entry)
+      return online === undefined || this.#liveness.isLive(online) ? [] : [{full: entry.full, online}]
+    })
+    for (const {full, online} of stale) {
+      this.#elsewhere.delete(online)
+      this.#claims.drop(full, online)
+      this.#tell(full)
+    }
+    await this.#offline.write(stale, () => this.#isStopped)
+  }
+
   #tell(full: string): void {
     for (const watcher of this.#watchers) watcher(full)
   }
@@ -315,6 +367,7 @@ export class AhaServices {
     if (known !== undefined) return known
     const registration = {online, names: new Set<string>()}
     this.#elsewhere.set(online, registration)
+    this.#liveness.expect(online)
     return registration
   }
 
@@ -333,7 +386,7 @@ export class AhaServices {
     if (known !== undefined) return known
     const registration = {online: tokenOf(sessionId), names: new Set<string>()}
     this.#sessions.set(sessionId, registration)
-    this.#live.add(registration.online)
+    this.#liveness.open(registration.online)
     return registration
   }
 
@@ -344,7 +397,7 @@ export class AhaServices {
   /** As it is to be shown: by whether its session is open, whatever could be written of that. */
   #seen(entry: AhaEntry): AhaEntry {
     const online = onlineOf(entry)
-    const isSo = online === undefined || this.#live.has(online) || this.#elsewhere.has(online)
+    const isSo = online === undefined || this.#liveness.isLive(online)
     const seen = isSo ? entry : (this.#claims.newest(entry.full) ?? asOffline(entry))
     return this.#fences?.shown(seen) ?? seen
   }
