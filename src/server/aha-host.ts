@@ -24,7 +24,9 @@ import type {AhaSettings} from './aha-settings.ts'
 import {Authorities} from './authorities.ts'
 import {forOption} from './for-option.ts'
 import {LoginLimiter} from './login-limiter.ts'
+import {shareAmongMembers} from './mirroring/aha-roles.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
+import type {Mirroring} from './mirroring/mirroring.ts'
 import {offlineThrough} from './mirroring/passing.ts'
 import {redeemThrough} from './mirroring/redeem-through.ts'
 import {peerOpener} from './peer-sessions.ts'
@@ -41,8 +43,8 @@ export interface AhaHostPorts {
   readonly changeLog: ChangeLog
   readonly log: Log
   readonly cellIden: string
-  /** Another member of the cell takes the changes: nothing is written until `lead` is called. */
-  readonly isFollowing: boolean
+  /** Who leads. When another member takes the changes, nothing is written until `lead` is called. */
+  readonly mirroring: Mirroring
 }
 
 const PROVISION_PORT = 27_272
@@ -93,7 +95,7 @@ export class AhaHost {
   ) {
     this.#ports = ports
     this.#settings = settings
-    this.#isLeading = !ports.isFollowing
+    this.#isLeading = ports.mirroring.roles.leads
     const {network, admin, provision, dnsName} = settings
     const {users, log} = ports
     const clock: Clock = systemClock
@@ -139,7 +141,7 @@ export class AhaHost {
    * @throws RegistryError `REG_CERT_MISSING`, `REG_CERT_INVALID`, `REG_DIR_UNUSABLE`, `REG_STORE_DAMAGED`, `REG_STORE_FAILED`
    */
   static async open(ports: AhaHostPorts, settings: AhaSettings): Promise<AhaHost> {
-    const {certs, log, changeLog, store, isFollowing} = ports
+    const {certs, log, changeLog, store, mirroring} = ports
     const nowMs = systemClock.wallMs()
     const authority = await forOption('dns:name', HINTS, bootAha({certs, log, nowMs}, settings))
     const ledgerPorts = {store, changeLog, clock: systemClock}
@@ -148,9 +150,10 @@ export class AhaHost {
     await hashTickets(tickets, changeLog, log)
     const fences = await AhaFences.open({...ledgerPorts, log})
     const services = new AhaServices({ledger, log, network: settings.network, fences})
-    if (!isFollowing) void services.start()
     const pools = await AhaPools.open({...ledgerPorts, services, log})
     const servers = await AhaServerList.open({...ledgerPorts, log})
+    shareAmongMembers({services, servers}, mirroring)
+    if (mirroring.roles.leads) void services.start()
     return new AhaHost(ports, settings, {authority, services, fences, pools, servers, tickets})
   }
 

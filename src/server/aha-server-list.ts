@@ -96,13 +96,17 @@ export class AhaServerList {
     return server
   }
 
-  /**
-   * Puts this server in where it listens now, and takes it away where it listened before. When that cannot be written the log says so, and
-   * the next start does it.
-   */
+  /** Puts this server in where it listens now, as `note` does. */
   async announce(own: Place): Promise<void> {
     this.#own = own
-    const {host, port} = own
+    await this.note(own)
+  }
+
+  /**
+   * Puts a member of the cell in where it listens now, and takes it away where it listened before. When that cannot be written the log says so, and
+   * its next start does it.
+   */
+  async note({host, port}: Place): Promise<void> {
     const isStale = (one: AhaServer): boolean => one.isOwn && one.host === host && one.port !== port
     const stale = [...this.#ledger.pending.values()].filter(isStale)
     try {

@@ -257,7 +257,7 @@ class Registry implements RunningRegistry {
     member?.setLeading(!isFollowing)
     if (!isFollowing) await this.#ensureAdmins(users)
     const aha = await this.#openAha({
-      ...{certs, users, store: this.#store, changeLog: changes, log: this.#log, isFollowing},
+      ...{certs, users, store: this.#store, changeLog: changes, log: this.#log, mirroring},
       cellIden: this.#cellDir.guid,
     })
     const logParts = openLogParts({
@@ -270,6 +270,7 @@ class Registry implements RunningRegistry {
     this.#server = server
     this.restored = server.size
     if (aha !== undefined) this.#bridge(aha, server)
+    aha?.parts.services.tellAll()
     mirroring.roles.onChange(({kind}) => {
       member?.setLeading(kind === 'leads')
       if (kind === 'leads') void this.#beginToLead(users, aha)

@@ -17,6 +17,7 @@ import {Mirrors} from './mirrors.ts'
 import {Renewals} from './renewals.ts'
 import {type Role, RoleKeeper} from './role.ts'
 import {startRole} from './start-role.ts'
+import type {ToTell} from './teller.ts'
 
 export interface MirroringPorts {
   /** Data directory. */
@@ -50,11 +51,13 @@ export interface MirroringEvents {
   readonly onRenewed: (ids: readonly string[], from: string) => void
   /** What a mirror told, besides how far it is and what was renewed. */
   readonly onTold: (told: FollowTold) => void
-  /** Sessions that this member has to tell its leader of. */
-  readonly sessions: () => {readonly opened: readonly string[]; readonly closed: readonly string[]}
+  /** Begins to tell a leader of sessions here through which services registered: all that are open at first, then what changes. */
+  readonly reportSessions: () => {readonly take: ToTell['sessions']; readonly close: () => void}
   /** The log of the leader, which is there, begins after the end of this one. */
   readonly onCulled: (leader: string) => void
 }
+
+const NO_SESSIONS = {opened: [], closed: []} as const
 
 /** Name of the leader among those who renewals come from and go to. */
 export const LEADER = 'leader'
@@ -106,8 +109,12 @@ export class Mirroring implements AsyncDisposable {
         onRenewed: (ids) => this.#events.onRenewed?.(ids, LEADER),
         toTell: () => {
           const renewed = renewals.open(LEADER)
-          const sessions = () => this.#events.sessions?.() ?? {opened: [], closed: []}
-          return {renewed: renewed.take, sessions, close: renewed.close}
+          const sessions = this.#events.reportSessions?.()
+          const close = (): void => {
+            renewed.close()
+            sessions?.close()
+          }
+          return {renewed: renewed.take, sessions: () => sessions?.take() ?? NO_SESSIONS, close}
         },
         onCulled: (leader) => this.#events.onCulled?.(leader),
       },
@@ -141,7 +148,7 @@ export class Mirroring implements AsyncDisposable {
   }
 
   /** Names who hears. Those that are left out stay. */
-  on(events: Partial<MirroringEvents>): void {
+  readonly on = (events: Partial<MirroringEvents>): void => {
     this.#events = {...this.#events, ...events}
   }
 

@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {openTelepath} from '../../../src/client/telepath/open.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
 
@@ -77,6 +78,29 @@ describe('a mirror of a leader', () => {
     expect((await reader.get(ids[3] ?? '')).name).toBe('s3')
     expect((await reader.discover('web')).name).toMatch(/^s/)
     expect((await reader.health()).status).toBe('ok')
+  })
+
+  test('shows who is online at AHA as its leader does, and both are AHA servers of the network', async () => {
+    const online = async (member: TestMember) => {
+      const {svcinfo} = (await member.call('getAhaSvc', '00.axon...')) as {readonly svcinfo: object}
+      return 'online' in svcinfo
+    }
+    {
+      await using axon = await openTelepath(`cell://${leader.dir}`)
+      const info = {urlinfo: {scheme: 'ssl', host: '127.0.0.1', port: 4000}}
+      await axon.call('addAhaSvc', {args: ['00.axon', info, 'demo.net']})
+      await mirror.reach(leader)
+      expect([await online(leader), await online(mirror)]).toEqual([true, true])
+    }
+    await leader.event('aha.service.offline')
+    await mirror.event('aha.service.offline')
+    expect([await online(leader), await online(mirror)]).toEqual([false, false])
+    const urls = (await mirror.call('getAhaUrls')) as readonly string[]
+    expect(urls.map((url) => url.replace(/:\d+/, ''))).toEqual([
+      'ssl://00.demo.net?certname=root@demo.net',
+      'ssl://01.demo.net?certname=root@demo.net',
+    ])
+    expect(urls).toEqual(await leader.call('getAhaUrls'))
   })
 
   test('hears of heartbeats at the leader, and tells it of its own', async () => {

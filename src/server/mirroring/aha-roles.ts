@@ -1,0 +1,43 @@
+import {parseUrl} from '../../wire/telepath/url.ts'
+import type {AhaServerList} from '../aha-server-list.ts'
+import type {AhaServices} from '../aha-services.ts'
+import type {Mirroring} from './mirroring.ts'
+import type {AttachedMirror} from './mirrors.ts'
+import type {Role} from './role.ts'
+
+/** The parts of AHA that have to know who leads and who follows. */
+export interface AhaRoleParts {
+  readonly services: AhaServices
+  readonly servers: Pick<AhaServerList, 'note'>
+}
+
+/**
+ * Has the services of AHA count sessions at all members of the cell, and the list of AHA servers name them, from now on. To be called before a session
+ * can be opened.
+ */
+export function shareAmongMembers(
+  {services, servers}: AhaRoleParts,
+  {roles, ledger, mirrors, on}: Pick<Mirroring, 'roles' | 'ledger' | 'mirrors' | 'on'>,
+): void {
+  const follow = ({kind}: Role): void => {
+    if (kind === 'follows') services.follow()
+    else if (ledger.others.length > 0) services.lead()
+  }
+  follow(roles.role)
+  roles.onChange(follow)
+  on({
+    onTold: ({member, opened, closed, isWhole}) => services.told(member, {opened, closed, isWhole}),
+    reportSessions: () => services.reportSessions(),
+  })
+  mirrors.onChange((event, mirror) => {
+    if (event === 'lost') services.lost(mirror.member)
+    const place = placeOf(mirror)
+    if (event === 'attached' && roles.leads && place !== undefined) void servers.note(place)
+  })
+}
+
+/** Services know an AHA by the name of its certificate. */
+function placeOf({name, urls}: AttachedMirror): {readonly host: string; readonly port: number} | undefined {
+  const port = urls[0] === undefined ? undefined : parseUrl(urls[0]).port
+  return port === undefined ? undefined : {host: name, port}
+}
