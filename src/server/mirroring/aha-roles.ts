@@ -1,8 +1,8 @@
+import type {LeadMember} from '../../registry/lead.ts'
 import {parseUrl} from '../../wire/telepath/url.ts'
 import type {AhaServerList} from '../aha-server-list.ts'
 import type {AhaServices} from '../aha-services.ts'
 import type {Mirroring} from './mirroring.ts'
-import type {AttachedMirror} from './mirrors.ts'
 import type {Role} from './role.ts'
 
 /** The parts of AHA that have to know who leads and who follows. */
@@ -28,16 +28,18 @@ export function shareAmongMembers(
   on({
     onTold: ({member, opened, closed, isWhole}) => services.told(member, {opened, closed, isWhole}),
     reportSessions: () => services.reportSessions(),
+    onComing: async (mirror) => {
+      const place = placeOf(mirror)
+      if (place !== undefined) await servers.note(place)
+    },
   })
   mirrors.onChange((event, mirror) => {
     if (event === 'lost') services.lost(mirror.member)
-    const place = placeOf(mirror)
-    if (event === 'attached' && roles.leads && place !== undefined) void servers.note(place)
   })
 }
 
 /** Services know an AHA by the name of its certificate. */
-function placeOf({name, urls}: AttachedMirror): {readonly host: string; readonly port: number} | undefined {
+function placeOf({name, urls}: LeadMember): {readonly host: string; readonly port: number} | undefined {
   const port = urls[0] === undefined ? undefined : parseUrl(urls[0]).port
   return port === undefined ? undefined : {host: name, port}
 }

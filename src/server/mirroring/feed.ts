@@ -26,6 +26,8 @@ export interface FeedPorts {
   readonly self: () => LeadMember
   /** Somebody who knows of a higher epoch came: another one leads. */
   readonly onHigherEpoch: (wish: FollowWish) => void
+  /** A mirror comes to this leader: writes what is new about it. Never rejects. */
+  readonly onComing: (wish: FollowWish) => Promise<void>
   /** Takes over what a mirror tells, besides how far it is. */
   readonly onTold: (told: FollowTold) => void
 }
@@ -62,7 +64,7 @@ export class Feed {
     const {member, name, version} = wish
     this.#assertFeeds(wish)
     const sinceMs = await this.#sinceOf(wish)
-    if (this.#ports.roles.leads) await this.#ports.ledger.note(this.#ports.self(), wish, ACTOR)
+    await this.#welcome(wish)
     const end = new AbortController()
     using _ = mirrors.attach(wish, place, wish.nextOffset, (error) => end.abort(error))
     const renewed = renewals.open(member)
@@ -147,6 +149,13 @@ export class Feed {
     const {changes, clock, cellIden, self} = this.#ports
     const {epoch, nextOffset} = changes.head
     return {lead: self(), epoch, nextOffset, nowMs: clock.wallMs(), cellIden, sinceMs}
+  }
+
+  /** Writes what is new about a mirror, before it is told where the log is: it has that too when it has caught up. */
+  async #welcome(wish: FollowWish): Promise<void> {
+    const {roles, ledger, self, onComing} = this.#ports
+    if (!roles.leads) return
+    await Promise.all([ledger.note(self(), wish, ACTOR), onComing(wish)])
   }
 
   #assertFeeds(wish: FollowWish): void {

@@ -53,6 +53,8 @@ export interface MirroringEvents {
   readonly onTold: (told: FollowTold) => void
   /** Begins to tell a leader of sessions here through which services registered: all that are open at first, then what changes. */
   readonly reportSessions: () => {readonly take: ToTell['sessions']; readonly close: () => void}
+  /** A mirror comes to this leader: writes what is new about it. Never rejects. */
+  readonly onComing: (mirror: LeadMember) => Promise<void>
   /** The log of the leader, which is there, begins after the end of this one. */
   readonly onCulled: (leader: string) => void
 }
@@ -98,6 +100,7 @@ export class Mirroring implements AsyncDisposable {
     this.feed = new Feed({
       ...{store, changes, roles, ledger, mirrors, renewals, log, clock, cellIden, self},
       onHigherEpoch: (wish) => this.moves.askAbout(wish),
+      onComing: async (mirror) => await this.#events.onComing?.(mirror),
       onTold: (told) => {
         this.#events.onRenewed?.(told.renewed, told.member)
         this.#events.onTold?.(told)

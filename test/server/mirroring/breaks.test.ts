@@ -4,6 +4,8 @@ import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
 /** What takes more than a few reads of the log, and of the store. */
 const MANY = 5000
 const CLIENTS = 25
+/** Leads without an answer of its mirror after a moment. */
+const ALONE_SOON = {'leader:confirm': '100ms'}
 
 async function registerMany(member: TestMember, count: number): Promise<void> {
   await using client = await member.zeromq()
@@ -25,7 +27,7 @@ describe('a mirror whose link breaks', () => {
     await stray.start()
     await stray.call('addUser', 'lost')
     await stray.stop()
-    await leader.start()
+    await leader.start(ALONE_SOON)
     await mirror.start({mirror: leader.url})
     await mirror.event('mirror.caught-up')
   }, 60_000)
@@ -46,8 +48,9 @@ describe('a mirror whose link breaks', () => {
     const health = await mirror.health('mirroring')
     expect(health?.['status']).toBe('degraded')
     expect(health?.['mesg']).toMatch(/^no link to 00\.demo\.net since 20\d\d-.+: /)
-    await leader.start()
+    await leader.start(ALONE_SOON)
     await mirror.event('mirror.attached', 2)
+    while (!(await leader.call('isCellActive'))) await leader.info()
     await leader.call('addUser', 'later')
     await mirror.reach(leader)
     expect(await mirror.call('getUserDefByName', 'later')).toMatchObject({name: 'later'})
@@ -55,8 +58,9 @@ describe('a mirror whose link breaks', () => {
   })
 
   test('catches up with what happened while it was away, and the leader says that it was', async () => {
+    const asked = leader.logged.filter(({message}) => message === 'lead.unconfirmed').length
     await mirror.stop()
-    await leader.event('mirroring.left')
+    await leader.event('lead.unconfirmed', asked + 1)
     expect(await leader.health('mirroring')).toMatchObject({
       status: 'nominal',
       mesg: '01.demo.net does not follow at present',
