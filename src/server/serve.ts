@@ -270,7 +270,6 @@ class Registry implements RunningRegistry {
     this.#server = server
     this.restored = server.size
     if (aha !== undefined) this.#bridge(aha, server)
-    aha?.parts.services.tellAll()
     mirroring.roles.onChange(({kind}) => {
       member?.setLeading(kind === 'leads')
       if (kind === 'leads') void this.#beginToLead(users, aha)
@@ -375,6 +374,7 @@ class Registry implements RunningRegistry {
   #bridge({parts: {services}, provisioned}: AhaHost, {catalog, guests}: Server): void {
     if (this.#conf['bridge:zmq:to:aha']) showInAha(catalog, services, provisioned)
     if (this.#conf['bridge:aha:to:zmq']) showInZeromq(services, guests)
+    services.tellAll() // a mirror believes who is online
   }
 
   async reload(): Promise<ConfChange> {
