@@ -4,7 +4,7 @@ interface Sample {
   readonly atMs: number
 }
 
-/** Samples that are kept; of more, every second one goes. */
+/** Samples that are kept; of more, two and two become one. */
 const MAX_SAMPLES = 256
 /** Samples that are closer together than this count as one. */
 const STEP_MS = 20
@@ -23,7 +23,7 @@ export class LagMeter {
     const isClose = last !== undefined && atMs - last.atMs < STEP_MS
     if (isClose) this.#samples.pop()
     this.#samples.push({nextOffset, atMs: isClose ? last.atMs : atMs})
-    if (this.#samples.length > MAX_SAMPLES) this.#samples = this.#samples.filter((_, index) => index % 2 === 0)
+    if (this.#samples.length > MAX_SAMPLES) this.#samples = halved(this.#samples)
   }
 
   /** The reader has all below this offset. */
@@ -38,4 +38,12 @@ export class LagMeter {
     const [first] = this.#samples
     return first === undefined ? 0 : Math.max(0, nowMs - first.atMs)
   }
+}
+
+/** The older of two stands for both. */
+function halved(samples: readonly Sample[]): Sample[] {
+  return samples.flatMap(({atMs}, index) => {
+    if (index % 2 === 1) return []
+    return [{nextOffset: (samples[index + 1] ?? samples[index] ?? {nextOffset: 0}).nextOffset, atMs}]
+  })
 }
