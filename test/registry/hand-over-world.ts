@@ -98,6 +98,8 @@ export class World {
   feed(member: Member, source: Member): void {
     if (!member.isAlive || !source.isAlive || member === source || member.isLeading) return
     this.meet(member, source)
+    // Who was kept from leading follows when what was under way has ended: it may be on the disk yet.
+    if (member.pending.length > 0) return
     const named = source.lead.member === member.about.member && source.fence === undefined
     if (!source.isLeading && !named) return
     // One that has heard of a better leader does not follow this one.

@@ -80,6 +80,29 @@ function writesOf({disk}: Member): readonly (number | undefined)[] {
   return disk.flatMap(({write}) => (write === undefined ? [] : [write]))
 }
 
+const UNDER_WAY: Moves = [
+  ['force', 1, 0],
+  ['write', 1, 2],
+  ['commit', 1, 2],
+  ['feed', 2, 1],
+  ['feed', 2, 1],
+  ['promote', 2, 1],
+  ['settle', 1, 2],
+  ['reach', 1, 2],
+  ['force', 2, 0],
+  ['meet', 1, 2],
+  ['write', 2, 1],
+  ['commit', 2, 1],
+  ['feed', 1, 2],
+  ['feed', 1, 2],
+  ['feed', 1, 2],
+  ['promote', 1, 2],
+  ['settle', 2, 1],
+  ['reach', 2, 1],
+  ['commit', 2, 1],
+  ['feed', 1, 2],
+]
+
 describe('whatever happens in whatever order, with kills at every step', () => {
   test('a hand-over ends with one leader, and no acknowledged change is lost or there twice', () => {
     fc.assert(
@@ -99,7 +122,7 @@ describe('whatever happens in whatever order, with kills at every step', () => {
         )
         for (const {disk} of world.members) expect(disk).toEqual(world.open[0]?.disk)
       }),
-      {numRuns: 2000},
+      {numRuns: 700},
     )
   })
 
@@ -119,7 +142,11 @@ describe('whatever happens in whatever order, with kills at every step', () => {
           expect(member.isApart, 'stands still exactly when it has what the leader lacks').toBe(!isSame)
         }
       }),
-      {numRuns: 2000},
+      {
+        numRuns: 700,
+        // Found once: an entry that was under way in a member that had been kept from leading, and followed too early.
+        examples: [[UNDER_WAY]],
+      },
     )
   })
 
@@ -137,7 +164,7 @@ describe('whatever happens in whatever order, with kills at every step', () => {
         for (const [move, one, two] of moves) if (move !== 'promote') world.do(move, one, two)
         if (old.lead.epoch === 1) expect(world.acknowledged.filter(({by}) => by === old)).toHaveLength(before)
       }),
-      {numRuns: 1000},
+      {numRuns: 500},
     )
   })
 })
