@@ -5,12 +5,15 @@ import {join} from 'node:path'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {issueInto} from '../../src/pki/issuer.ts'
-import {startServer, type TestServer} from './server.ts'
+import {type ServerOptions, startServer, type TestServer} from './server.ts'
 
 const NETWORK = 'demo.net'
 const HOST = `aha.${NETWORK}`
 
-export async function startAhaServer(conf: Readonly<Record<string, unknown>> = {}): Promise<TestServer> {
+export async function startAhaServer(
+  conf: Readonly<Record<string, unknown>> = {},
+  options: Pick<ServerOptions, 'env' | 'wrapper'> = {},
+): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'registry-aha-server-'))
   const certs = new CertDir(join(dir, 'certs'))
   const terms = {ttlMs: 86_400_000, nowMs: Date.now(), keyType: 'p256', replace: false} as const
@@ -20,7 +23,7 @@ export async function startAhaServer(conf: Readonly<Record<string, unknown>> = {
   const listen = `ssl://127.0.0.1:0?hostname=${HOST}`
   const names = {'aha:network': NETWORK, 'dns:name': HOST}
   const listeners = {'dmon:listen': `${listen}&ca=${NETWORK}`, 'provision:listen': listen}
-  return startServer({dir, conf: {...names, ...listeners, ...conf}})
+  return startServer({...options, dir, conf: {...names, ...listeners, ...conf}})
 }
 
 /** Registers services at a server that is an AHA; they are offline as soon as this returns. */

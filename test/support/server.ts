@@ -9,6 +9,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 const launcher = new URL('../../bin/registry', import.meta.url).pathname
 const READY_WITHIN_MS = 15_000
 const STOPPED_WITHIN_MS = 10_000
+const SAID_WITHIN_MS = 30_000
 const POLL_MS = 10
 
 export interface Ports {
@@ -52,6 +53,8 @@ export interface TestServer extends AsyncDisposable {
   ended(): Promise<number | null>
   /** What it wrote so far to standard output and standard error, of all its runs. */
   output(): string
+  /** Resolves as soon as it has written a text so many times, in all of its runs. */
+  said(text: string, times?: number): Promise<void>
 }
 
 /** How one kind of server is started: its command line, and how it is known to be ready. */
@@ -103,6 +106,7 @@ class ServerProcess implements TestServer {
   #ports: Ports
   #child: ChildProcess | undefined
   #output = ''
+  readonly #listening = new Set<() => void>()
 
   constructor(kind: ServerKind, dir: string, ports: Ports) {
     this.#kind = kind
@@ -127,6 +131,7 @@ class ServerProcess implements TestServer {
     this.#child = child
     const take = (text: string) => {
       this.#output += text
+      for (const look of this.#listening) look()
     }
     child.stdout?.setEncoding('utf8').on('data', take)
     child.stderr?.setEncoding('utf8').on('data', take)
@@ -168,6 +173,23 @@ class ServerProcess implements TestServer {
 
   output(): string {
     return this.#output
+  }
+
+  async said(text: string, times = 1): Promise<void> {
+    const {promise, resolve, reject} = Promise.withResolvers<void>()
+    const look = () => {
+      if (this.#output.split(text).length > times) resolve()
+    }
+    const bound = setTimeout(
+      () => reject(new Error(`it did not say ${text} in time:\n${this.#output}`)),
+      SAID_WITHIN_MS,
+    )
+    this.#listening.add(look)
+    look()
+    await promise.finally(() => {
+      clearTimeout(bound)
+      this.#listening.delete(look)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
