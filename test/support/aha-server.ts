@@ -12,7 +12,7 @@ const HOST = `aha.${NETWORK}`
 
 export async function startAhaServer(
   conf: Readonly<Record<string, unknown>> = {},
-  options: Pick<ServerOptions, 'env' | 'wrapper'> = {},
+  options: Pick<ServerOptions, 'env' | 'ports'> = {},
 ): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'registry-aha-server-'))
   const certs = new CertDir(join(dir, 'certs'))

@@ -10,6 +10,8 @@ import {startServer, type TestServer} from './server.ts'
 import {freePorts, until, Wire} from './wire.ts'
 
 const NAMES = ['aha.demo.net', '01.aha.demo.net'] as const
+/** Telepath, and three for ZeroMQ. */
+const PORTS_EACH = 4
 const WEATHER = new URL('./weather-child.ts', import.meta.url).href
 
 export interface CellSettings {
@@ -37,19 +39,32 @@ export class MemberCell implements AsyncDisposable {
   /** The first one leads. */
   static async start({conf = {}, env = [{}, {}]}: CellSettings = {}): Promise<MemberCell> {
     await using stack = new AsyncDisposableStack()
-    const ports = await freePorts(NAMES.length)
-    const wire = stack.use(await Wire.lay(ports))
+    const ports = await freePorts(NAMES.length * PORTS_EACH)
+    const portsOf = ([req = 0, pub = 0, hb = 0]: readonly number[]) => ({req, pub, hb, rep: null})
+    const wire = stack.use(await Wire.lay(ports.slice(0, NAMES.length)))
     const weather = {NODE_OPTIONS: `--import ${WEATHER}`, TEST_PORTS: JSON.stringify(wire.ports)}
     const listen = (at: 0 | 1) => ({
       'dmon:listen': `ssl://127.0.0.1:${ports[at]}?hostname=${NAMES[at]}&ca=demo.net`,
       'provision:listen': `ssl://127.0.0.1:0?hostname=${NAMES[at]}`,
       ...conf,
     })
-    const one = stack.use(await startAhaServer(listen(0), {env: {...weather, ...env[0]}}))
+    const one = stack.use(
+      await startAhaServer(listen(0), {
+        ports: portsOf(ports.slice(2, 5)),
+        env: {...weather, ...env[0]},
+      }),
+    )
     const {stdout} = await runCli(['clone', NAMES[1], '--only-url'], {env: {REGISTRY_DIR: one.dir}})
     const clone = stdout.trim().replace(NAMES[0], '127.0.0.1')
     const dir = await mkdtemp(join(tmpdir(), 'registry-member-'))
-    const two = stack.use(await startServer({dir, conf: {...listen(1), clone}, env: {...weather, ...env[1]}}))
+    const two = stack.use(
+      await startServer({
+        dir,
+        conf: {...listen(1), clone},
+        ports: portsOf(ports.slice(5)),
+        env: {...weather, ...env[1]},
+      }),
+    )
     const cell = new MemberCell(
       [Object.assign(one, {name: NAMES[0]}), Object.assign(two, {name: NAMES[1]})],
       wire,

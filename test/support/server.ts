@@ -30,6 +30,8 @@ export interface ServerOptions {
   /** More arguments of `serve`, after the directory and the ports. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** ZeroMQ ports that are kept free for it; those that the system gives when absent, which another program may have while it is down. */
+  readonly ports?: Ports
   /** A directory with data, to be taken over; a new one when absent. */
   readonly dir?: string
   /** Gives a command, for the directory, that becomes the server's with its last arguments (`sh -c 'limit; exec "$@"' sh`). */
@@ -85,7 +87,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     // Seen as the process sees it: a wrapper may have mounted a file system of its own there.
     ready: async (directory, pid) => portsOfRun(join(`/proc/${pid}/root`, directory, 'run.json'), pid),
   }
-  return startProcess(kind, dir, {req: 0, pub: 0, hb: 0, rep: options.rep ? 0 : null})
+  return startProcess(kind, dir, options.ports ?? {req: 0, pub: 0, hb: 0, rep: options.rep ? 0 : null})
 }
 
 /** Starts any kind of server in `dir`, which is removed with it. */
