@@ -1,11 +1,12 @@
 // Those who change things at a member all the time, over ZeroMQ and over Telepath, and keep what they were told.
 import {setTimeout as delay} from 'node:timers/promises'
+import {Subscriber} from 'zeromq'
 import {RegistryError} from '../../src/base/errors.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import type {TelepathProxy} from '../../src/wire/telepath/caller.ts'
 import type {Member} from './member-cell.ts'
 import {ClosedError, RawClient} from './raw-client.ts'
-import type {Told, ToldHistory} from './told-history.ts'
+import {marksIn, type Told, type ToldHistory} from './told-history.ts'
 
 /** Of each writer: so many changes are under way at a time. */
 const LANES = 3
@@ -87,4 +88,24 @@ export class MarkingWriters {
 function settle(told: Told, isDone: boolean, why: string | undefined): void {
   told.outcome = isDone ? 'done' : 'not done'
   told.why = why ?? ''
+}
+
+/** The marks of the events of a member, in order. */
+export class EventMarks implements Disposable {
+  readonly marks: string[] = []
+  readonly #socket = new Subscriber({linger: 0, receiveHighWaterMark: 0})
+
+  constructor({ports}: Member) {
+    this.#socket.subscribe('register')
+    this.#socket.connect(`tcp://127.0.0.1:${ports.pub}`)
+    void this.#read().catch(() => undefined) // the socket was closed
+  }
+
+  async #read(): Promise<void> {
+    for await (const frames of this.#socket) this.marks.push(...marksIn(`${frames.at(-1)}`))
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close()
+  }
 }

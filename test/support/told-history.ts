@@ -9,6 +9,11 @@ import {RawClient} from './raw-client.ts'
 /** Each change that is asked for has a mark of its own, and leaves it in its entry. */
 const MARK = /\bmark-[a-z0-9]+-\d+\b/g
 
+/** Gives the marks in a text, each once. */
+export function marksIn(text: string): readonly string[] {
+  return [...new Set(text.match(MARK))]
+}
+
 export interface Told {
   /** Writes one after the other. */
   readonly lane: string
@@ -48,7 +53,7 @@ export class ToldHistory {
     for (const {offset, hash, change} of entries) {
       const known = this.#read.get(offset)
       expect(known?.hash ?? hash, `entry ${offset} is another one than before`).toBe(hash)
-      this.#read.set(offset, {hash, marks: [...new Set(change.match(MARK))]})
+      this.#read.set(offset, {hash, marks: marksIn(change)})
     }
     const found = this.#marks()
     const places = new Map(found.map((mark, place) => [mark, place]))
