@@ -1,4 +1,4 @@
-// Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some six minutes.
+// Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some nine minutes.
 import {measureCodec} from './codec.ts'
 import {measureCommits} from './commits.ts'
 import {measureEvents} from './events.ts'
@@ -6,6 +6,7 @@ import {measureExpiry} from './expiry.ts'
 import {measureFlood} from './flood.ts'
 import {measureGrowth} from './growth.ts'
 import {measureMemory} from './memory.ts'
+import {measureMirror} from './mirror.ts'
 import {runParts} from './parts.ts'
 import {measureRequests} from './requests.ts'
 import {measureStart} from './start.ts'
@@ -24,4 +25,5 @@ await runParts('bench/run.ts', {
   codec: measureCodec,
   telepath: measureTelepath,
   trim: measureTrim,
+  mirror: measureMirror,
 })
