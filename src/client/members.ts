@@ -4,7 +4,7 @@ import type {Callable} from '../wire/telepath/caller.ts'
 import {fieldsOf, oddAnswer} from './admin-values.ts'
 
 /** What a member of a cell of our own is at present. */
-export type MemberRoleName = (typeof ROLES)[number]
+type MemberRoleName = (typeof ROLES)[number]
 
 const ROLES = ['leads', 'follows', 'confirms', 'closing', 'fenced'] as const
 

@@ -42,7 +42,7 @@ export type GivingEvent =
   | {readonly kind: 'outranked'}
 
 /** What the leader has to do at once: refuse changes, take them again, store the entry, follow. */
-export type GivingAction = 'close' | 'open' | 'append' | 'follow'
+type GivingAction = 'close' | 'open' | 'append' | 'follow'
 
 export interface GivingStep {
   readonly state: GivingState

@@ -62,7 +62,7 @@ export interface MirroringEvents {
 const NO_SESSIONS = {opened: [], closed: []} as const
 
 /** Name of the leader among those who renewals come from and go to. */
-export const LEADER = 'leader'
+const LEADER = 'leader'
 
 /** What makes a server a member of its cell: it leads and feeds mirrors, or it is one. */
 export class Mirroring implements AsyncDisposable {

@@ -47,7 +47,7 @@ export interface RejoinPlan {
 }
 
 /** Entries that only this member has. */
-export interface LostSummary {
+interface LostSummary {
   readonly count: number
   readonly firstMs: number | null
   readonly lastMs: number | null

@@ -9,7 +9,7 @@ import type {Log} from '../../base/log.ts'
 import type {Store, StoreHead} from '../../store/store.ts'
 
 /** What of a store is in a copy. */
-export type SnapshotHead = Pick<StoreHead, 'nextOffset' | 'epoch' | 'lastHash' | 'firstOffset'>
+type SnapshotHead = Pick<StoreHead, 'nextOffset' | 'epoch' | 'lastHash' | 'firstOffset'>
 
 /** A copy of one moment, ready to be fetched. */
 export interface SnapshotStart {
