@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {Sweeper, type SweeperOptions} from '../../src/server/sweeper.ts'
+import {Sweeper, type SweeperOptions, type SweepMode} from '../../src/server/sweeper.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Appended, NewEntry} from '../../src/store/store.ts'
 import {TestApi} from '../support/api.ts'
@@ -41,12 +41,15 @@ class World {
     return new World(store, await TestApi.start({store, maxGapMs: 500}), options)
   }
 
+  /** What the member of the cell does with leases. */
+  mode: SweepMode = 'remove'
+
   private constructor(store: FailingStore, api: TestApi, options: Partial<SweeperOptions>) {
     this.store = store
     this.api = api
     const {catalog, wheel, leaseClock, registrar} = api
     this.sweeper = new Sweeper(
-      {catalog, wheel, leaseClock, registrar, onLostTime: (lostMs) => this.lostMs.push(lostMs)},
+      {catalog, wheel, leaseClock, registrar, mode: () => this.mode, onLostTime: (lostMs) => this.lostMs.push(lostMs)},
       {graceMs: GRACE_MS, cleanupMs: CLEANUP_MS, ...options},
     )
     this.sweeper.start()
@@ -280,4 +283,46 @@ test('once stopped it removes nothing more', async () => {
   await world.pass(GRACE_MS + 200)
   expect(world.expired.length).toBeGreaterThan(0)
   expect(world.expired.length, 'what was under way, and no further removals').toBeLessThanOrEqual(600)
+})
+
+describe('a mirror', () => {
+  test('ends leases and removes nothing; the leader does', async () => {
+    world = await World.start()
+    await world.register('a', 2)
+    world.mode = 'end'
+    await world.pass(GRACE_MS + CLEANUP_MS + 20_000)
+    expect([world.health('a'), world.expired]).toEqual(['critical', []])
+  })
+
+  test('lets time stand still for leases while it has no leader, and goes on where it was', async () => {
+    world = await World.start()
+    await world.register('a', 2)
+    await world.pass(1000)
+    world.mode = 'stand'
+    await world.pass(3_600_000)
+    expect([world.health('a'), world.expired]).toEqual(['passing', []])
+    world.mode = 'end'
+    await world.pass(1000)
+    expect(world.health('a')).toBe('passing')
+    await world.pass(2000)
+    expect([world.health('a'), world.lostMs]).toEqual(['critical', []])
+  })
+
+  test('that begins to lead gives every lease its full time, and what is critical its grace', async () => {
+    world = await World.start()
+    await world.registerAll(['a', 'b'], 5)
+    world.mode = 'end'
+    await world.pass(3000)
+    world.api.registrar.renew('b')
+    await world.pass(4000)
+    expect([world.health('a'), world.health('b')]).toEqual(['critical', 'passing'])
+    world.mode = 'remove'
+    world.api.registrar.grantAnew()
+    await world.pass(4500)
+    expect([world.health('a'), world.health('b')]).toEqual(['critical', 'passing'])
+    await world.pass(GRACE_MS - 5000)
+    expect(world.expired).toEqual([])
+    await world.pass(CLEANUP_MS * 3)
+    expect(world.expired.toSorted()).toEqual(['a', 'b'])
+  })
 })
