@@ -1,3 +1,4 @@
+import {setTimeout as delay} from 'node:timers/promises'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
@@ -7,6 +8,8 @@ import {IS_LONG} from './rounds.ts'
 
 const PROMOTIONS = IS_LONG ? 100 : 10
 const ROUND_MS = 20_000
+/** A cell keeps 10 000 roles. */
+const PACE_MS = 5
 
 let one: TestMember
 let two: TestMember
@@ -51,6 +54,7 @@ class Writer {
       try {
         await root.call('addRole', {args: [name]})
         this.acknowledged.push(name)
+        await delay(PACE_MS)
       } catch (error) {
         if (!(error instanceof RegistryError)) throw error
       }
@@ -95,5 +99,5 @@ async function mirrorsOf(member: TestMember): Promise<number> {
 }
 
 async function until(isDone: () => Promise<boolean>): Promise<void> {
-  while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!(await isDone())) await delay(10)
 }
