@@ -7,7 +7,8 @@ import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 
 const launcher = new URL('../../bin/registry', import.meta.url).pathname
-const READY_WITHIN_MS = 15_000
+/** A clone does much before it is ready, and machines may be busy. */
+const READY_WITHIN_MS = 45_000
 const STOPPED_WITHIN_MS = 10_000
 const SAID_WITHIN_MS = 30_000
 const POLL_MS = 10
