@@ -46,7 +46,7 @@ export async function freeze(
 /**
  * Lets the changes of a cell go on.
  *
- * @throws RegistryError `REG_CONFLICT` when it is not frozen: then a snapshot that was taken meanwhile may hold a change half
+ * @throws RegistryError `REG_CONFLICT` when it is not frozen: then changes may have been written while a snapshot was taken
  */
 export async function resume(cell: Callable, {place, timeoutMs, signal}: Omit<FreezeOptions, 'maxMs'>): Promise<void> {
   try {

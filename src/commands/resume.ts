@@ -12,7 +12,7 @@ export interface ResumeReport {
 export default class Resume extends CellCommand {
   static override readonly summary = 'Let the changes of a service go on that was frozen.'
   static override readonly description =
-    'It ends with 5 when the service is not frozen any more: the freeze has ended by itself, and a snapshot that was taken meanwhile is not to be used.'
+    'It ends with 5 when the service is not frozen any more: the freeze has ended by itself, and changes may have been written while the snapshot was taken.'
   static override readonly exits = {5: 'it is not frozen'}
   static override readonly args = {url: Args.string({description: 'Registry or service to resume, instead of --url.'})}
   static override readonly examples = [
