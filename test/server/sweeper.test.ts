@@ -1,5 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
+import type {Frozen} from '../../src/server/freezer.ts'
 import {Sweeper, type SweeperOptions, type SweepMode} from '../../src/server/sweeper.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Appended, NewEntry} from '../../src/store/store.ts'
@@ -34,11 +35,16 @@ class World {
   readonly api: TestApi
   readonly sweeper: Sweeper
   readonly lostMs: number[] = []
+  /** While changes are frozen. */
+  frozen: Frozen | undefined
 
   static async start(options: Partial<SweeperOptions> = {}): Promise<World> {
     const store = new FailingStore()
     await store.open()
-    return new World(store, await TestApi.start({store, maxGapMs: 500}), options)
+    const made: {world?: World} = {}
+    const api = await TestApi.start({store, maxGapMs: 500, frozen: () => made.world?.frozen})
+    made.world = new World(store, api, options)
+    return made.world
   }
 
   /** What the member of the cell does with leases. */
@@ -219,6 +225,26 @@ describe('time that did not pass for the services', () => {
     await world.pass(200)
     expect(world.health('a')).toBe('critical')
   })
+})
+
+test('while changes are frozen nothing is removed nor saved, and what is overdue is removed afterwards', async () => {
+  world = await World.start()
+  await world.register('a', 2)
+  await world.register('b', 2)
+  const save = vi.spyOn(world.store, 'saveRenewals')
+  world.frozen = {sinceMs: 7, restMs: 1500}
+  await world.pass(60_000)
+  expect([world.health('a'), world.health('b'), world.expired]).toEqual(['critical', 'critical', []])
+  expect(world.api.registrar.renew('b')).toBe(true)
+  await world.api.registrar.saveRenewals()
+  expect(save).not.toHaveBeenCalled()
+  const reason = 'frozen for 2 s more: changes wait'
+  expect(world.api.registrar.problem).toEqual({reason, sinceMs: 7, isWait: true})
+  world.frozen = undefined
+  await world.pass(1000)
+  expect([world.health('a'), world.health('b'), world.expired]).toEqual([undefined, 'passing', ['a']])
+  await world.api.registrar.saveRenewals()
+  expect(save).toHaveBeenCalledOnce()
 })
 
 describe('while the store refuses changes', () => {

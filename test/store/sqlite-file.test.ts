@@ -277,7 +277,7 @@ describe('a frozen file', () => {
     const {bytes} = await store.size()
     const file = readFileSync(path)
     for (let time = 0; time < 20; time += 1) await store.read(400, 1)
-    assert.equal(readFileSync(path).equals(file), true)
+    assert.deepEqual([readFileSync(path).equals(file), statSync(`${path}-wal`).size], [true, 0])
     await store.thaw()
     while ((await store.size()).isFreeing) await new Promise((resolve) => setImmediate(resolve))
     assert.ok((await store.size()).bytes < bytes / 2)

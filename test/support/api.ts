@@ -5,7 +5,7 @@ import {placeLabel} from '../../src/registry/bridge.ts'
 import {Catalog} from '../../src/registry/catalog.ts'
 import {LeaseWheel} from '../../src/registry/lease.ts'
 import {Guests} from '../../src/server/guests.ts'
-import {Registrar} from '../../src/server/registrar.ts'
+import {Registrar, type RegistrarPorts} from '../../src/server/registrar.ts'
 import {type LineConnection, type ReplyLine, ReplyLines} from '../../src/server/reply-line.ts'
 import {ZeromqApi, type ZeromqApiPorts} from '../../src/server/zeromq-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -65,6 +65,8 @@ export interface ApiOptions {
   readonly lane?: ZeromqApiPorts['lane']
   /** Longest step of the lease clock. */
   readonly maxGapMs?: number
+  /** Whether changes are frozen. */
+  readonly frozen?: RegistrarPorts['frozen']
 }
 
 /** The server's inside without sockets and timers: messages in, answers and events out. */
@@ -112,6 +114,7 @@ export class TestApi {
     this.registrar = new Registrar(
       {
         store: options.store,
+        frozen: options.frozen,
         log: this.changes,
         catalog: this.catalog,
         wheel: this.wheel,
