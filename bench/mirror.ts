@@ -18,10 +18,9 @@ const MISSED_ENTRIES = 100_000
 const EVENT_ID = /"id": ?"(lag-\d+)"/
 const PROBE_EVERY_MS = 50
 
-interface Cost {
-  readonly ratePerS: number
+interface Cost extends LoadResult {
+  /** CPU of the whole server process for one change. */
   readonly cpuUs: number
-  readonly loadCores: number
 }
 
 export async function* measureMirror(count: number): AsyncGenerator<Line> {
@@ -45,7 +44,7 @@ async function* measureCost({leader}: MirrorPair, count: number): AsyncGenerator
   }
   const ratios = pairs.map((pair) => pair.with.cpuUs / pair.without.cpuUs)
   const of = (pick: (pair: {without: Cost; with: Cost}) => number) => shown(median(pairs.map(pick)))
-  const cpu = `${of((pair) => pair.with.cpuUs)} us beside ${of((pair) => pair.without.cpuUs)}, at ${OFFERED_PER_S} changes/s; ${rounds(ratios)}`
+  const cpu = `${of((pair) => pair.with.cpuUs)} us beside ${of((pair) => pair.without.cpuUs)}, at ${OFFERED_PER_S} changes/s; ${unconfirmed(pairs.flatMap((pair) => [pair.with, pair.without]))}${rounds(ratios)}`
   yield line('one mirror: CPU of its leader per change, with / without', median(ratios), 'x', {atMost: 1.25}, cpu)
   const rates = pairs.map((pair) => pair.with.ratePerS / pair.without.ratePerS)
   const rate = `${of((pair) => pair.with.ratePerS)}/s beside ${of((pair) => pair.without.ratePerS)}, ${OFFERED_PER_S} offered; ${rounds(rates)}`
@@ -55,7 +54,7 @@ async function* measureCost({leader}: MirrorPair, count: number): AsyncGenerator
 async function cost(load: LoadClients, pid: number): Promise<Cost> {
   await load.run({durationMs: WARM_UP_MS, ratePerS: OFFERED_PER_S})
   const before = cpuUsOf(pid)
-  const result = ofAll(await load.run({durationMs: MEASURED_MS, ratePerS: OFFERED_PER_S}))
+  const result = await load.run({durationMs: MEASURED_MS, ratePerS: OFFERED_PER_S})
   return {...result, cpuUs: (cpuUsOf(pid) - before) / result.requests}
 }
 
@@ -65,18 +64,18 @@ async function measureLag({leader, mirror}: MirrorPair, count: number): Promise<
   using _leader = await subscribe(leader, leader, (id) => events.atLeader(id))
   using _mirror = await subscribe(mirror, leader, (id) => events.atMirror(id))
   const samples: Histogram[] = []
-  const answered: number[] = []
+  const answered: LoadResult[] = []
   for (let round = 0; round < count; round++) {
     await load.run({durationMs: WARM_UP_MS, ratePerS: OFFERED_PER_S})
     await events.allThere()
     events.lags = new Histogram()
-    answered.push(ofAll(await load.run({durationMs: MEASURED_MS, ratePerS: OFFERED_PER_S})).p99Ms)
+    answered.push(await load.run({durationMs: MEASURED_MS, ratePerS: OFFERED_PER_S}))
     await events.allThere()
     samples.push(events.lags)
   }
   const p99s = samples.map((lags) => lags.quantile(0.99))
   const of = (share: number) => shown(median(samples.map((lags) => lags.quantile(share))))
-  const note = `p50 ${of(0.5)} ms, max ${of(1)} ms, from the event of the leader to that of the mirror; the leader answers within ${shown(median(answered))} ms, p99; ${rounds(p99s)}`
+  const note = `p50 ${of(0.5)} ms, max ${of(1)} ms, from the event of the leader to that of the mirror; the leader answers within ${shown(median(answered.map(({p99Ms}) => p99Ms)))} ms, p99; ${unconfirmed(answered)}${rounds(p99s)}`
   return line(`mirror behind its leader at ${OFFERED_PER_S} changes/s, p99`, median(p99s), 'ms', {atMost: 30}, note)
 }
 
@@ -154,7 +153,9 @@ function connect({ports}: TestServer, prefix: string): Promise<LoadClients> {
   return LoadClients.connect({port: ports.req, framing: 'envelope', payloads, clients: CLIENTS})
 }
 
-function ofAll(result: LoadResult): LoadResult {
-  if (result.failed > 0) throw new Error(`${result.failed} of ${result.requests} registrations failed`)
-  return result
+/** On a machine with too much to do some changes are not confirmed in time: they are written nevertheless, and the line says how many. */
+function unconfirmed(results: readonly Pick<LoadResult, 'failed' | 'requests'>[]): string {
+  const failed = results.reduce((sum, result) => sum + result.failed, 0)
+  const requests = results.reduce((sum, result) => sum + result.requests, 0)
+  return failed === 0 ? '' : `${failed} of ${requests} not confirmed in time; `
 }
