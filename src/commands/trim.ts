@@ -35,7 +35,7 @@ server of ours knows its mirrors by itself, trims to the entry, and gives the sp
   static override readonly examples = [
     {
       description: 'Trim the log of a Cortex and of its mirrors.',
-      command: '<%= config.bin %> <%= command.id %> aha://cortex...',
+      command: '<%= config.bin %> <%= command.id %> aha://cortex... --yes',
     },
     {
       description: 'Keep the last entries, and see what would be done.',

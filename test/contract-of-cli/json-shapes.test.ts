@@ -90,7 +90,6 @@ const LINES = [
   'freeze --max 60s',
   'freeze',
   'resume',
-  'resume',
   'status aha://cortex...',
   'promote aha://01.cortex... --dry-run',
   'promote aha://01.cortex... --failure --yes',

@@ -34,6 +34,8 @@ const STORM = [
 ]
 
 const CELL_COMMAND = /^(user|role|apikey|query|service:(maintenance|history))\b/
+/** Those that talk to a cell, and change no user. */
+const OTHER_CELL_COMMAND = /^(freeze|resume|trim)$/
 const AHA_COMMAND = /^(provision|pool|clone)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
@@ -74,6 +76,8 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
+  await using root = await openTelepath(`cell://${server.dir}`)
+  await root.call('resume').catch(() => undefined) // an example may have frozen it
   await using client = new RegistryClient(url)
   for (const {id} of await client.list()) await client.deregister(id)
   const common = {type: 'camera', host: '127.0.0.1', port: 5000, tags: ['night'], metadata: {building: '4'}}
@@ -113,6 +117,11 @@ async function prepareUrls(id: string): Promise<void> {
   await root.call('addAhaUserEnroll', {args: ['visi']})
 }
 
+async function freeze(): Promise<void> {
+  await using root = await openTelepath(`cell://${server.dir}`)
+  await root.call('freeze')
+}
+
 let onceUrl = ''
 /** Leads the cell of the directory that is to rejoin. */
 let leader: TestMember | undefined
@@ -148,7 +157,7 @@ async function preparePools(id: string): Promise<void> {
 /** Where a command goes that does not say where. */
 function urlFor(id: string): string {
   if (AHA_COMMAND.test(id)) return `cell://${aha.dir}`
-  return CELL_COMMAND.test(id) ? `cell://${server.dir}` : url
+  return CELL_COMMAND.test(id) || OTHER_CELL_COMMAND.test(id) ? `cell://${server.dir}` : url
 }
 
 describe.each(commands)('%s', (id, {examples = []}) => {
@@ -158,6 +167,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (id.startsWith('pool:')) await preparePools(id)
     if (id === 'enroll') await prepareEnrollment()
     if (CELL_COMMAND.test(id)) await prepareUsers()
+    if (id === 'resume') await freeze()
     pair.reset()
     if (id === 'rejoin') leader ??= await prepareRejoin(home)
     if (id === 'service:history') await prepareLost(home)
@@ -173,6 +183,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     const line = command
       .replaceAll('<%= config.bin %>', 'registry')
       .replaceAll('<%= command.id %>', id.replaceAll(':', ' '))
+    if (line.endsWith('--allow-return')) pair.fence()
     const {status, stdout, stderr} = await typeLine(line, urlFor(id))
     expect({line, status, stderr}).toMatchObject({
       status: statusOf(line),

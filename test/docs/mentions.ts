@@ -19,7 +19,7 @@ export function mentionedCommands(markdown: string): string[] {
   const spans = [...markdown.matchAll(/`([^`\n]+)`/g)].map(([, code]) => code ?? '')
   return [...blocks, ...indented, ...spans]
     .map((line) => line.trim().replace(/^(\$ |bin\/|npx -- )/, ''))
-    .filter((line) => /^registry( |$)/.test(line))
+    .filter((line) => /^registry( (?! )|$)/.test(line))
 }
 
 /** Gives those lines that this version does not understand. Words in capitals and angle brackets stand for something else. */

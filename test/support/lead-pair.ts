@@ -13,6 +13,8 @@ export class LeadPair implements AsyncDisposable {
   readonly #peers = new Map<Name, TelepathPeer>()
   readonly #stack = new AsyncDisposableStack()
   #leader: Name = '00.cortex'
+  /** Who is kept from leading. */
+  #fenced: Name | undefined
   #aha: TelepathPeer | undefined
 
   static async start(): Promise<LeadPair> {
@@ -32,9 +34,16 @@ export class LeadPair implements AsyncDisposable {
     return this.#aha?.url ?? ''
   }
 
-  /** `00.cortex` leads again. */
+  /** `00.cortex` leads again, and nobody is kept from it. */
   reset(): void {
     this.#leader = '00.cortex'
+    this.#fenced = undefined
+  }
+
+  /** `00.cortex` was replaced by force. */
+  fence(): void {
+    this.#leader = '01.cortex'
+    this.#fenced = '00.cortex'
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -72,6 +81,10 @@ export class LeadPair implements AsyncDisposable {
       return
     }
     const name = NAMES.find((one) => String(asked).startsWith(one)) ?? this.#leader
+    if (method === 'unfenceAhaSvc') {
+      link.send(['t2:fini', {retn: [true, true]}])
+      return
+    }
     const value = method === 'getAhaSvc' ? this.#entry(name) : {synapse: {version: [2, 256, 0]}}
     link.send(['t2:fini', {retn: [true, value]}])
   }
@@ -79,7 +92,8 @@ export class LeadPair implements AsyncDisposable {
   #entry(name: Name): Value {
     const urlinfo = {scheme: 'tcp', host: '127.0.0.1', port: this.#peers.get(name)?.port ?? 0, path: ''}
     const svcinfo = {iden: IDEN, run: name, leader: 'cortex', urlinfo, ready: true, online: 'a'.repeat(32)}
-    return {name: `${name}.${NETWORK}`, svcname: name, svcnetw: NETWORK, svcinfo}
+    const fenced = name === this.#fenced ? {fenced: {leader: '01.cortex.demo.net', since: 1}} : {}
+    return {name: `${name}.${NETWORK}`, svcname: name, svcnetw: NETWORK, svcinfo: {...svcinfo, ...fenced}}
   }
 
   #info(name: Name): Value {
