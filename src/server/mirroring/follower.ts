@@ -28,6 +28,8 @@ export interface FollowerPorts {
   readonly version: string
   /** This member, as the others are to know it. */
   readonly self: () => LeadMember
+  /** The highest epoch that this member knows of: somebody may lead in it who is not in its log yet. */
+  readonly knownEpoch: () => number
   /** The leader says which leases were renewed. */
   readonly onRenewed: (ids: readonly string[]) => void
   /** What this member has to tell its leader, from the beginning of a link on. */
@@ -169,6 +171,11 @@ export class Follower {
     }
   }
 
+  get #epoch(): number {
+    const {changes, knownEpoch} = this.#ports
+    return Math.max(changes.head.epoch, knownEpoch())
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
     let pauseMs = RETRY_MS
     while (!signal.aborted) {
@@ -189,14 +196,14 @@ export class Follower {
 
   async #followAt(url: string, signal: AbortSignal): Promise<void> {
     const {open, changes, self, run, version} = this.#ports
-    const {epoch, nextOffset, lastHash} = changes.head
+    const {nextOffset, lastHash} = changes.head
     const over = new AbortController()
     const end = (): void => over.abort(signal.reason)
     signal.addEventListener('abort', end, {once: true})
     this.#moved = over
     const limits = {connectMs: CONNECT_MS, timeoutMs: CONNECT_MS * 3, spareLinks: 1, signal: over.signal}
     await using proxy = new LastingProxy(await open(url, limits))
-    const wish = packFollowWish({...self(), run, version, epoch, nextOffset, lastHash})
+    const wish = packFollowWish({...self(), run, version, epoch: this.#epoch, nextOffset, lastHash})
     const toTell = this.#ports.toTell()
     try {
       const steps = proxy.stream('followLog', {args: [wish], timeoutMs: SILENT_MS, signal: over.signal})
@@ -229,9 +236,10 @@ export class Follower {
         hints: ['registry config explain mirror'],
       })
     }
-    const {epoch, nextOffset} = changes.head
+    const {nextOffset} = changes.head
+    const epoch = this.#epoch
     if (start.epoch < epoch) {
-      const text = `${start.lead.name} leads in epoch ${start.epoch}, which is over: this log is in epoch ${epoch}`
+      const text = `${start.lead.name} leads in epoch ${start.epoch}, which is over: this member knows of epoch ${epoch}`
       throw new RegistryError('REG_NOT_LEADER', text, {info: {epoch: start.epoch}})
     }
     const {name} = start.lead

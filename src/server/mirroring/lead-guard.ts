@@ -84,17 +84,33 @@ export class LeadGuard {
   async hear(lead: Lead): Promise<void> {
     if (!outranks(lead, this.#rank)) return
     this.#heard = lead
-    const {roles, ledger, log, clock} = this.#ports
+    const {roles, ledger, log} = this.#ports
     if (!ledger.isLeading && this.#fence === undefined) {
       log.info('lead.heard', {leader: lead.name, epoch: lead.epoch, how: lead.how})
       if (roles.role.kind === 'follows') roles.set({kind: 'follows', lead})
       return
     }
-    const own = ledger.visible.lead?.epoch ?? this.#ports.changes.head.epoch
+    await this.#fenceBy(lead)
+  }
+
+  /**
+   * To be asked in the turn in which the log says that this member leads, before it does: true when it has heard meanwhile of one who is believed
+   * before it, and is fenced now.
+   */
+  isOutranked(own: Lead): boolean {
+    const heard = this.#heard
+    if (heard === undefined || !outranks(heard, own)) return false
+    this.#fenceBy(heard).catch((error: unknown) => this.#ports.log.error('lead.fence-file', {error}))
+    return true
+  }
+
+  async #fenceBy(lead: Lead): Promise<void> {
+    const {ledger, changes, log, clock, file} = this.#ports
+    const own = ledger.visible.lead?.epoch ?? changes.head.epoch
     log.critical('lead.fenced', {leader: lead.name, member: lead.member, epoch: lead.epoch, own})
     this.#fence = {lead, sinceMs: clock.wallMs(), reason: null}
     this.#setFenced(lead)
-    await this.#ports.file.write(this.#fence)
+    await file.write(this.#fence)
   }
 
   /** In this turn: nothing is taken, and nothing of what is under way is acknowledged. */

@@ -142,7 +142,8 @@ export class LeadMoves {
     if (kind === 'leads') return
     // An old entry that comes again, in a directory that was put back from a backup: others have led since.
     const isOld = kind === 'follows' && lead.epoch < follower.leaderEpoch
-    if (isOld) return
+    // Who was heard of while the entry was on its way, is told no second time.
+    if (isOld || this.guard.isOutranked(lead)) return
     log.warning('lead.leads', {epoch: lead.epoch, how: lead.how})
     roles.set({kind: 'leads'})
   }

@@ -109,6 +109,7 @@ export class Mirroring implements AsyncDisposable {
     this.follower = new Follower(
       {
         ...{changes, ledger, open, log, clock, cellIden, run, version, self},
+        knownEpoch: () => this.moves.guard.lead?.epoch ?? 0,
         onRenewed: (ids) => this.#events.onRenewed?.(ids, LEADER),
         toTell: () => {
           const renewed = renewals.open(LEADER)

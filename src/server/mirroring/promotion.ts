@@ -162,6 +162,7 @@ export class Promotion {
       const from = visible.lead?.member ?? null
       log.warning('lead.taking', {epoch, offset: changes.head.nextOffset, from: visible.lead?.name ?? null})
       await ledger.change({kind: 'lead:take', member, name, urls, epoch, how: 'forced', from}, actor)
+      if (!roles.leads) throw this.#fenced()
       log.warning('lead.taken', {epoch})
     } catch (error) {
       if (roles.role.kind === 'closing') roles.set(before)
