@@ -135,7 +135,7 @@ export class ChangeLog {
    * but nobody is told. Nothing is taken until that is decided (`settled`).
    */
   abandon(error: RegistryError): void {
-    const lost = [...(this.#writing ?? []), ...this.#queue]
+    const lost = [...(this.#isAbandoned ? [] : (this.#writing ?? [])), ...this.#queue]
     this.#isAbandoned = this.#writing !== undefined
     this.#queue = []
     this.#reset()

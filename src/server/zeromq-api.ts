@@ -164,7 +164,7 @@ export class ZeromqApi {
       return
     }
     if (read !== undefined) {
-      lines.add(from, framing, lines.isWaiting(from) ? () => read(request) : read(request))
+      lines.add(from, framing, lines.isWaiting(from) ? () => this.#late(read, request) : read(request))
       return
     }
     const write = this.#writes.get(action)
@@ -182,6 +182,12 @@ export class ZeromqApi {
       const slot = lines.reserve(from, framing)
       write(request, actorOf(from), (answer) => lines.settle(slot, answer))
     }
+  }
+
+  /** Answers what waited for changes before it: meanwhile another member may have taken the lead. */
+  #late(read: Read, request: Request): Frame {
+    const silence = ALWAYS_ANSWERED.has(request.body['action']) ? undefined : this.#ports.silence?.()
+    return silence === undefined ? read(request) : failure(silence)
   }
 
   /** Tells whether only the leader knows if there is such a service to renew. */

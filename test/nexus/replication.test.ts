@@ -239,6 +239,20 @@ describe('what is abandoned', () => {
     expect(await leader.add('three')).toBe(1)
   })
 
+  test('is told once that it failed, when a yet better leader is heard of before the store is done', async () => {
+    const entries = await leader.add('one').then(() => leader.entries())
+    const go = mirror.store.hold()
+    const replicated = mirror.log.replicate(entries)
+    await settle()
+    mirror.log.abandon(fenced)
+    mirror.log.abandon(fenced)
+    go()
+    await expect(replicated).rejects.toBe(fenced)
+    await mirror.log.settled()
+    expect(mirror.words.told.filter((text) => text !== 'reset')).toEqual(['one: REG_FENCED'])
+    expect(mirror.words.visible).toEqual(['one'])
+  })
+
   test('is told once that it failed, when the store refuses it too', async () => {
     const entries = await leader.add('one').then(() => leader.entries())
     const go = mirror.store.hold()

@@ -63,6 +63,8 @@ export interface ApiOptions {
   readonly replyWithinMs?: number
   /** Where requests go that only a leader can answer. */
   readonly lane?: ZeromqApiPorts['lane']
+  /** Why nothing is answered. */
+  readonly silence?: () => string | undefined
   /** Longest step of the lease clock. */
   readonly maxGapMs?: number
   /** Whether changes are frozen. */
@@ -141,6 +143,7 @@ export class TestApi {
       terminate: options.terminate ?? (() => false),
       lane: options.lane,
       ...(options.methods === undefined ? {} : {methods: options.methods}),
+      ...(options.silence === undefined ? {} : {silence: options.silence}),
     })
   }
 

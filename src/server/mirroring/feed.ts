@@ -93,8 +93,14 @@ export class Feed {
     const {changes, roles, mirrors, clock} = this.#ports
     let at = wish.nextOffset
     let spokeAtMs = clock.monotonicMs()
+    let isNoted = false
     for (;;) {
       signal.throwIfAborted()
+      if (roles.leads && !isNoted) {
+        // Who is not in the log is not asked who leads, and no trim waits for it.
+        await this.#welcome(wish)
+        isNoted = true
+      }
       const {nextOffset} = changes
       mirrors.noteLog(wish.member, nextOffset)
       const isThere = at < nextOffset
@@ -155,7 +161,8 @@ export class Feed {
   async #welcome(wish: FollowWish): Promise<void> {
     const {roles, ledger, self, onComing} = this.#ports
     if (!roles.leads) return
-    await Promise.all([ledger.note(self(), wish, ACTOR), onComing(wish)])
+    const {member, name, urls} = wish
+    await Promise.all([ledger.note(self(), {member, name, urls}, ACTOR), onComing(wish)])
   }
 
   #assertFeeds(wish: FollowWish): void {

@@ -45,6 +45,8 @@ export class LeadHerald {
   /** Who has heard of the present lead. */
   readonly #heard = new Set<string>()
   #deadline: NodeJS.Timeout | undefined
+  /** Its last mirror left while this member was about to give the lead away. */
+  #isBereft = false
   #isStopped = false
 
   constructor(ports: LeadHeraldPorts, settings: LeadHeraldSettings) {
@@ -57,7 +59,7 @@ export class LeadHerald {
     })
     ports.mirrors.onChange((event, {member}) => {
       if (event === 'attached') this.#answered(member)
-      else if (ports.mirrors.size === 0 && ports.roles.role.kind === 'leads') this.#confirm('its last mirror is gone')
+      else if (ports.mirrors.size === 0) this.#onBereft()
     })
   }
 
@@ -85,10 +87,22 @@ export class LeadHerald {
   }
 
   #onRole(): void {
-    const {kind} = this.#ports.roles.role
+    const {roles, mirrors} = this.#ports
+    const {kind} = roles.role
     if (kind !== 'confirms') this.#endWait()
     if (kind === 'follows' || kind === 'fenced') this.#endAll()
-    else if (kind === 'leads') this.#tellAll()
+    const isBereft = this.#isBereft && mirrors.size === 0
+    this.#isBereft = false
+    if (kind !== 'leads') return
+    if (isBereft) this.#confirm('its last mirror is gone')
+    else this.#tellAll()
+  }
+
+  #onBereft(): void {
+    const {roles, ledger} = this.#ports
+    if (roles.role.kind === 'leads') this.#confirm('its last mirror is gone')
+    // Perhaps it was promoted by force when the lead did not come: this member asks if it leads on.
+    else if (roles.role.kind === 'closing') this.#isBereft = ledger.isLeading
   }
 
   /** Another lead: what was heard of the one before counts no more. */

@@ -56,3 +56,17 @@ describe('a mirror that has heard of another leader, who is away', () => {
     await expect(one.call('addUser', 'late')).rejects.toMatchObject({telepath: expect.anything()})
   })
 })
+
+describe('a new mirror that comes while its leader asks who leads', () => {
+  test('is noted in the log, so that it is asked the next time', async () => {
+    for (const member of [three, two, one]) await member.stop()
+    await using four = await copyOf(one, '03.demo.net')
+    await one.start()
+    const next = Number(await one.call('getNexsIndx'))
+    await four.start({mirror: one.url})
+    await one.event('lead.confirmed')
+    expect(await one.call('waitNexsOffs', next, 20)).toBe(true)
+    const members = (await one.call('getMembers')) as readonly {readonly name: Value}[]
+    expect(members.map(({name}) => name)).toContain('03.demo.net')
+  })
+})
