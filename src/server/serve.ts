@@ -239,8 +239,7 @@ class Registry implements RunningRegistry {
     const certs = this.#certs
     const runId = newGuid()
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
-    const startAgain = (placeStore: () => Promise<void>) => this.#startAgain(placeStore)
-    mirroring.on({onCulled: (leader) => this.#copier.recopy(leader, mirroring.ledger.member, startAgain)})
+    mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring)})
     const snapshots = await this.#openSnapshots()
     const isFollowing = !mirroring.roles.leads
     const users = await openUserBook(
@@ -300,6 +299,14 @@ class Registry implements RunningRegistry {
       },
       cellSettings(this.#conf),
     )
+  }
+
+  #copyAgain(leader: string, {ledger, roles}: Mirroring): void {
+    this.#copier.recopy(leader, {
+      member: ledger.member,
+      isFollowing: () => roles.role.kind === 'follows',
+      startAgain: (placeStore) => this.#startAgain(placeStore),
+    })
   }
 
   async #openMirroring(

@@ -19,8 +19,15 @@ export interface StoreCopierPorts {
   readonly onFailed: (error: RegistryError) => void
 }
 
-/** Starts the parts of a server again; the store is put in its place when they are closed. */
-type StartAgain = (placeStore: () => Promise<void>) => Promise<void>
+/** Whose store is to be replaced by a copy. */
+export interface Replaced {
+  /** Iden of the store, which the copy gets too. */
+  readonly member: string
+  /** It is a mirror, still: what a member took that leads by now is nowhere else. */
+  readonly isFollowing: () => boolean
+  /** Starts the parts of the server again; the store is put in its place when they are closed. */
+  readonly startAgain: (placeStore: () => Promise<void>) => Promise<void>
+}
 
 const LIMITS = {connectMs: 10_000, timeoutMs: 60_000, spareLinks: 0}
 /** After a copy that could not be made, ms. */
@@ -56,10 +63,13 @@ export class StoreCopier {
     await this.#place()
   }
 
-  /** Begins to copy from the leader in place of the store, which stays `member`. Reads go on until the copy is there. Does nothing while it does. */
-  recopy(leader: string, member: string, startAgain: StartAgain): void {
+  /**
+   * Begins to copy from the leader in place of the store. Reads go on until the copy is there, which is left when this member was promoted meanwhile.
+   * Does nothing while it copies.
+   */
+  recopy(leader: string, replaced: Replaced): void {
     if (this.#running !== undefined || this.#stopping.signal.aborted) return
-    this.#running = this.#recopy(leader, member, startAgain).finally(() => {
+    this.#running = this.#recopy(leader, replaced).finally(() => {
       this.#running = undefined
     })
   }
@@ -70,7 +80,7 @@ export class StoreCopier {
     await this.#running
   }
 
-  async #recopy(leader: string, member: string, startAgain: StartAgain): Promise<void> {
+  async #recopy(leader: string, {member, isFollowing, startAgain}: Replaced): Promise<void> {
     const {log, cellDir, onFailed} = this.#ports
     const {signal} = this.#stopping
     log.warning('mirror.copies-again', {
@@ -86,8 +96,14 @@ export class StoreCopier {
       return
     }
     if (signal.aborted) return
+    const place = async (): Promise<void> => {
+      // Nothing is written any more: now it is known for sure.
+      if (isFollowing()) await this.#place()
+      else await this.#leave()
+    }
     try {
-      await startAgain(() => this.#place())
+      if (isFollowing()) await startAgain(place)
+      else await this.#leave()
     } catch (error) {
       const failed = error instanceof RegistryError ? error : notStarted(error)
       log.critical('registry.failed', {error: failed})
@@ -117,6 +133,12 @@ export class StoreCopier {
     } finally {
       await close()
     }
+  }
+
+  async #leave(): Promise<void> {
+    const {cellDir, log} = this.#ports
+    await forgetCopy(cellDir.storePath)
+    log.warning('copy.left', {place: cellDir.storePath, reason: 'this member follows nobody any more'})
   }
 
   async #place(): Promise<void> {

@@ -41,6 +41,7 @@ export class LeadGuard {
   /** Better than what the log says, and not in it yet. */
   #heard: Lead | undefined
   #recovering: AbortController | undefined
+  #written: Promise<void> = Promise.resolve()
 
   /** `fence` is what the file says. */
   constructor(ports: LeadGuardPorts, fence: Fence | undefined) {
@@ -57,6 +58,11 @@ export class LeadGuard {
   /** Whom this member takes for the leader, by its log and by what it heard. */
   get lead(): Lead | undefined {
     return [this.#fence?.lead, this.#heard].reduce(better, this.#ports.ledger.visible.lead)
+  }
+
+  /** Resolves when the file says what `isOutranked` found. */
+  get written(): Promise<void> {
+    return this.#written
   }
 
   /** Begins: a member that was fenced before it stopped is so again. */
@@ -100,7 +106,9 @@ export class LeadGuard {
   isOutranked(own: Lead): boolean {
     const heard = this.#heard
     if (heard === undefined || !outranks(heard, own)) return false
-    this.#fenceBy(heard).catch((error: unknown) => this.#ports.log.error('lead.fence-file', {error}))
+    this.#written = this.#fenceBy(heard).catch((error: unknown) => {
+      this.#ports.log.error('lead.fence-file', {error})
+    })
     return true
   }
 

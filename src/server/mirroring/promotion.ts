@@ -16,7 +16,7 @@ export interface PromotionPorts {
   readonly changes: Pick<ChangeLog, 'settled' | 'head'>
   readonly ledger: Pick<LeadLedger, 'change' | 'member' | 'visible' | 'others'>
   readonly mirrors: Pick<Mirrors, 'attached'>
-  readonly guard: Pick<LeadGuard, 'lead' | 'hear'>
+  readonly guard: Pick<LeadGuard, 'lead' | 'hear' | 'written'>
   readonly herald: Pick<LeadHerald, 'ask'>
   readonly handOver: Pick<HandOver, 'give'>
   /** This member, as the others are to know it. */
@@ -162,7 +162,10 @@ export class Promotion {
       const from = visible.lead?.member ?? null
       log.warning('lead.taking', {epoch, offset: changes.head.nextOffset, from: visible.lead?.name ?? null})
       await ledger.change({kind: 'lead:take', member, name, urls, epoch, how: 'forced', from}, actor)
-      if (!roles.leads) throw this.#fenced()
+      if (!roles.leads) {
+        await this.#ports.guard.written
+        throw this.#fenced()
+      }
       log.warning('lead.taken', {epoch})
     } catch (error) {
       if (roles.role.kind === 'closing') roles.set(before)

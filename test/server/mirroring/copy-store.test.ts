@@ -2,7 +2,11 @@
 import {readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
-import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
+import {systemClock} from '../../../src/base/clock.ts'
+import {createLog} from '../../../src/base/log.ts'
+import {CertDir} from '../../../src/pki/cert-dir.ts'
+import {StoreCopier} from '../../../src/server/mirroring/copy-store.ts'
+import {copyOf, NETWORK, newLeader, type TestMember} from '../../support/mirror-pair.ts'
 
 /** A leader that was alone for a while asks around before it takes changes. */
 const QUICK = {'leader:confirm': '100ms'}
@@ -72,6 +76,51 @@ describe('a mirror that is too far behind', () => {
     expect(await mirror.call('getUserDefByName', 'before')).toMatchObject({name: 'before'})
     expect(await mirror.call('getUserDefByName', 'away')).toBeNull()
     await rm(join(leader.dir, 'tmp'))
+  })
+})
+
+describe('a copy that is there when its member was promoted', () => {
+  const storePath = () => join(mirror.dir, 'registry.db')
+
+  /** Copies, and gives the event that says what became of it; `turns` are what the member says each time it is asked whether it follows. */
+  async function copied(turns: boolean[]): Promise<{readonly event: string; readonly starts: number}> {
+    let starts = 0
+    const {promise, resolve} = Promise.withResolvers<string>()
+    const write = (line: string) => {
+      const {message} = JSON.parse(line) as {readonly message: string}
+      if (message === 'copy.left' || message === 'copy.done' || message === 'copy.failed') resolve(message)
+    }
+    const log = createLog({level: 'info', structured: true, clock: systemClock, write})
+    const guid = String(await leader.call('getCellIden'))
+    const cellDir = {storePath: storePath(), guid, adopt: () => Promise.resolve()}
+    const certs = new CertDir(join(leader.dir, 'certs'))
+    const names = {dnsName: undefined, ahaName: undefined, network: NETWORK}
+    const copier = new StoreCopier({cellDir, certs, log, onFailed: () => undefined}, {names, servers: []})
+    copier.recopy(leader.url, {
+      member: 'a'.repeat(32),
+      isFollowing: () => turns.shift() ?? false,
+      startAgain: async (place) => {
+        starts += 1
+        await place()
+      },
+    })
+    const event = await promise
+    await copier.stop()
+    return {event, starts}
+  }
+
+  test.each([
+    {name: 'while it came', turns: [false], starts: 0},
+    {name: 'while its parts were closed', turns: [true, false], starts: 1},
+  ])('$name is left, and the store stays', async ({turns, starts}) => {
+    const before = await readFile(storePath())
+    expect(await copied([...turns])).toEqual({event: 'copy.left', starts})
+    expect((await readFile(storePath())).equals(before)).toBe(true)
+    expect((await readdir(mirror.dir)).filter((name) => name.includes('part'))).toEqual([])
+  })
+
+  test('takes the place of the store of a mirror', async () => {
+    expect(await copied([true, true])).toEqual({event: 'copy.done', starts: 1})
   })
 })
 

@@ -1,4 +1,4 @@
-import {mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
@@ -60,7 +60,8 @@ describe('a member that takes the lead by force', () => {
     await expect(member.moves.promotion.promote(true, ASKER)).rejects.toMatchObject({code: 'REG_FENCED'})
     await heard
     expect(member.roles.role).toMatchObject({kind: 'fenced', epoch: 2, name: '02.demo.net'})
-    expect(member.moves.guard.fence).toMatchObject({lead: {member: OTHER.member, epoch: 2}})
+    const kept = await readFile(join(dir, 'fence.json'), 'utf8')
+    expect(JSON.parse(kept)).toMatchObject({lead: {member: OTHER.member, epoch: 2}})
     await expect(member.moves.promotion.promote(true, ASKER)).rejects.toMatchObject({code: 'REG_FENCED'})
   })
 
