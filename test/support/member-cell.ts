@@ -2,12 +2,13 @@
 import {mkdtemp} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {startAhaServer} from './aha-server.ts'
 import {runCli} from './cli.ts'
 import {startServer, type TestServer} from './server.ts'
-import {freePorts, until, Wire} from './wire.ts'
+import {freePorts, Wire} from './wire.ts'
 
 const NAMES = ['aha.demo.net', '01.aha.demo.net'] as const
 /** Telepath, and three for ZeroMQ. */
@@ -80,7 +81,10 @@ export class MemberCell implements AsyncDisposable {
     for (;;) {
       const roles = await Promise.all([roleOf(one), roleOf(two)])
       const [leader, mirror] = roles[0] === 'leads' ? [one, two] : [two, one]
-      await until(async () => (await roleOf(leader)) === 'leads' && (await roleOf(mirror)) === 'follows')
+      if (roles.toSorted().join() !== 'follows,leads') {
+        await delay(10)
+        continue
+      }
       const next = Number(await callAsRoot(leader, 'getNexsIndx'))
       const isThere = await callAsRoot(mirror, 'waitNexsOffs', next - 1, 10)
       if (isThere === true && (await isLinked(mirror))) return [leader, mirror]
