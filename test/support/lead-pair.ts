@@ -24,7 +24,7 @@ export class LeadPair implements AsyncDisposable {
       pair.#peers.set(name, pair.#stack.use(peer))
     }
     pair.#aha = pair.#stack.use(
-      await TelepathPeer.start(welcoming((message, link) => pair.#answerAsAha(message, link))),
+      await TelepathPeer.start(welcoming((message, link) => pair.#answerAsAha(message, link), ['fenceAhaSvc'])),
     )
     return pair
   }

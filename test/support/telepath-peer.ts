@@ -47,21 +47,27 @@ export function partsOf(message: Value): readonly [type: string, body: Record<st
 }
 
 /** The answer to a good greeting. */
-export const WELCOME: Value = [
-  'tele:syn',
-  {
-    vers: [3, 0],
-    retn: [true, null],
-    ahainfo: {name: '00.probe.loop.test'},
-    features: {tellready: 1},
-    sharinfo: {meths: {add: {}, count: {genr: true}}, classes: ['a.Probe'], 'syn:version': [2, 256, 0]},
-    sess: '5e55'.repeat(8),
-  },
-]
+export const WELCOME: Value = welcome([])
+
+function welcome(methods: readonly string[]): Value {
+  const meths = {add: {}, count: {genr: true}, ...Object.fromEntries(methods.map((name) => [name, {}]))}
+  return [
+    'tele:syn',
+    {
+      vers: [3, 0],
+      retn: [true, null],
+      ahainfo: {name: '00.probe.loop.test'},
+      features: {tellready: 1},
+      sharinfo: {meths, classes: ['a.Probe'], 'syn:version': [2, 256, 0]},
+      sess: '5e55'.repeat(8),
+    },
+  ]
+}
 
 /** Answers greetings; calls go to the function. */
-export function welcoming(onCall: TelepathScript): TelepathScript {
-  return (message, link) => (partsOf(message)[0] === 'tele:syn' ? link.send(WELCOME) : onCall(message, link))
+export function welcoming(onCall: TelepathScript, methods: readonly string[] = []): TelepathScript {
+  const first = welcome(methods)
+  return (message, link) => (partsOf(message)[0] === 'tele:syn' ? link.send(first) : onCall(message, link))
 }
 
 export class TelepathPeer implements AsyncDisposable {
