@@ -77,7 +77,7 @@ export class ToldHistory {
 }
 
 /** Reads the log of a directory whose server does not run; the chain is whole. */
-export async function readLog(dir: string): Promise<readonly Entry[]> {
+async function readLog(dir: string): Promise<readonly Entry[]> {
   const path = `${dir}/registry.db`
   await using store = new SqliteStore(path)
   const {nextOffset, firstOffset, lastHash} = await store.open()
