@@ -3,7 +3,7 @@ import type {Value} from '../../wire/msgpack/value.ts'
 import type {Callable, CallOptions, TelepathProxy} from '../../wire/telepath/caller.ts'
 
 /** Longest time that calls under way keep a session open that is to be closed, ms. */
-const LINGER_MS = 1000
+const LINGER_MS = 800
 
 /**
  * A session whose calls end before it is closed, if they do so soon. When the lead moves, the one that led still says what it did and what it
