@@ -11,7 +11,8 @@ const HEAP_FLAG = '--heap-growing-percent=15'
 
 /**
  * Starts a registry and keeps it running until it stops by itself or a signal says so; the second signal ends the process at once, as the
- * system does it. A signal that comes while it starts stops it in good order when it has; `start` is told by its argument. SIGHUP reloads.
+ * system does it. A signal that comes while it starts stops it in good order when it has; `start` is told by its argument. SIGHUP reloads, also one
+ * that came while it started: it may have read its configuration before.
  * `onStart` hears of the start.
  *
  * @throws RegistryError when it cannot start, or when a part of it failed.
@@ -32,14 +33,19 @@ export async function runUntilStopped(
     // A failure to stop in good order shows where `stopped` is waited for.
     registry?.stop().catch(() => undefined)
   }
-  // What was wrong with a configuration is in the log; the old one stays in force. One that starts reads it anyway.
-  const onReload = () => registry?.reload().catch(() => undefined)
+  let isReloadAsked = false
+  // What was wrong with a configuration is in the log; the old one stays in force.
+  const onReload = () => {
+    isReloadAsked = registry === undefined
+    registry?.reload().catch(() => undefined)
+  }
   for (const signal of STOPPING) process.on(signal, onStop)
   process.on('SIGHUP', onReload)
   try {
     registry = await start(stopAsked.signal)
     if (!stopAsked.signal.aborted) {
       onStart(registry)
+      if (isReloadAsked) onReload()
       const failure = await registry.stopped
       if (failure !== undefined) throw failure
     }

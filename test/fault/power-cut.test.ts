@@ -19,7 +19,7 @@ const ENTRIES = 300
 /** Nothing is moved from the WAL into the file: what is in the WAL is nowhere else, and may be lost. */
 const UNTRIMMED: LogShape = {...SHAPE, every: Number.MAX_SAFE_INTEGER}
 /** In the short form one of so many prefixes is opened. */
-const STRIDE = IS_LONG ? 1 : 40
+const STRIDE = IS_LONG ? 1 : 100
 const CUTS = IS_LONG ? 1500 : 15
 /** Where a sync costs nothing: what is opened here is thrown away. */
 const ROOT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
