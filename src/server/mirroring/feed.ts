@@ -37,7 +37,7 @@ const CHUNK = 512
 /** Text of one message, at most; an entry that is larger has a message of its own. */
 const MESSAGE_CHARS = 1024 * 1024
 /** After the first new entry others are waited for: fewer messages, and less work for leader and mirror. */
-const GATHER_MS = 8
+const GATHER_MS = 12
 /** How often renewals are passed on. */
 const RENEWED_EVERY_MS = 200
 /** How often something is said although nothing happens. */
