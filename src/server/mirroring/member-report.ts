@@ -57,7 +57,11 @@ export function memberHealth(source: MemberSource): MirroringHealth | undefined 
     case 'closing':
       return {status: 'degraded', mesg: reasonOf(role), data: {role: role.kind}}
     case 'fenced':
-      return {status: 'failed', mesg: reasonOf(role), data: {role: role.kind, epoch: role.epoch}}
+      return {
+        status: 'failed',
+        mesg: `${reasonOf(role)}; when it does not follow by itself: registry rejoin DIR`,
+        data: {role: role.kind, epoch: role.epoch},
+      }
   }
 }
 

@@ -72,6 +72,10 @@ describe('a forced promotion', () => {
     const {params} = await one.event('lead.apart')
     expect(params).toMatchObject({reason: expect.stringContaining('each has entries that the other lacks')})
     expect(await rolesOf(one, two)).toEqual(['fenced', 'leads'])
+    expect(await one.health('mirroring')).toMatchObject({
+      status: 'failed',
+      mesg: expect.stringMatching(/^01\.demo\.net took the lead, since epoch \d+; .*registry rejoin DIR$/),
+    })
     await expect(one.call('addUser', 'never')).rejects.toMatchObject({
       message: expect.stringContaining('01.demo.net took the lead'),
     })
