@@ -87,6 +87,36 @@ export const ERRORS = {
     hints: ['free space on the file system of the data directory', 'registry config explain limit:disk:free'],
     telepath: 'LowSpace',
   },
+  REG_BACKUP_INVALID: {
+    exit: 8,
+    about: 'This is no backup: it has no complete manifest, or is of something else.',
+    hints: ['registry backup list DIR', 'make another one: registry livebackup, or registry backup SRC DST'],
+    telepath: 'BadArg',
+  },
+  REG_BACKUP_DAMAGED: {
+    exit: 8,
+    about: 'A file of a backup is missing, or is not as its manifest says. Nothing was restored from it.',
+    hints: ['registry backup verify BACKUP', 'registry backup list DIR'],
+    telepath: 'BadDataValu',
+  },
+  REG_BACKUP_RUNNING: {
+    exit: 5,
+    about: 'Another backup of this cell is being made; one is made at a time.',
+    hints: ['ask again when it is done', 'registry status'],
+    telepath: 'BackupAlreadyRunning',
+  },
+  REG_BACKUP_SOURCE: {
+    exit: 2,
+    about: 'What should be backed up is no directory of a cell, or what is there cannot be backed up.',
+    hints: ['give the data directory of a stopped registry or Synapse service'],
+    telepath: 'BadArg',
+  },
+  REG_CELL_RUNS: {
+    exit: 5,
+    about: 'The cell whose directory should be read or replaced runs, or may run.',
+    hints: ['stop it first', 'registry livebackup URL'],
+    telepath: 'BadState',
+  },
   REG_HOOK_FAILED: {
     exit: 1,
     about:
