@@ -153,7 +153,10 @@ describe.each([
     const file = join(home, 'passwd')
     await writeFile(file, `${secret}\n`, {mode: 0o600})
     const seen: string[] = []
-    const watch = setInterval(() => void processList().then((list) => seen.push(list)), 20)
+    let looking: Promise<unknown> = Promise.resolve()
+    const watch = setInterval(() => {
+      looking = looking.then(async () => seen.push(await processList()))
+    }, 20)
     const results = [
       await ours(`user add planted --passwd-file ${file}`),
       await ours(`user passwd planted --passwd-file ${file}`),
@@ -162,6 +165,8 @@ describe.each([
       await ours('apikey add planted --user planted --json'),
     ]
     clearInterval(watch)
+    // What asks below whether the password is right has it among its arguments.
+    await looking
     expect(results.map(({status}) => status)).toEqual([0, 0, 5, 3, 0])
     const {result} = await jsonOf(`query --call tryUserPasswd planted '${secret}'`)
     expect(result).toMatchObject({name: 'planted'})
