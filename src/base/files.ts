@@ -131,7 +131,7 @@ export function createPrivateFile(path: string): void {
 }
 
 /** Makes the names in a directory survive a crash. */
-async function syncDir(path: string): Promise<void> {
+export async function syncDir(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()

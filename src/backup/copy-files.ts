@@ -1,0 +1,240 @@
+/**
+ * Reading, hashing and writing in one pass: while a piece is hashed on this thread, the next one is read and the last one written by threads
+ * of the system. Two files are under way at a time, so that the one waits for its disk while the other works. The event loop is never held up for
+ * longer than one piece takes to hash.
+ */
+import {createHash, type Hash} from 'node:crypto'
+import {constants} from 'node:fs'
+import {type FileHandle, open} from 'node:fs/promises'
+import {join} from 'node:path'
+import {setImmediate} from 'node:timers/promises'
+import {makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {changedSource, readFault, writeFault} from './file-faults.ts'
+import type {ManifestFile} from './manifest.ts'
+import type {Progress} from './progress.ts'
+import {foldersOf, type TreeFile} from './tree.ts'
+
+const PIECE_BYTES = 1024 * 1024
+/** What is zero from one such block to the next becomes a hole. */
+const HOLE_BYTES = 16 * 1024
+const ZEROS = new Uint8Array(PIECE_BYTES)
+const FILES_AT_ONCE = 2
+const BLOCK_BYTES = 512
+/** A link, or a pipe that nobody writes to, is not what was there when the tree was read. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** What goes with long work on files. */
+export interface WorkOptions {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+export interface CopyOptions extends WorkOptions {
+  readonly from: string
+  readonly to: string
+  readonly files: readonly TreeFile[]
+  readonly directories: readonly string[]
+}
+
+/**
+ * Copies files and directories into `to`, which is made; holes stay holes. Gives what was copied, in the order of `files`. When the promise
+ * resolves, all of it survives a crash. When it fails, what was written so far is left to the caller.
+ *
+ * @throws RegistryError `REG_BACKUP_SOURCE` naming a file that cannot be read, or that changed meanwhile; `REG_DISK_LOW`, `REG_DIR_UNUSABLE` when
+ * `to` cannot be written
+ */
+export async function copyTree({from, to, files, directories, ...work}: CopyOptions): Promise<readonly ManifestFile[]> {
+  const folders = [to, ...foldersOf(files, directories).map((path) => join(to, path))]
+  for (const folder of folders) await writing(folder, () => makePrivateDir(folder))
+  const copied = await eachFile(files, work.signal, async ({path}, buffers) => {
+    const facts = await copyWith(buffers, join(from, path), join(to, path), work)
+    return {path, ...facts}
+  })
+  for (const folder of folders) await writing(folder, () => syncDir(folder))
+  return copied
+}
+
+/**
+ * Copies one file that is not there yet; its directory has to be synced by the caller. Beyond `usedBytes` nothing is read: that becomes a hole,
+ * which is hashed as the zeros that it is read as.
+ *
+ * @throws RegistryError as `copyTree`
+ */
+export async function copyFileHashed(
+  from: string,
+  to: string,
+  options: WorkOptions & {readonly usedBytes?: number},
+): Promise<Omit<ManifestFile, 'path'>> {
+  return await copyWith(newBuffers(), from, to, options)
+}
+
+/**
+ * Hashes a file as it is.
+ *
+ * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read
+ */
+export async function hashFile(path: string, work: WorkOptions): Promise<{size: number; sha256: string}> {
+  return await hashWith(newBuffers(), path, work)
+}
+
+/** Does something with each file, two at a time, and gives the results in their order. The first failure ends it, when all have stopped. */
+export async function eachFile<T, F>(
+  files: readonly F[],
+  signal: AbortSignal,
+  use: (file: F, buffers: Buffers) => Promise<T>,
+): Promise<T[]> {
+  const results: T[] = new Array(files.length)
+  const queue = files.entries()
+  let hasFailed = false
+  const worker = async () => {
+    const buffers = newBuffers()
+    try {
+      for (const [at, file] of queue) {
+        signal.throwIfAborted()
+        if (hasFailed) return
+        results[at] = await use(file, buffers)
+      }
+    } catch (error) {
+      hasFailed = true
+      throw error
+    }
+  }
+  const workers = await Promise.allSettled(Array.from({length: FILES_AT_ONCE}, worker))
+  for (const one of workers) if (one.status === 'rejected') throw one.reason
+  return results
+}
+
+/** One is read into while the other is hashed and written. */
+export type Buffers = readonly [Uint8Array, Uint8Array]
+
+function newBuffers(): Buffers {
+  return [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)]
+}
+
+/** As `hashFile`, with buffers that are there. */
+export async function hashWith(
+  buffers: Buffers,
+  path: string,
+  work: WorkOptions,
+): Promise<{size: number; sha256: string}> {
+  return await reading(path, async () => {
+    await using file = await open(path, READ_FLAGS)
+    const hash = createHash('sha256')
+    const size = await pump(file, Number.POSITIVE_INFINITY, buffers, {...work, hash})
+    return {size, sha256: hash.digest('hex')}
+  })
+}
+
+async function copyWith(
+  buffers: Buffers,
+  from: string,
+  to: string,
+  {usedBytes, ...work}: WorkOptions & {readonly usedBytes?: number},
+): Promise<Omit<ManifestFile, 'path'>> {
+  return await reading(from, async () => {
+    await using source = await open(from, READ_FLAGS)
+    const before = await source.stat({bigint: true})
+    if (!before.isFile()) throw changedSource(from, 'it is no regular file any more')
+    const size = Number(before.size)
+    const hash = createHash('sha256')
+    await using sink = await writing(to, () => open(to, 'wx', PRIVATE_FILE_MODE))
+    const used = Math.min(usedBytes ?? size, size)
+    const write = (piece: Uint8Array, at: number) => writing(to, () => writeFilled(sink, piece, at))
+    const copied = await pump(source, used, buffers, {...work, hash, write})
+    if (copied === used) await hashZeros(hash, size - used, work)
+    const after = await source.stat({bigint: true})
+    if (copied !== used || after.size !== before.size || after.mtimeNs !== before.mtimeNs)
+      throw changedSource(from, 'something wrote to it')
+    const blocks = await writing(to, async () => {
+      await sink.truncate(size)
+      await sink.datasync()
+      return (await sink.stat()).blocks
+    })
+    return {size, allocated: blocks * BLOCK_BYTES, sha256: hash.digest('hex')}
+  })
+}
+
+interface PumpOptions extends WorkOptions {
+  readonly hash: Hash
+  readonly write?: (piece: Uint8Array, at: number) => Promise<void>
+}
+
+/** Reads up to `bytes` of a file, or to its end. Gives how many there were. */
+async function pump(
+  source: FileHandle,
+  bytes: number,
+  [first, second]: Buffers,
+  {hash, write, progress, signal}: PumpOptions,
+): Promise<number> {
+  const read = (into: Uint8Array, at: number) => source.read(into, 0, Math.min(PIECE_BYTES, bytes - at), at)
+  let at = 0
+  let [current, other] = [first, second]
+  let {bytesRead} = bytes === 0 ? {bytesRead: 0} : await read(current, at)
+  while (bytesRead > 0) {
+    signal.throwIfAborted()
+    const piece = current.subarray(0, bytesRead)
+    const next = at + bytesRead
+    const under = [next < bytes ? read(other, next) : {bytesRead: 0}, write?.(piece, at)] as const
+    hash.update(piece)
+    const [got] = await Promise.all(under)
+    progress.add(bytesRead)
+    at = next
+    ;[current, other] = [other, current]
+    bytesRead = got.bytesRead
+  }
+  return at
+}
+
+async function hashZeros(hash: Hash, bytes: number, {progress, signal}: WorkOptions): Promise<void> {
+  for (let left = bytes; left > 0; left -= PIECE_BYTES) {
+    await setImmediate()
+    signal.throwIfAborted()
+    const piece = ZEROS.subarray(0, Math.min(left, PIECE_BYTES))
+    hash.update(piece)
+    progress.add(piece.length)
+  }
+}
+
+/** Writes what of a piece is not zero. */
+async function writeFilled(sink: FileHandle, piece: Uint8Array, at: number): Promise<void> {
+  for (let start = 0; start < piece.length; ) {
+    const from = skipBlocks(piece, start, true)
+    const to = skipBlocks(piece, from, false)
+    await writeAll(sink, piece.subarray(from, to), at + from)
+    start = to
+  }
+}
+
+/** Gives where the blocks from `start` on end that are zeros, or that are none. */
+function skipBlocks(piece: Uint8Array, start: number, isZero: boolean): number {
+  let at = start
+  while (at < piece.length && isZeroBlock(piece, at) === isZero) at += HOLE_BYTES
+  return Math.min(at, piece.length)
+}
+
+function isZeroBlock(piece: Uint8Array, at: number): boolean {
+  const end = Math.min(at + HOLE_BYTES, piece.length)
+  return Buffer.compare(piece.subarray(at, end), ZEROS.subarray(0, end - at)) === 0
+}
+
+async function writeAll(sink: FileHandle, piece: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < piece.length; ) {
+    done += (await sink.write(piece, done, piece.length - done, at + done)).bytesWritten
+  }
+}
+
+async function reading<T>(path: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw readFault(error, path)
+  }
+}
+
+async function writing<T>(path: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw writeFault(error, path)
+  }
+}

@@ -1,0 +1,47 @@
+import {statfs} from 'node:fs/promises'
+import {dirname, resolve} from 'node:path'
+import {RegistryError, systemCode} from '../base/errors.ts'
+import {writeFault} from './file-faults.ts'
+
+export interface RoomWish {
+  /** Where it is to be written; need not be there yet. */
+  readonly path: string
+  readonly bytes: number
+  /** Percent of the volume that have to stay free afterwards. */
+  readonly minFreePercent: number
+}
+
+/**
+ * Makes sure that something can be written without filling a volume.
+ *
+ * @throws RegistryError `REG_DISK_LOW`, saying how much is free and how much is needed
+ */
+export async function assertRoom({path, bytes, minFreePercent}: RoomWish): Promise<void> {
+  const {blocks, bavail, bsize} = await volumeOf(resolve(path))
+  const free = bavail * bsize
+  const kept = Math.ceil((blocks * bsize * minFreePercent) / 100)
+  if (free >= bytes + kept) return
+  const rest = kept === 0 ? '' : `, and ${inMib(kept)} of it have to stay free`
+  throw new RegistryError(
+    'REG_DISK_LOW',
+    `too little room for ${path}: ${inMib(bytes)} are needed and ${inMib(free)} are free${rest}`,
+    {
+      info: {path, neededBytes: bytes, freeBytes: free, keptBytes: kept},
+      hints: ['free space on that file system', 'give a place on another one'],
+    },
+  )
+}
+
+async function volumeOf(path: string): Promise<{blocks: number; bavail: number; bsize: number}> {
+  try {
+    return await statfs(path)
+  } catch (error) {
+    const above = dirname(path)
+    if (systemCode(error) !== 'ENOENT' || above === path) throw writeFault(error, path)
+    return await volumeOf(above)
+  }
+}
+
+function inMib(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(bytes < 10 * 1024 * 1024 ? 1 : 0)} MiB`
+}
