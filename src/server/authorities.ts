@@ -14,6 +14,7 @@ import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
 import type {Users} from '../cell/users.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import type {ChangeOwner} from '../nexus/replication.ts'
 import type {CertDir} from '../pki/cert-dir.ts'
 import type {Signer} from '../pki/certificate.ts'
 import {newPrivateKey} from '../pki/keys.ts'
@@ -56,6 +57,16 @@ const MAX_AUTHORITIES = 100
 const MAX_KEPT = 10_000
 const JOINED = {host: '.', user: '@'} as const
 
+/** What a log that is replayed needs of this part: what was signed leaves nothing in the store. */
+export const SIGNED_OWNER: ChangeOwner = {
+  onReset: () => {},
+  replay: ({kind, change}) => {
+    if (!isCertKind(kind)) return undefined
+    decodeCertChange(change)
+    return {effect: {kind: 'none'}, committed: () => {}, failed: () => {}}
+  },
+}
+
 export class Authorities {
   readonly #ports: AuthorityPorts
   /** `aha:network` */
@@ -66,14 +77,7 @@ export class Authorities {
   constructor(ports: AuthorityPorts, network: string) {
     this.#ports = ports
     this.#network = network
-    ports.changeLog.join({
-      onReset: () => {},
-      replay: ({kind, change}) => {
-        if (!isCertKind(kind)) return undefined
-        decodeCertChange(change)
-        return {effect: {kind: 'none'}, committed: () => {}, failed: () => {}}
-      },
-    })
+    ports.changeLog.join(SIGNED_OWNER)
   }
 
   /** Gives the certificate of an authority in PEM form; undefined when there is none of that name. */
