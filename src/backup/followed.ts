@@ -1,0 +1,256 @@
+/**
+ * What `backup follow` keeps: bases of a cell, and its change log from the oldest of them on.
+ *
+ *     DIR/follow.json                which cell
+ *     DIR/lock.db                    held by the one process that follows into it
+ *     DIR/history-1/base-<index>/    a backup, with its manifest; the log goes on from its index
+ *     DIR/history-1/log/             the archived log (log-archive.ts)
+ *     DIR/history-1/history.json     why it was begun
+ *     DIR/history-2/…                when the log of the cell was not the one of history-1 any more, or had a gap: nothing is mixed
+ *
+ * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
+ */
+import {readdir, readFile, stat} from 'node:fs/promises'
+import {dirname, join, resolve} from 'node:path'
+import {RegistryError, systemCode} from '../base/errors.ts'
+import {makePrivateDir, writeFileAtomic} from '../base/files.ts'
+import {parseJson} from '../base/json-parse.ts'
+import type {Entry} from '../store/store.ts'
+import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
+import {decodeManifest, MANIFEST_FILE, type Manifest} from './manifest.ts'
+
+export const FOLLOW_FILE = 'follow.json'
+const HISTORY_FILE = 'history.json'
+const FORMAT = 1
+const HISTORY = /^history-([1-9]\d{0,5})$/
+const BASE = /^base-(\d{12,16})(?:-([1-9]\d{0,5}))?$/
+const IDEN = /^[0-9a-f]{32}$/
+/** A follow.json is a hundred bytes. */
+const MAX_BYTES = 64 * 1024
+const MAX_MANIFEST_BYTES = 512 * 1024 * 1024
+
+/** Why a history was begun: it is the first, the log had been trimmed beyond the one before, it was another log, the archive was damaged. */
+export type HistoryReason = 'first' | 'trimmed' | 'differs' | 'damaged'
+
+const REASONS = ['first', 'trimmed', 'differs', 'damaged'] as const
+
+/** A base, with where the log goes on from it. */
+export interface FollowedBase {
+  readonly path: string
+  readonly manifest: Manifest
+  readonly index: number
+  readonly hash: string
+}
+
+/** At least one. */
+type Bases = readonly [FollowedBase, ...FollowedBase[]]
+
+/** A history: bases and a log that fit each other. */
+export interface Followed {
+  /** The directory that `backup follow` was given. */
+  readonly dir: string
+  /** The directory of this history. */
+  readonly path: string
+  /** 32 hex digits. */
+  readonly cell: string
+  readonly why: HistoryReason
+  /** Oldest first. */
+  readonly bases: Bases
+  /** Oldest entry of the log. */
+  readonly firstOffset: number
+  /** Offset after the newest entry that can be restored. */
+  readonly nextOffset: number
+  /** The newest entry; null when the log has none. */
+  readonly lastOffset: number | null
+  readonly lastTimeMs: number | null
+  /** A crash left something at the end that was never said to be kept. */
+  readonly isTorn: boolean
+  /** The other histories of the directory: paths, oldest first. */
+  readonly others: readonly string[]
+}
+
+/** A history that may have no base yet. */
+export interface HistoryDir {
+  readonly path: string
+  readonly number: number
+  readonly why: HistoryReason
+  readonly bases: readonly FollowedBase[]
+}
+
+/** Tells whether a directory is one that `backup follow` keeps, or a history of one. */
+export async function isFollowed(dir: string): Promise<boolean> {
+  return (await exists(join(dir, FOLLOW_FILE))) || (await exists(join(dir, HISTORY_FILE)))
+}
+
+/**
+ * Reads what is kept in a directory: of its newest history with a base, or of the history that is given.
+ *
+ * @throws RegistryError `REG_BACKUP_INVALID` when it is no such directory, or has no base yet; `REG_BACKUP_DAMAGED` when the end of its log is
+ */
+export async function readFollowed(place: string): Promise<Followed> {
+  const {dir, history, others} = await findHistory(place)
+  const {cell} = await readFollowFile(dir)
+  const end = await archiveEnd(history.path)
+  const segments = await archiveSegments(history.path)
+  const {bases} = history
+  const hasEntries = end?.lastTimeMs !== undefined
+  return {
+    ...{dir, path: history.path, cell, why: history.why, bases, others},
+    firstOffset: segments[0]?.first ?? bases[0].index,
+    nextOffset: Math.max(end?.place.nextOffset ?? 0, bases.at(-1)?.index ?? 0),
+    lastOffset: hasEntries ? end.place.nextOffset - 1 : null,
+    lastTimeMs: end?.lastTimeMs ?? null,
+    isTorn: end?.isTorn ?? false,
+  }
+}
+
+/**
+ * Yields the archived entries that follow a base, proved by their hashes. `place` is a directory as for `readFollowed`.
+ *
+ * @throws RegistryError `REG_BACKUP_DAMAGED`, which names the file, the byte and the entry; `REG_BACKUP_INVALID`
+ */
+export async function* readArchivedLog(
+  place: string,
+  from: {readonly offset: number; readonly hash: string},
+): AsyncGenerator<readonly Entry[], void> {
+  const {history} = await findHistory(place)
+  yield* readArchive(history.path, from)
+}
+
+/** Gives the histories of a directory, oldest first; those without a base too. */
+export async function readHistories(dir: string): Promise<readonly HistoryDir[]> {
+  const found: HistoryDir[] = []
+  for (const name of await namesIn(dir)) {
+    const number = Number(HISTORY.exec(name)?.[1])
+    if (Number.isNaN(number)) continue
+    const path = join(dir, name)
+    found.push({path, number, why: await reasonOf(path), bases: await readBases(path)})
+  }
+  return found.toSorted((one, other) => one.number - other.number)
+}
+
+/** Makes the directory of a new history. One that has no base yet is taken again. */
+export async function beginHistory(dir: string, number: number, why: HistoryReason, at: string): Promise<string> {
+  const path = join(dir, `history-${number}`)
+  await makePrivateDir(path)
+  await writeFileAtomic(join(path, HISTORY_FILE), `${JSON.stringify({format: FORMAT, why, at})}\n`)
+  return path
+}
+
+/** Says whose log a directory keeps; undefined when it says nothing. @throws RegistryError `REG_BACKUP_INVALID` */
+export async function readFollowFileIn(dir: string): Promise<{readonly cell: string} | undefined> {
+  return (await exists(join(dir, FOLLOW_FILE))) ? await readFollowFile(dir) : undefined
+}
+
+export async function writeFollowFile(dir: string, cell: string): Promise<void> {
+  await writeFileAtomic(join(dir, FOLLOW_FILE), `${JSON.stringify({format: FORMAT, cell})}\n`)
+}
+
+/** Where a base of this index goes: several may have the same. */
+export async function newBasePath(history: string, index: number): Promise<string> {
+  const name = `base-${String(index).padStart(12, '0')}`
+  for (let number = 1; ; number += 1) {
+    const path = join(history, number === 1 ? name : `${name}-${number}`)
+    if (!(await exists(path))) return path
+  }
+}
+
+/** Gives the complete bases of a history, in the order in which they were taken. */
+async function readBases(history: string): Promise<readonly FollowedBase[]> {
+  const bases: (FollowedBase & {readonly number: number})[] = []
+  for (const name of await namesIn(history)) {
+    const match = BASE.exec(name)
+    if (match === null) continue
+    const path = join(history, name)
+    const manifest = await manifestIn(path)
+    const {index, hash} = manifest?.log ?? {index: null, hash: null}
+    if (manifest === undefined || index === null || hash === null) continue
+    bases.push({path, manifest, index, hash, number: Number(match[2] ?? 1)})
+  }
+  return bases
+    .toSorted((one, other) => one.index - other.index || one.number - other.number)
+    .map(({path, manifest, index, hash}) => ({path, manifest, index, hash}))
+}
+
+async function findHistory(place: string): Promise<{
+  readonly dir: string
+  readonly history: HistoryDir & {readonly bases: Bases}
+  readonly others: readonly string[]
+}> {
+  if (!(await isFollowed(place))) throw invalid(place, 'backup follow does not keep anything there')
+  const path = resolve(place)
+  const isOne = !(await exists(join(path, FOLLOW_FILE)))
+  const dir = isOne ? dirname(path) : path
+  const all = await readHistories(dir)
+  const history = all.filter((one) => !isOne || one.path === path).findLast(hasBase)
+  if (history === undefined) throw invalid(place, 'it has no complete base yet')
+  return {dir, history, others: all.filter((one) => one !== history).map(({path}) => path)}
+}
+
+function hasBase<T extends HistoryDir>(history: T): history is T & {readonly bases: Bases} {
+  return history.bases.length > 0
+}
+
+async function readFollowFile(dir: string): Promise<{readonly cell: string}> {
+  const path = join(dir, FOLLOW_FILE)
+  const value = parsed(await readSmall(path, MAX_BYTES))
+  if (value['format'] !== FORMAT) throw invalid(path, `its format is ${String(value['format'])}, known is ${FORMAT}`)
+  const {cell} = value
+  if (typeof cell !== 'string' || !IDEN.test(cell)) throw invalid(path, 'it names no cell')
+  return {cell}
+}
+
+async function reasonOf(history: string): Promise<HistoryReason> {
+  const text = await readSmall(join(history, HISTORY_FILE), MAX_BYTES).catch(() => '')
+  const {why} = parsed(text)
+  return REASONS.find((reason) => reason === why) ?? 'first'
+}
+
+/** Undefined when there is none, or none that can be read: what has no manifest is no backup. */
+async function manifestIn(path: string): Promise<Manifest | undefined> {
+  try {
+    return decodeManifest(await readSmall(join(path, MANIFEST_FILE), MAX_MANIFEST_BYTES), path)
+  } catch (error) {
+    if (error instanceof RegistryError || systemCode(error) !== undefined) return undefined
+    throw error
+  }
+}
+
+async function readSmall(path: string, most: number): Promise<string> {
+  if ((await stat(path)).size > most) throw invalid(path, `it has more than ${most} bytes`)
+  return await readFile(path, 'utf8')
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    const value = parseJson(text)
+    return typeof value === 'object' && value !== null ? {...value} : {}
+  } catch {
+    return {} // what it should say is missing then
+  }
+}
+
+async function namesIn(dir: string): Promise<readonly string[]> {
+  try {
+    return await readdir(dir)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return []
+    throw error
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false
+    throw error
+  }
+}
+
+function invalid(place: string, reason: string): RegistryError {
+  return new RegistryError('REG_BACKUP_INVALID', `${place} is nothing that backup follow keeps: ${reason}`, {
+    info: {place, reason},
+  })
+}
