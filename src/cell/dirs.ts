@@ -164,7 +164,7 @@ export async function lockCellDir(directory: string, options: LockOptions = {}):
 export async function readRunFile(directory: string): Promise<RunFile | undefined> {
   const path = join(resolve(directory), RUN_FILE)
   const text = await readOrUndefined(path)
-  if (text === undefined || !isLocked(resolve(directory))) return undefined
+  if (text === undefined || !isCellDirLocked(resolve(directory))) return undefined
   const run = decodeRunFile(text)
   if (run === undefined) throw unusable(path, 'it is not one that this version can read')
   return run
@@ -202,8 +202,12 @@ async function lockedError(path: string): Promise<RegistryError> {
   return new RegistryError('REG_DIR_LOCKED', `another registry runs on ${path}: process ${pid}`, {info: {path, pid}})
 }
 
-/** Says whether a process holds the directory, without being in the way for longer than a read. */
-function isLocked(path: string): boolean {
+/**
+ * Says whether a process holds the directory, which has to have a lock file, without being in the way for longer than a read.
+ *
+ * @throws RegistryError `REG_DIR_UNUSABLE` when it cannot be found out
+ */
+export function isCellDirLocked(path: string): boolean {
   const file = join(path, LOCK_FILE)
   let reader: DatabaseSync | undefined
   try {
