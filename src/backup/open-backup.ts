@@ -1,0 +1,89 @@
+import {constants} from 'node:fs'
+import {lstat, open, stat} from 'node:fs/promises'
+import {basename, join, resolve} from 'node:path'
+import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import type {WorkOptions} from './copy-files.ts'
+import {decodeManifest, MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
+import {isPartialName} from './stage.ts'
+import {type Finding, verifyTree} from './verify.ts'
+
+/** The manifest of a million files has some 200 MB. */
+const MANIFEST_BYTES_MAX = 256 * 1024 * 1024
+
+/** A backup that was found to be one: it has a manifest that is complete. Whether its files are is for `verifyBackup` to say. */
+export type Backup = DirectoryBackup
+
+/** A backup that is a directory. */
+export interface DirectoryBackup {
+  readonly kind: 'directory'
+  /** Absolute. */
+  readonly path: string
+  readonly manifest: Manifest
+}
+
+/**
+ * Looks what is at a path.
+ *
+ * @throws RegistryError `REG_BACKUP_INVALID` with the reason when it is no backup
+ */
+export async function openBackup(path: string): Promise<Backup> {
+  const place = resolve(path)
+  if (isPartialName(basename(place))) throw noBackup(place, 'it was not finished')
+  const manifest = (await kindAt(place)) === 'directory' ? await readManifest(place) : undefined
+  if (manifest === undefined) throw noBackup(place, 'it is no directory')
+  return {kind: 'directory', path: place, manifest}
+}
+
+/**
+ * Compares a backup with its manifest, to the byte; gives what differs.
+ *
+ * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all
+ */
+export async function verifyBackup(backup: Backup, work: WorkOptions): Promise<readonly Finding[]> {
+  work.progress.phase('verifying', totalsOf(backup.manifest.files).bytes)
+  return await verifyTree(backup.path, backup.manifest, work)
+}
+
+/** Reads the manifest of a backup that is a directory. Throws as `openBackup`. */
+export async function readManifest(dir: string): Promise<Manifest> {
+  return decodeManifest(await manifestText(dir), join(dir, MANIFEST_FILE))
+}
+
+async function manifestText(dir: string): Promise<string> {
+  try {
+    await using file = await open(
+      join(dir, MANIFEST_FILE),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    )
+    const facts = await file.stat()
+    if (!facts.isFile()) throw noBackup(dir, `${MANIFEST_FILE} is no regular file`)
+    if (facts.size > MANIFEST_BYTES_MAX) throw noBackup(dir, `${MANIFEST_FILE} is larger than any manifest`)
+    return await file.readFile('utf8')
+  } catch (error) {
+    const isMissing = systemCode(error) === 'ENOENT'
+    if (isMissing) throw noBackup(dir, await withoutManifest(dir), error)
+    throw error instanceof RegistryError ? error : noBackup(dir, messageOf(error), error)
+  }
+}
+
+/** Says what a directory without a manifest may be. */
+async function withoutManifest(dir: string): Promise<string> {
+  const isCell = await stat(join(dir, 'cell.guid')).catch(() => undefined)
+  if (isCell === undefined) return `it has no ${MANIFEST_FILE}`
+  return `it is the directory of a cell, or an unfinished copy of one: it has no ${MANIFEST_FILE}`
+}
+
+async function kindAt(place: string): Promise<'directory' | 'other'> {
+  try {
+    return (await stat(place)).isDirectory() ? 'directory' : 'other'
+  } catch (error) {
+    const isDangling = await lstat(place).catch(() => undefined)
+    const isAbsent = systemCode(error) === 'ENOENT' && isDangling === undefined
+    throw noBackup(place, isAbsent ? 'it is not there' : messageOf(error), error)
+  }
+}
+
+/** Makes the error for something that is no backup. */
+export function noBackup(place: string, reason: string, cause?: unknown): RegistryError {
+  return new RegistryError('REG_BACKUP_INVALID', `${place} is no backup: ${reason}`, {info: {place, reason}, cause})
+}
