@@ -99,6 +99,12 @@ export const ERRORS = {
     hints: ['registry backup verify BACKUP', 'registry backup list DIR'],
     telepath: 'BadDataValu',
   },
+  REG_BACKUP_SEALED: {
+    exit: 4,
+    about: 'The backup is encrypted, and what was given does not open it.',
+    hints: ['give the file with the identity: --identity FILE'],
+    telepath: 'AuthDeny',
+  },
   REG_BACKUP_RUNNING: {
     exit: 5,
     about: 'Another backup of this cell is being made; one is made at a time.',
