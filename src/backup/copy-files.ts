@@ -195,8 +195,8 @@ async function hashZeros(hash: Hash, bytes: number, {progress, signal}: WorkOpti
   }
 }
 
-/** Writes what of a piece is not zero. */
-async function writeFilled(sink: FileHandle, piece: Uint8Array, at: number): Promise<void> {
+/** Writes what of a piece is not zero to the place `at` of a new file: holes are left out. */
+export async function writeFilled(sink: FileHandle, piece: Uint8Array, at: number): Promise<void> {
   for (let start = 0; start < piece.length; ) {
     const from = skipBlocks(piece, start, true)
     const to = skipBlocks(piece, from, false)
