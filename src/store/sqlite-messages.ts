@@ -160,6 +160,18 @@ export function decodeSize(answer: Flat): StoreSize & {readonly firstOffset: num
   }
 }
 
+/** Writes the answer of a census: name and value, by turns. */
+export function censusAnswer(id: number, census: Readonly<Record<string, number | string>>): Flat {
+  return [id, DONE, ...Object.entries(census).flat()]
+}
+
+/** Reads the answer of a census. */
+export function decodeCensus(answer: Flat): Record<string, number | string> {
+  const census: Record<string, number | string> = {}
+  for (let at = BODY; at < answer.length; at += 2) census[textAt(answer, at)] = answer[at + 1] ?? ''
+  return census
+}
+
 /** Reads the answer to INSTANCES. */
 export function decodeInstances(answer: Flat): StoredInstance[] {
   const instances: StoredInstance[] = []

@@ -4,9 +4,10 @@ import {accessSync, closeSync, constants, fsyncSync, openSync} from 'node:fs'
 import {DatabaseSync} from 'node:sqlite'
 import {parentPort, workerData} from 'node:worker_threads'
 import {createPrivateFile} from '../base/files.ts'
+import {censusOf} from './sqlite-census.ts'
 import {asStoreError, damagedFile} from './sqlite-errors.ts'
 import {SqliteLog} from './sqlite-log.ts'
-import {failedAnswer, headAnswer} from './sqlite-messages.ts'
+import {censusAnswer, type Flat, failedAnswer, headAnswer} from './sqlite-messages.ts'
 import {BUSY_TIMEOUT_MS, readHead} from './sqlite-open.ts'
 import {versionOf} from './sqlite-schema.ts'
 import type {FileTask} from './sqlite-task.ts'
@@ -15,12 +16,18 @@ import type {StoreHead} from './store.ts'
 assert(parentPort !== null, 'this file runs in a worker thread')
 const task: FileTask = workerData
 try {
-  parentPort.postMessage(headAnswer(0, perform(task)))
+  parentPort.postMessage(answerOf(task))
 } catch (error) {
   parentPort.postMessage(failedAnswer(0, asStoreError(error, task.kind, task.path)))
 }
 
-function perform(task: FileTask): StoreHead {
+function answerOf(task: FileTask): Flat {
+  if (task.kind !== 'census') return headAnswer(0, perform(task))
+  const {path} = task
+  return withFile(path, true, (database, version) => censusAnswer(0, censusOf(database, path, version)))
+}
+
+function perform(task: Exclude<FileTask, {kind: 'census'}>): StoreHead {
   switch (task.kind) {
     case 'copy':
       return copy(task.from, task.path)
@@ -70,10 +77,11 @@ function headOf(database: DatabaseSync, path: string): StoreHead {
 }
 
 /** Opens a file of ours. */
-function withFile<T>(path: string, readOnly: boolean, use: (database: DatabaseSync) => T): T {
+function withFile<T>(path: string, readOnly: boolean, use: (database: DatabaseSync, version: number) => T): T {
   return withDatabase(path, readOnly, (database) => {
-    if (versionOf(database, path) === 0) throw damagedFile(path, 'it is empty')
-    return use(database)
+    const version = versionOf(database, path)
+    if (version === 0) throw damagedFile(path, 'it is empty')
+    return use(database, version)
   })
 }
 

@@ -10,7 +10,7 @@ import {asStoreError} from './sqlite-errors.ts'
 import {DONE, decodeFailure, decodeHead, type Flat, numberAt} from './sqlite-messages.ts'
 import type {StoreHead} from './store.ts'
 
-/** Each gives the head of the file at `path`. */
+/** What is done to the file at `path`. All but the last one give its head. */
 export type FileTask =
   /** Copies one moment of the file at `from`, which may be in use, to `path`, where nothing may be. */
   | {readonly kind: 'copy'; readonly from: string; readonly path: string}
@@ -18,11 +18,18 @@ export type FileTask =
   | {readonly kind: 'adopt'; readonly path: string; readonly iden: string}
   /** Verifies the file and every entry in it, and that it ends as expected. */
   | {readonly kind: 'verify'; readonly path: string; readonly nextOffset: number; readonly lastHash: string}
+  /** Counts and hashes what is in it. */
+  | {readonly kind: 'census'; readonly path: string}
 
-/** Runs a task to its end; when `signal` aborts, until the thread can be stopped. */
-export function runFileTask(task: FileTask, signal?: AbortSignal): Promise<StoreHead> {
+/** Runs a task that gives the head of the file; when `signal` aborts, until the thread can be stopped. */
+export function runFileTask(task: Exclude<FileTask, {kind: 'census'}>, signal?: AbortSignal): Promise<StoreHead> {
+  return runTask(task, decodeHead, signal)
+}
+
+/** Runs a task to its end and gives what `decode` makes of its answer; when `signal` aborts, until the thread can be stopped. */
+export function runTask<T>(task: FileTask, decode: (answer: Flat) => T, signal?: AbortSignal): Promise<T> {
   const {path, kind} = task
-  const {promise, resolve, reject} = Promise.withResolvers<StoreHead>()
+  const {promise, resolve, reject} = Promise.withResolvers<T>()
   const worker = new Worker(workerUrl('store/sqlite-task-worker'), {name: kind, execArgv: [], workerData: task})
   let answer: Flat | undefined
   let failure: unknown
@@ -36,7 +43,7 @@ export function runFileTask(task: FileTask, signal?: AbortSignal): Promise<Store
   worker.on('exit', (status) => {
     signal?.removeEventListener('abort', stop)
     if (signal?.aborted === true) reject(signal.reason)
-    else if (answer !== undefined && numberAt(answer, 1) === DONE) resolve(decodeHead(answer))
+    else if (answer !== undefined && numberAt(answer, 1) === DONE) resolve(decode(answer))
     else if (answer !== undefined) reject(decodeFailure(answer))
     else {
       const reason = failure === undefined ? `it ended with ${status}` : messageOf(failure)
