@@ -111,7 +111,9 @@ describe('the method forward', () => {
     await fc.assert(
       fc.asyncProperty(any, fc.constantFrom(...sessions), async (value, session) => {
         await expect(session.call('forward', [value as Value])).rejects.toMatchObject({code: 'REG_DENIED'})
-        await expect(session.call('redeem', [JSON.stringify(value), 'x', 'tls'])).rejects.toMatchObject({code: 'REG_DENIED'})
+        await expect(session.call('redeem', [JSON.stringify(value), 'x', 'tls'])).rejects.toMatchObject({
+          code: 'REG_DENIED',
+        })
       }),
     )
     const member = await cell.session(undefined, {peer: {...VISI, family: 'tls', certificate: ROOT_CERTIFICATE}})
