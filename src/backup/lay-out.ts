@@ -1,0 +1,96 @@
+/** Putting a backup down as the directory of a cell: verified while it is copied, so that what lies there in the end is what was backed up. */
+import {mkdir, rm} from 'node:fs/promises'
+import {RegistryError, systemCode} from '../base/errors.ts'
+import {copyTree, type WorkOptions} from './copy-files.ts'
+import {writeFault} from './file-faults.ts'
+import {assertRoom} from './free-space.ts'
+import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
+import type {Backup} from './open-backup.ts'
+import {foldersOf, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
+import {assertWhole, type Finding} from './verify.ts'
+
+export interface LayOutOptions extends WorkOptions {
+  /** That have to stay free on the volume; without it the room is not looked at before. */
+  readonly room?: {readonly minFreePercent: number} | undefined
+}
+
+/** What lies there now. */
+export interface LaidOut {
+  readonly files: readonly ManifestFile[]
+  /** Undefined for a backup that has none. */
+  readonly manifest: Manifest | undefined
+}
+
+/**
+ * Copies or unpacks a backup into the new directory `to`, without its manifest and proofs: the directory of a stopped cell. When the promise
+ * resolves all of it survives a crash, and is as its manifest says. When it fails nothing is left at `to`.
+ *
+ * @throws RegistryError `REG_BACKUP_DAMAGED`, `REG_BACKUP_INVALID`, `REG_BACKUP_SOURCE` when it is not whole or cannot be read; `REG_CONFLICT` when
+ * something is at `to`; `REG_DISK_LOW`, `REG_DIR_UNUSABLE` when it cannot be written
+ */
+export async function layOut(backup: Backup, to: string, options: LayOutOptions): Promise<LaidOut> {
+  const {room} = options
+  if (room !== undefined) await assertRoom({path: to, bytes: neededBy(backup), ...room})
+  await makeNew(to)
+  try {
+    return await putDown(backup, to, options)
+  } catch (error) {
+    await rm(to, {recursive: true, force: true})
+    throw error
+  }
+}
+
+async function putDown(backup: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
+  return await fromDirectory(backup.path, backup.manifest, to, work)
+}
+
+function neededBy({manifest}: Backup): number {
+  return totalsOf(manifest.files).allocated
+}
+
+async function fromDirectory(from: string, manifest: Manifest, to: string, work: LayOutOptions): Promise<LaidOut> {
+  const {files: expected, directories} = manifest
+  await assertSameNames(from, manifest, work.signal)
+  work.progress.phase('copying', totalsOf(expected).bytes)
+  const files = await copyTree({from, to, files: expected, directories, progress: work.progress, signal: work.signal})
+  const altered = files.filter(({sha256}, at) => sha256 !== expected[at]?.sha256)
+  assertWhole(
+    from,
+    altered.map(({path}) => ({path, problem: 'altered'})),
+  )
+  return {files, manifest}
+}
+
+/** Before the long work: what is missing, has another length, or is too much. */
+async function assertSameNames(from: string, {files, directories}: Manifest, signal: AbortSignal): Promise<void> {
+  const tree = await readTree(from, {leave: (path) => (isNote(path) ? 'always' : undefined), signal})
+  const there = new Map<string, number | undefined>(tree.directories.map((path) => [path, undefined]))
+  for (const {path, size} of tree.files) there.set(path, size)
+  for (const {path, reason} of tree.left) if (reason !== 'always') there.set(path, Number.NaN)
+  const expected = new Map<string, number | undefined>(foldersOf(files, directories).map((path) => [path, undefined]))
+  for (const {path, size} of files) expected.set(path, size)
+  const findings: Finding[] = []
+  for (const [path, size] of expected) {
+    if (!there.has(path)) findings.push({path, problem: 'missing'})
+    else if (there.get(path) !== size) findings.push({path, problem: 'altered'})
+  }
+  for (const path of there.keys()) if (!expected.has(path)) findings.push({path, problem: 'unexpected'})
+  assertWhole(from, findings)
+}
+
+/** The manifest and the proofs are no part of the cell, nor is what a killed process left of writing them. */
+function isNote(path: string): boolean {
+  return path === MANIFEST_FILE || path === PROOFS_FILE || isUnfinished(path)
+}
+
+async function makeNew(to: string): Promise<void> {
+  try {
+    await mkdir(to, {mode: 0o700})
+  } catch (error) {
+    throw systemCode(error) === 'EEXIST' ? taken(to, error) : writeFault(error, to)
+  }
+}
+
+function taken(path: string, cause: unknown): RegistryError {
+  return new RegistryError('REG_CONFLICT', `${path} is there already`, {info: {path}, cause})
+}
