@@ -1,4 +1,5 @@
 import {Command} from '@oclif/core'
+import {NO_PROGRESS} from '../backup/progress.ts'
 import {readEnvironment} from '../config/environment.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {chooseAny, chooseCell, chooseRegistry, type RegistryChoice, type RegistryWish} from './choose-registry.ts'
@@ -6,6 +7,7 @@ import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {Interrupt} from './interrupt.ts'
 import {printableJson} from './printable.ts'
 import {wantsJson} from './words.ts'
+import {type WorkProgress, workProgress} from './work-progress.ts'
 
 /** How far a long step is, for people; silent where nobody watches. */
 export interface Progress extends Disposable {
@@ -77,6 +79,12 @@ export abstract class BaseCommand extends Command {
         spinner.stop()
       },
     }
+  }
+
+  /** Shows how far long work is, by its bytes; only on a terminal. To be disposed before the result is shown. */
+  protected workProgress(): WorkProgress {
+    if (this.jsonEnabled() || !process.stderr.isTTY) return {...NO_PROGRESS, [Symbol.dispose]() {}}
+    return workProgress(process.stderr)
   }
 
   /**

@@ -5,6 +5,7 @@ import {RegistryClient} from '../../src/client/registry-client.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
 import {LeadPair} from '../support/lead-pair.ts'
+import {makeBackup} from '../support/made-backup.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 let server: TestServer
@@ -16,6 +17,9 @@ beforeAll(async () => {
   pair = await LeadPair.start()
   await mkdir(join(server.dir, 'syn'))
   await writeFile(join(server.dir, 'syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
+  await makeBackup(join(server.dir, 'whole'))
+  await makeBackup(join(server.dir, 'damaged'))
+  await writeFile(join(server.dir, 'damaged', 'registry.db'), 'x')
   aha = await startAhaServer()
   await registerAt(aha, ['00.axon', '01.axon'])
   await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
@@ -121,6 +125,9 @@ const LINES = [
   'provision list',
   'clone 01.aha.demo.net',
   'provision revoke 00.axon --yes',
+  'backup verify DIR/whole',
+  'backup verify DIR/damaged',
+  'backup verify DIR',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.

@@ -13,6 +13,7 @@ import {LeadPair} from '../support/lead-pair.ts'
 import type {TestMember} from '../support/mirror-pair.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {StormPeer} from '../support/storm-peer.ts'
+import {prepareBackups} from './example-backups.ts'
 import {prepareCerts} from './example-certs.ts'
 import {prepareLost, prepareRejoin} from './example-rejoin.ts'
 
@@ -171,6 +172,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     pair.reset()
     if (id === 'rejoin') leader ??= await prepareRejoin(home)
     if (id === 'service:history') await prepareLost(home)
+    if (id.startsWith('backup')) await prepareBackups(home)
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
 
