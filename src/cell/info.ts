@@ -7,6 +7,8 @@ export const SYNAPSE_VERSION = [2, 256, 0] as const
 export interface MemberFacts {
   /** It leads. */
   readonly isActive: boolean
+  /** It only shows what it has. */
+  readonly isSafe: boolean
   /** A mirror had all that its leader had, once since its start. */
   readonly isReady: boolean
   /** A mirror is connected to its leader. */
@@ -42,7 +44,7 @@ export interface CellFacts {
 /** Gives what a cell says of itself, in the shape that the peers' clients and tools read; `features` is added by who knows them. */
 export function cellInfo(facts: CellFacts) {
   const version = versionNumbers(facts.version)
-  const {isActive, isReady, hasUplink, mirror, told} = facts.member
+  const {isActive, isSafe, isReady, hasUplink, mirror, told} = facts.member
   return {
     synapse: {commit: '', version: SYNAPSE_VERSION, verstring: SYNAPSE_VERSION.join('.')},
     cell: {
@@ -51,7 +53,7 @@ export function cellInfo(facts: CellFacts) {
       iden: facts.cellIden,
       paused: false,
       active: isActive,
-      safemode: false,
+      safemode: isSafe,
       started: facts.startedMs,
       ready: isReady,
       commit: '',

@@ -6,7 +6,7 @@ import {fieldsOf, oddAnswer} from './admin-values.ts'
 /** What a member of a cell of our own is at present. */
 type MemberRoleName = (typeof ROLES)[number]
 
-const ROLES = ['leads', 'follows', 'confirms', 'closing', 'fenced'] as const
+const ROLES = ['leads', 'follows', 'confirms', 'closing', 'fenced', 'safe'] as const
 
 /** A member of the cell, as one of them sees it. */
 export interface ListedMember extends LeadMember {

@@ -422,6 +422,12 @@ export const OPTIONS = {
     'Identity of a new data directory; one that has another is refused.',
     '20ed1a3500a8122ddbc34c192ba60f0b',
   ),
+  safemode: live(
+    boolean,
+    'false',
+    'Only show what is in the data directory, a restored one for instance: take no changes, remove nothing, call neither other members nor AHA, and run no boot hooks.',
+    'true',
+  ),
   'boothooks:dir': live(
     text('path'),
     'null',
@@ -437,12 +443,6 @@ export const OPTIONS = {
 
   'nexslog:en': peerOnly('boolean', 'Keep the change log.', 'true', 'the change log is always kept'),
   'nexslog:async': peerOnly('boolean', 'Map the change log asynchronously.', 'true', 'the peer ignores it as well'),
-  safemode: peerOnly(
-    'boolean',
-    'Start with automation off.',
-    'false',
-    'there is no automation that could be switched off',
-  ),
   'cell:ctor': peerOnly('text', 'Class of the cell.', 'synapse.lib.aha.AhaCell', PYTHON_ONLY),
   'auth:ctor': peerOnly('text', 'Class of the user database.', 'synapse.lib.auth.Auth', PYTHON_ONLY),
   'auth:conf': peerOnly('object', 'Settings of that class.', '{}', PYTHON_ONLY),

@@ -21,7 +21,7 @@ export interface Refusal {
 export type LogSource =
   | {readonly kind: 'own'}
   | {readonly kind: 'replicated'; readonly reason: string}
-  | {readonly kind: 'none'; readonly code: 'REG_NOT_LEADER' | 'REG_FENCED'; readonly reason: string}
+  | {readonly kind: 'none'; readonly code: 'REG_NOT_LEADER' | 'REG_FENCED' | 'REG_READ_ONLY'; readonly reason: string}
 
 /** Where the log ends: which offset comes next, the hash and the epoch of the entry before it. */
 export type LogHead = Pick<StoreHead, 'nextOffset' | 'epoch' | 'lastHash'>

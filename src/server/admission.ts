@@ -21,12 +21,13 @@ export interface AdmissionParts {
 const LISTENERS = ['dmon:listen', 'provision:listen'] as const satisfies LiveName[]
 
 /**
- * Redeems the URL of `clone` or `aha:provision`, unless that was done before. True when the configuration is to be read again.
+ * Redeems the URL of `clone` or `aha:provision`, unless that was done before, or in safemode. True when the configuration is to be read again.
  *
  * @throws RegistryError as `cloneSelf` and `provisionSelf`; a new directory is a new one then
  */
 export async function admit(parts: AdmissionParts, loaded: LoadedConf): Promise<boolean> {
-  const {clone, 'aha:provision': urls} = loaded.conf
+  const {clone, 'aha:provision': urls, safemode} = loaded.conf
+  if (safemode) return false
   const {cellDir} = parts
   try {
     if (clone !== null) return await admitClone(parts, loaded, clone)

@@ -30,7 +30,7 @@ import {ForwardDesk, type ForwardDeskPorts} from './mirroring/forward-desk.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import {type MemberSource, memberFacts, memberHealth} from './mirroring/member-report.ts'
 import type {Mirroring} from './mirroring/mirroring.ts'
-import {assertCurrent, isActive} from './mirroring/role.ts'
+import {assertCurrent, isActive, reasonOf} from './mirroring/role.ts'
 import type {Snapshots} from './mirroring/snapshots.ts'
 import type {RegistryDesk} from './registry-desk.ts'
 import {Tasks} from './tasks.ts'
@@ -360,8 +360,9 @@ export class CellHost implements AsyncDisposable {
   }
 
   #info(): ReturnType<typeof cellInfo> {
-    const {cellDir, changes} = this.#ports
+    const {cellDir, changes, mirroring} = this.#ports
     const {https, telepath, provision} = this.listeners
+    const {role} = mirroring.roles
     return cellInfo({
       cellIden: cellDir.guid,
       runId: this.#ports.runId,
@@ -372,6 +373,7 @@ export class CellHost implements AsyncDisposable {
       refusals: [
         ...(changes.trouble === undefined ? [] : [reasonFor(changes.trouble.error)]),
         ...changes.holds.values(),
+        ...(role.kind === 'safe' ? [reasonOf(role)] : []),
       ],
       member: memberFacts(this.#member()),
       aha: {

@@ -1,6 +1,6 @@
 import {join} from 'node:path'
 import {systemClock} from '../base/clock.ts'
-import type {RegistryError} from '../base/errors.ts'
+import {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
 import {createLog, type Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
@@ -202,7 +202,7 @@ class Registry implements RunningRegistry {
 
   async #runPreboot(signal: AbortSignal | undefined): Promise<void> {
     const dir = this.#conf['boothooks:dir']
-    if (dir === null) return
+    if (dir === null || this.#conf.safemode) return
     const {BootHooks} = await import('../cell/boot-hooks.ts')
     this.#hooks = await BootHooks.find({dir, cellDir: this.dir, log: this.#log})
     await this.#hooks.runPreboot(signal)
@@ -214,8 +214,9 @@ class Registry implements RunningRegistry {
 
   /** A new directory of a mirror gets the store of another member before anything is opened. */
   async #copyFirst(signal: AbortSignal | undefined): Promise<void> {
-    const {mirror: urls, backend} = this.#conf
-    if (urls === null || backend === 'memory' || (await hasStore(this.#cellDir.storePath))) return
+    const {mirror: urls, backend, safemode} = this.#conf
+    if ((urls === null && !safemode) || backend === 'memory' || (await hasStore(this.#cellDir.storePath))) return
+    if (safemode || urls === null) throw nothingToShow(this.dir)
     const aha = ahaSettings(this.#conf)
     if (aha !== undefined) await bootAha({certs: this.#certs, log: this.#log, nowMs: systemClock.wallMs()}, aha)
     await forOption('mirror', [], this.#copier.copyFirst(urls, this.#conf['cell:guid'] ?? undefined, signal))
@@ -342,7 +343,7 @@ class Registry implements RunningRegistry {
 
   async #openMember(certs: CertDir): Promise<AhaMember | undefined> {
     const settings = memberSettings(this.#conf)
-    if (settings === undefined) return undefined
+    if (settings === undefined || this.#conf.safemode) return undefined
     const {AhaMember} = await import('./aha-member.ts')
     const mods = new ModsFile(this.dir)
     const saveUrls = async (urls: readonly string[]) => {
@@ -479,6 +480,13 @@ class Registry implements RunningRegistry {
       },
     }
   }
+}
+
+function nothingToShow(dir: string): RegistryError {
+  return new RegistryError('REG_CONFIG_INVALID', `safemode is set, and ${dir} has no data to show`, {
+    info: {dir, option: 'safemode'},
+    hints: ['registry serve DIR --safemode false', 'registry backup list'],
+  })
 }
 
 function makeLog(conf: Conf, logs: LogTail, write: ((line: string) => void) | undefined): Log {

@@ -90,5 +90,6 @@ export function mirroringSettings(conf: Conf): MirroringSettings {
     },
     servers: conf['aha:registry'] ?? [],
     lead: {confirmMs: conf['leader:confirm'], isAlone: conf['leader:alone']},
+    isSafe: conf.safemode,
   }
 }

@@ -11,7 +11,7 @@ let good: string
 let bad: string
 beforeAll(async () => {
   good = await mkdtemp(join(tmpdir(), 'registry-config-good-'))
-  await writeFile(join(good, 'cell.yaml'), 'zmq:req:port: 4242\nsafemode: false\n')
+  await writeFile(join(good, 'cell.yaml'), 'zmq:req:port: 4242\nnexslog:async: false\n')
   await writeFile(join(good, 'cell.mods.yaml'), 'zmq:req:port: 4299\n')
   bad = await mkdtemp(join(tmpdir(), 'registry-config-bad-'))
   await writeFile(join(bad, 'cell.yaml'), 'zmq:rate: 0\nzmq:rat: 1\n')
@@ -33,10 +33,10 @@ describe('config show', () => {
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
       ['OPTION', 'VALUE', 'FROM'],
       ['zmq:req:port', '4299', `${good}/cell.mods.yaml line 1`],
-      ['safemode', 'false', `${good}/cell.yaml line 2`],
+      ['nexslog:async', 'false', `${good}/cell.yaml line 2`],
       [''],
     ])
-    expect(stderr).toMatch(/^warning: safemode has no effect here/)
+    expect(stderr).toMatch(/^warning: nexslog:async has no effect here/)
     expect(status).toBe(0)
   })
 
@@ -88,7 +88,11 @@ describe('config validate', () => {
       stdout: `The configuration is valid (${good}/cell.yaml, ${good}/cell.mods.yaml).\n`,
     })
     const {stdout} = config('validate', '--json')
-    expect(JSON.parse(stdout)).toMatchObject({ok: true, dir: good, warnings: [{kind: 'peer-only', name: 'safemode'}]})
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      dir: good,
+      warnings: [{kind: 'peer-only', name: 'nexslog:async'}],
+    })
     expect(config('validate', join(good, 'nowhere')).stdout).toMatch(
       /There is neither cell\.yaml nor cell\.mods\.yaml in /,
     )

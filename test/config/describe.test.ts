@@ -20,7 +20,7 @@ async function inspect(yaml: string, env: Record<string, string> = {}) {
 describe('the values in force', () => {
   test('are those that were set, as they would stand in cell.yaml', async () => {
     const checked = await inspect(
-      'lease:grace: 1:30\ncleanup:interval: 1.5\nzmq:reply:within: 0.25\nzmq:hb:port: null\nsafemode: no\n',
+      'lease:grace: 1:30\ncleanup:interval: 1.5\nzmq:reply:within: 0.25\nzmq:hb:port: null\nnexslog:async: no\n',
       {
         SYN_AHA_BACKEND: 'memory',
       },
@@ -31,11 +31,11 @@ describe('the values in force', () => {
       'lease:grace': {value: '90s', origin: 'file', from: `${dir}/cell.yaml line 1`},
       'cleanup:interval': {value: '1500ms', origin: 'file', from: `${dir}/cell.yaml line 2`},
       backend: {value: 'memory', origin: 'variable', from: 'SYN_AHA_BACKEND'},
-      safemode: {
+      'nexslog:async': {
         value: false,
         origin: 'file',
         from: `${dir}/cell.yaml line 5`,
-        note: 'No effect: there is no automation that could be switched off.',
+        note: 'No effect: the peer ignores it as well.',
       },
     })
   })

@@ -89,6 +89,7 @@ describe('without any source', () => {
       'max:users': 0,
       inaugural: null,
       'cell:guid': null,
+      safemode: false,
       'boothooks:dir': null,
       'health:sysctl:checks': true,
     })
@@ -226,6 +227,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   inaugural: ['{roles: [{name: readers}]}', {roles: [{name: 'readers'}]}, '{users: [{name: root}]}'],
   'cell:guid': ['20ed1a3500a8122ddbc34c192ba60f0b', '20ed1a3500a8122ddbc34c192ba60f0b', 'abc'],
   'boothooks:dir': ['/etc/hooks', '/etc/hooks', '7'],
+  safemode: ['on', true, '1'],
   'health:sysctl:checks': ['no', false, '0'],
 }
 
@@ -518,10 +520,10 @@ describe('warnings', () => {
   })
 
   test('each is given once, for the source that counts', async () => {
-    await cellYaml('safemode: true\n')
-    await modsYaml('safemode: false\n')
-    expect(await warningsOf({SYN_AHA_SAFEMODE: 'true'})).toEqual([
-      'safemode has no effect here: there is no automation that could be switched off (from cell.mods.yaml line 1)',
+    await cellYaml('nexslog:async: true\n')
+    await modsYaml('nexslog:async: false\n')
+    expect(await warningsOf({SYN_AHA_NEXSLOG_ASYNC: 'true'})).toEqual([
+      'nexslog:async has no effect here: the peer ignores it as well (from cell.mods.yaml line 1)',
     ])
   })
 

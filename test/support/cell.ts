@@ -138,7 +138,7 @@ const FACTS: CellFacts = {
   version: '0.1.0',
   nextOffset: 7,
   refusals: [],
-  member: {isActive: true, isReady: true, hasUplink: false, mirror: null},
+  member: {isActive: true, isSafe: false, isReady: true, hasUplink: false, mirror: null},
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
   telepath: [],

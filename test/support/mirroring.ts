@@ -6,6 +6,7 @@ const SETTINGS: MirroringSettings = {
   names: {dnsName: undefined, ahaName: undefined, network: undefined},
   servers: [],
   lead: {confirmMs: 10_000, isAlone: false},
+  isSafe: false,
 }
 
 /** A member of a cell without certificates, which leads unless the settings or its log say something else. */

@@ -7,7 +7,7 @@ import {decodeAnswer, encodeCall, type ForwardedAnswer, type ForwardedCall, type
 
 /** Who leads, as far as the forwarder wants to know it. */
 export interface RoleView {
-  readonly role: {readonly kind: 'leads' | 'follows' | 'confirms' | 'closing' | 'fenced'}
+  readonly role: {readonly kind: 'leads' | 'follows' | 'confirms' | 'closing' | 'fenced' | 'safe'}
   onChange(listener: () => void): void
 }
 

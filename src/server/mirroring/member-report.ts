@@ -36,6 +36,7 @@ export function memberFacts(source: MemberSource): MemberFacts {
   const url = state.url ?? ledger.visible.lead?.urls[0] ?? source.urls[0]
   return {
     isActive: isActive(role),
+    isSafe: role.kind === 'safe',
     isReady: isMirror ? state.isReady : role.kind === 'leads' || role.kind === 'closing',
     hasUplink: isMirror && state.isLinked,
     mirror: isMirror && url !== undefined ? sanitizeUrl(url) : null,
@@ -55,6 +56,7 @@ export function memberHealth(source: MemberSource): MirroringHealth | undefined 
       return mirrorHealth(state)
     case 'confirms':
     case 'closing':
+    case 'safe':
       return {status: 'degraded', mesg: reasonOf(role), data: {role: role.kind}}
     case 'fenced':
       return {

@@ -43,6 +43,8 @@ export interface MirroringSettings {
   readonly servers: readonly string[]
   /** How it asks the others before it leads. */
   readonly lead: LeadHeraldSettings
+  /** `safemode`: calls nobody, takes no changes. */
+  readonly isSafe: boolean
 }
 
 /** Who hears of it that a part of the server has something to do. */
@@ -160,6 +162,7 @@ export class Mirroring implements AsyncDisposable {
   start(url: string | null): void {
     const {member} = this.ledger
     this.#self = {member, ...memberPlace(this.#settings.names, url, `member ${member.slice(0, 8)}`)}
+    if (this.roles.role.kind === 'safe') return
     this.#isStarted = true
     this.#onRole(this.roles.role)
     this.moves.start()

@@ -13,6 +13,8 @@ export type Role =
   | {readonly kind: 'closing'; readonly to: string}
   /** Another member took the lead while this one led, and its log has what that one lacks, or may have. */
   | {readonly kind: 'fenced'; readonly epoch: number; readonly name: string; readonly urls: readonly string[]}
+  /** `safemode` is set: it takes no changes and calls no other member. It stays so until it stops. */
+  | {readonly kind: 'safe'}
 
 /** Knows the role, and lets the change log take what fits it: own changes, those of the leader, or none. */
 export class RoleKeeper {
@@ -37,6 +39,7 @@ export class RoleKeeper {
 
   /** The change log has its source before anybody hears of the role; who listens hears in the order in which they began to. */
   set(role: Role): void {
+    if (this.#role.kind === 'safe') return // whatever others tell it
     this.#role = role
     this.#changes.setSource(sourceOf(role))
     for (const listener of this.#listeners) {
@@ -68,6 +71,8 @@ function sourceOf(role: Role): Parameters<ChangeLog['setSource']>[0] {
       return {kind: 'none', code: 'REG_NOT_LEADER', reason: reasonOf(role)}
     case 'fenced':
       return {kind: 'none', code: 'REG_FENCED', reason: reasonOf(role)}
+    case 'safe':
+      return {kind: 'none', code: 'REG_READ_ONLY', reason: reasonOf(role)}
   }
 }
 
@@ -99,5 +104,7 @@ export function reasonOf(role: Exclude<Role, {readonly kind: 'leads'}>): string 
       return `the lead moves to ${role.to}`
     case 'fenced':
       return `${role.name} took the lead, since epoch ${role.epoch}`
+    case 'safe':
+      return 'safemode is set: this registry only shows what it has'
   }
 }

@@ -7,17 +7,20 @@ export interface StartSettings {
   /** `mirror` */
   readonly mirror: readonly string[]
   readonly lead: LeadHeraldSettings
+  /** `safemode` */
+  readonly isSafe: boolean
 }
 
 /**
  * Says what a member is when it starts. By its log; but one that was fenced is so still, as long as the log does not say who leads instead, and
- * one that leads and has others to ask asks them before it takes a change.
+ * one that leads and has others to ask asks them before it takes a change. In safemode it is none of all that.
  */
 export function startRole(
   {visible, isLeading, others}: Pick<LeadLedger, 'visible' | 'isLeading' | 'others'>,
   fence: Fence | undefined,
-  {mirror, lead: {isAlone}}: StartSettings,
+  {mirror, lead: {isAlone}, isSafe}: StartSettings,
 ): Role {
+  if (isSafe) return {kind: 'safe'}
   const {lead} = visible
   const isFenced = fence !== undefined && (lead === undefined || outranks(fence.lead, lead))
   if (isFenced && isLeading) {

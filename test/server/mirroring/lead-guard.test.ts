@@ -33,7 +33,7 @@ beforeEach(async () => {
     },
     {
       ...{mirror: ['ssl://127.0.0.1:1'], names: {dnsName: '01.demo.net', ahaName: undefined, network: undefined}},
-      ...{servers: [], lead: {confirmMs: 10_000, isAlone: false}},
+      ...{servers: [], lead: {confirmMs: 10_000, isAlone: false}, isSafe: false},
     },
   )
   const first = {member: '0'.repeat(32), name: '00.demo.net', urls: [], epoch: 1, how: 'rejoined', from: null} as const
