@@ -13,11 +13,7 @@ import {OpenArchive} from './archive-source.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import {UnpackTarget} from './unpack-target.ts'
-
-interface Finding {
-  readonly path: string
-  readonly problem: 'missing' | 'altered' | 'unexpected'
-}
+import type {Finding} from './verify.ts'
 
 /** With what an archive is opened. */
 export interface OpenOptions {

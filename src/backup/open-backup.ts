@@ -2,6 +2,7 @@ import {constants} from 'node:fs'
 import {lstat, open, stat} from 'node:fs/promises'
 import {basename, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {type OpenOptions, readArchiveManifest, verifyArchive} from './archive-read.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {decodeManifest, MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
 import {isPartialName} from './stage.ts'
@@ -11,7 +12,7 @@ import {type Finding, verifyTree} from './verify.ts'
 const MANIFEST_BYTES_MAX = 256 * 1024 * 1024
 
 /** A backup that was found to be one: it has a manifest that is complete. Whether its files are is for `verifyBackup` to say. */
-export type Backup = DirectoryBackup
+export type Backup = DirectoryBackup | ArchiveBackup
 
 /** A backup that is a directory. */
 export interface DirectoryBackup {
@@ -21,25 +22,37 @@ export interface DirectoryBackup {
   readonly manifest: Manifest
 }
 
+/** A backup that is one file. */
+export interface ArchiveBackup {
+  readonly kind: 'archive'
+  /** Absolute. */
+  readonly path: string
+  readonly manifest: Manifest
+  readonly isEncrypted: boolean
+}
+
 /**
  * Looks what is at a path.
  *
- * @throws RegistryError `REG_BACKUP_INVALID` with the reason when it is no backup
+ * @throws RegistryError `REG_BACKUP_INVALID` with the reason when it is no backup; `REG_BACKUP_DAMAGED` and `REG_BACKUP_SEALED` for an archive
+ * that cannot be read up to its manifest
  */
-export async function openBackup(path: string): Promise<Backup> {
+export async function openBackup(path: string, options: OpenOptions = {}): Promise<Backup> {
   const place = resolve(path)
   if (isPartialName(basename(place))) throw noBackup(place, 'it was not finished')
-  const manifest = (await kindAt(place)) === 'directory' ? await readManifest(place) : undefined
-  if (manifest === undefined) throw noBackup(place, 'it is no directory')
-  return {kind: 'directory', path: place, manifest}
+  const kind = await kindAt(place)
+  if (kind === 'directory') return {kind, path: place, manifest: await readManifest(place)}
+  if (kind === 'file') return {kind: 'archive', path: place, ...(await readArchiveManifest(place, options))}
+  throw noBackup(place, 'it is neither a directory nor a file')
 }
 
 /**
  * Compares a backup with its manifest, to the byte; gives what differs.
  *
- * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all
+ * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all; for an archive also as `verifyArchive`
  */
-export async function verifyBackup(backup: Backup, work: WorkOptions): Promise<readonly Finding[]> {
+export async function verifyBackup(backup: Backup, work: WorkOptions & OpenOptions): Promise<readonly Finding[]> {
+  if (backup.kind === 'archive') return await verifyArchive(backup.path, work)
   work.progress.phase('verifying', totalsOf(backup.manifest.files).bytes)
   return await verifyTree(backup.path, backup.manifest, work)
 }
@@ -73,9 +86,10 @@ async function withoutManifest(dir: string): Promise<string> {
   return `it is the directory of a cell, or an unfinished copy of one: it has no ${MANIFEST_FILE}`
 }
 
-async function kindAt(place: string): Promise<'directory' | 'other'> {
+async function kindAt(place: string): Promise<'directory' | 'file' | 'other'> {
   try {
-    return (await stat(place)).isDirectory() ? 'directory' : 'other'
+    const facts = await stat(place)
+    return facts.isDirectory() ? 'directory' : facts.isFile() ? 'file' : 'other'
   } catch (error) {
     const isDangling = await lstat(place).catch(() => undefined)
     const isAbsent = systemCode(error) === 'ENOENT' && isDangling === undefined

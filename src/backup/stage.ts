@@ -5,7 +5,7 @@
  * A file `.NAME.partial-<8 hex>.lock` is held by the one who writes it. It is there before the directory and goes after it: what is not
  * held is left over from a process that is gone.
  */
-import {lstat, mkdir, open, readdir, rename, rm, stat} from 'node:fs/promises'
+import {type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {createFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
@@ -42,12 +42,41 @@ export async function stageBackup(path: string): Promise<Staging> {
   await assertFree(place)
   try {
     await makePrivateDir(parent)
-    const {dir, lock} = await makePartial(parent, basename(place))
-    return new StagedBackup(place, dir, lock)
+    return new StagedBackup(place, await makePartial(parent, basename(place), (dir) => mkdir(dir, {mode: 0o700})))
   } catch (error) {
     throw writeFault(error, place)
   }
 }
+
+/**
+ * Makes a backup that is one file: `fill` writes it under a temporary name, which is taken from it when all is on the disk. When `fill` throws,
+ * nothing is left.
+ *
+ * @throws RegistryError `REG_CONFLICT` when something is there already; what `fill` throws
+ */
+export async function stageFile(path: string, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+  const place = resolve(path)
+  const parent = dirname(place)
+  await assertFree(place)
+  try {
+    await makePrivateDir(parent)
+    const partial = await makePartial(parent, basename(place), (file) => writeFile(file, '', NEW_FILE))
+    try {
+      await using file = await open(partial.dir, 'r+')
+      await fill(file)
+      await file.sync()
+      await link(partial.dir, place)
+    } finally {
+      await rm(partial.dir, {force: true})
+      await letGo(partial)
+    }
+    await syncDir(parent)
+  } catch (error) {
+    throw systemCode(error) === 'EEXIST' ? taken(place) : writeFault(error, place)
+  }
+}
+
+const NEW_FILE = {flag: 'wx', mode: PRIVATE_FILE_MODE}
 
 /** Removes what processes that are gone left in a directory of backups; gives the names. What is being written stays. */
 export async function removeLeftStagings(parent: string): Promise<readonly string[]> {
@@ -66,13 +95,13 @@ export function isPartialName(name: string): boolean {
 class StagedBackup implements Staging {
   readonly dir: string
   readonly #place: string
-  readonly #lock: Disposable
+  readonly #partial: Partial
   #isDone = false
 
-  constructor(place: string, dir: string, lock: Disposable) {
+  constructor(place: string, partial: Partial) {
     this.#place = place
-    this.dir = dir
-    this.#lock = lock
+    this.dir = partial.dir
+    this.#partial = partial
   }
 
   async commit(manifest: Manifest): Promise<string> {
@@ -86,7 +115,7 @@ class StagedBackup implements Staging {
       throw systemCode(error) === 'ENOTEMPTY' ? taken(this.#place) : writeFault(error, this.#place)
     }
     this.#isDone = true
-    await this.#letGo()
+    await letGo(this.#partial)
     return this.#place
   }
 
@@ -94,33 +123,38 @@ class StagedBackup implements Staging {
     if (this.#isDone) return
     this.#isDone = true
     await rm(this.dir, {recursive: true, force: true})
-    await this.#letGo()
-  }
-
-  async #letGo(): Promise<void> {
-    await rm(this.dir + LOCK_SUFFIX, {force: true})
-    this.#lock[Symbol.dispose]()
+    await letGo(this.#partial)
   }
 }
 
-/** Makes the directory under a lock. Who removes what is left holds the lock too: a lock whose file is gone was lost to him. */
-async function makePartial(parent: string, name: string): Promise<{dir: string; lock: Disposable}> {
+/** A place with a temporary name, which nobody takes for left over while `lock` is held. */
+interface Partial {
+  readonly dir: string
+  readonly lock: Disposable
+}
+
+/** Makes the place under a lock. Who removes what is left holds the lock too: a lock whose file is gone was lost to him. */
+async function makePartial(parent: string, name: string, make: (path: string) => Promise<unknown>): Promise<Partial> {
   for (let tries = 1; ; tries++) {
     const dir = join(parent, `.${name}.partial-${newGuid().slice(0, 8)}`)
     const lock = tryFileLock(dir + LOCK_SUFFIX)
     if (lock !== undefined && (await exists(dir + LOCK_SUFFIX))) {
       try {
-        await mkdir(dir, {mode: 0o700})
+        await make(dir)
         return {dir, lock}
       } catch (error) {
-        await rm(dir + LOCK_SUFFIX, {force: true})
-        lock[Symbol.dispose]()
+        await letGo({dir, lock})
         throw error
       }
     }
     lock?.[Symbol.dispose]()
     if (tries === TRIES) throw taken(join(parent, name))
   }
+}
+
+async function letGo({dir, lock}: Partial): Promise<void> {
+  await rm(dir + LOCK_SUFFIX, {force: true})
+  lock[Symbol.dispose]()
 }
 
 async function removeLeft(dir: string): Promise<boolean> {

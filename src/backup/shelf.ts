@@ -1,0 +1,164 @@
+/** A directory of backups: what is in it, and what can be said of each. Names may contain `/`, so directories are looked into. */
+import type {Dirent} from 'node:fs'
+import {lstat, readdir} from 'node:fs/promises'
+import {join, relative, resolve} from 'node:path'
+import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {readArchiveManifest} from './archive-read.ts'
+import {MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
+import {readManifest} from './open-backup.ts'
+import {newestProof, type Proof, readProofs} from './proofs.ts'
+import {isPartialName} from './stage.ts'
+import {isUnfinished} from './tree.ts'
+
+/** Something on a shelf. */
+export interface ShelfItem {
+  readonly path: string
+  /** Path below the shelf. */
+  readonly name: string
+  /** `incomplete`: was not finished, or is being written; `unreadable`: a backup whose manifest cannot be read, see `reason`. */
+  readonly kind: 'directory' | 'archive' | 'followed' | 'incomplete' | 'unreadable'
+  readonly manifest?: Manifest
+  /** What it takes on the disk. */
+  readonly bytes: number
+  /** Newest drill of it. */
+  readonly proof?: Proof
+  /** A drill restored it, and none failed to since. */
+  readonly isProven: boolean
+  readonly reason?: string
+}
+
+export interface ShelfOptions {
+  /** For encrypted archives; without a fitting one they are unreadable. */
+  readonly identities?: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/** Names of archives. */
+const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst)(\.age)?$/
+/** The sign of a directory in which a log is archived beside its bases. */
+const FOLLOW_FILE = 'follow.json'
+/** Names with more parts are not looked for. */
+const DEPTH_MAX = 8
+/** Files and directories that are looked at; more is no shelf. */
+const ITEMS_MAX = 100_000
+const BLOCK = 512
+
+/**
+ * Reads a shelf; the oldest backup first, what has no date last.
+ *
+ * @throws RegistryError `REG_NOT_FOUND` when there is no such directory; `REG_BACKUP_SOURCE` when it cannot be read, or is too large to be a shelf
+ */
+export async function readShelf(dir: string, options: ShelfOptions): Promise<readonly ShelfItem[]> {
+  const reader = new ShelfReader(resolve(dir), options)
+  await reader.look(resolve(dir), 1)
+  return reader.items.toSorted((a, b) => timeOf(a) - timeOf(b) || (a.name < b.name ? -1 : 1))
+}
+
+function timeOf({manifest}: ShelfItem): number {
+  return manifest === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(manifest.madeAt)
+}
+
+class ShelfReader {
+  readonly items: ShelfItem[] = []
+  readonly #root: string
+  readonly #options: ShelfOptions
+  #seen = 0
+
+  constructor(root: string, options: ShelfOptions) {
+    this.#root = root
+    this.#options = options
+  }
+
+  async look(folder: string, depth: number): Promise<void> {
+    for (const entry of await this.#entries(folder)) {
+      this.#options.signal.throwIfAborted()
+      this.#seen += 1
+      if (this.#seen > ITEMS_MAX) throw unreadableShelf(this.#root, `it has more than ${ITEMS_MAX} names`)
+      const path = join(folder, entry.name)
+      const item = entry.isDirectory() ? await this.#directory(path, entry.name) : await this.#file(path, entry)
+      if (item !== undefined) this.items.push({path, name: relative(this.#root, path), ...item})
+      else if (entry.isDirectory() && depth < DEPTH_MAX) await this.look(path, depth + 1)
+    }
+  }
+
+  async #entries(folder: string): Promise<readonly Dirent[]> {
+    try {
+      return await readdir(folder, {withFileTypes: true})
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' && folder === this.#root) throw noShelf(folder, error)
+      throw unreadableShelf(folder, messageOf(error), error)
+    }
+  }
+
+  /** Undefined for a directory that is no backup: backups may be below it. */
+  async #directory(path: string, name: string): Promise<Found | undefined> {
+    if (isPartialName(name)) return {kind: 'incomplete', bytes: await bytesBelow(path), isProven: false}
+    const names = new Set((await this.#entries(path)).map((entry) => entry.name))
+    if (names.has(FOLLOW_FILE)) return {kind: 'followed', bytes: await bytesBelow(path), isProven: false}
+    if (names.has(MANIFEST_FILE)) {
+      return await this.#backup(path, 'directory', async () => {
+        const manifest = await readManifest(path)
+        return {manifest, bytes: totalsOf(manifest.files).allocated}
+      })
+    }
+    if (!names.has('cell.guid')) return undefined
+    const reason = `it has no ${MANIFEST_FILE}: the directory of a cell, or a backup by another tool`
+    return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason}
+  }
+
+  async #file(path: string, entry: Dirent): Promise<Found | undefined> {
+    if (!entry.isFile()) return undefined
+    const {blocks} = await lstat(path)
+    const bytes = blocks * BLOCK
+    if (isPartialName(entry.name) || isUnfinished(entry.name)) return {kind: 'incomplete', bytes, isProven: false}
+    if (!ARCHIVE.test(entry.name)) return undefined
+    return await this.#backup(path, 'archive', async () => {
+      const {manifest} = await readArchiveManifest(path, this.#options)
+      return {manifest, bytes}
+    })
+  }
+
+  async #backup(
+    path: string,
+    kind: 'directory' | 'archive',
+    read: () => Promise<{manifest: Manifest; bytes: number}>,
+  ): Promise<Found> {
+    try {
+      const {manifest, bytes} = await read()
+      const proofs = await readProofs(path).catch(() => [])
+      const proof = newestProof(proofs, manifest)
+      const failed = newestProof(proofs, manifest, 'failed')
+      const proven = newestProof(proofs, manifest, 'proven')
+      const isProven = proven !== undefined && (failed === undefined || proven.at > failed.at)
+      return {kind, manifest, bytes, isProven, ...(proof === undefined ? {} : {proof})}
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error
+      return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason: error.message}
+    }
+  }
+}
+
+type Found = Omit<ShelfItem, 'path' | 'name'>
+
+/** Gives what a file, or all below a directory, takes on the disk; of very many files some. */
+async function bytesBelow(path: string): Promise<number> {
+  const entries = await readdir(path, {withFileTypes: true, recursive: true}).catch(() => [])
+  let blocks = (await lstat(path)).blocks
+  for (const entry of entries.slice(0, ITEMS_MAX)) {
+    blocks += (await lstat(join(entry.parentPath, entry.name)).catch(() => ({blocks: 0}))).blocks
+  }
+  return blocks * BLOCK
+}
+
+function noShelf(dir: string, cause: unknown): RegistryError {
+  const hints = ['give the directory that the backups are in', 'registry backup SRC DST']
+  return new RegistryError('REG_NOT_FOUND', `there is no directory ${dir}`, {hints, info: {path: dir}, cause})
+}
+
+function unreadableShelf(dir: string, reason: string, cause?: unknown): RegistryError {
+  return new RegistryError('REG_BACKUP_SOURCE', `cannot read the backups in ${dir}: ${reason}`, {
+    info: {path: dir, reason},
+    hints: ['give the directory that the backups are in'],
+    cause,
+  })
+}
