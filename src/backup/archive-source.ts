@@ -16,7 +16,7 @@ export interface ArchiveMember extends TarMember {
 /** A longer manifest is not read: some 300 000 files. */
 const MANIFEST_MAX = 64 << 20
 /** So many bytes may come out of whatever goes in, and from then on so many times as many: a disk is not filled by a handful of bytes. */
-const FREE_BYTES = 256 << 20
+const FREE_BYTES = 64 << 20
 const RATIO_MAX = 10_000
 
 /** An archive whose beginning was read. */

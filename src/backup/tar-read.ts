@@ -113,7 +113,8 @@ export class TarReader {
     try {
       return new this.#Header(block)
     } catch (error) {
-      throw damaged(`the header of a member says what cannot be: ${messageOf(error)}`, undefined, error)
+      if (this.#isFirst) throw refused('it is no tar', error)
+      throw damaged(`the header of a member is altered: ${messageOf(error)}`, undefined, error)
     }
   }
 
