@@ -3,6 +3,9 @@ import {damaged, refused} from './archive-refusal.ts'
 import {type Manifest, totalsOf} from './manifest.ts'
 import type {TarMember} from './tar-read.ts'
 
+/** An archive with a longer manifest is neither made nor read: it would be of some 300 000 files. */
+export const MANIFEST_MAX = 64 << 20
+
 /** How much an archive may hold. */
 export interface ArchiveLimits {
   /** All of its files together, as they are read. */

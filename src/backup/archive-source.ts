@@ -1,6 +1,6 @@
 /** Opens archives: decrypts, decompresses, finds the manifest, and hands out the members below the top directory. */
 import {AGE_MAGIC_LENGTH, ageFormOf, decryptAge, sealedError} from './age-stream.ts'
-import type {ArchivePlan} from './archive-plan.ts'
+import {type ArchivePlan, MANIFEST_MAX} from './archive-plan.ts'
 import {refused} from './archive-refusal.ts'
 import {ByteReader} from './byte-reader.ts'
 import {decompressed, type Meter} from './compression.ts'
@@ -13,8 +13,6 @@ export interface ArchiveMember extends TarMember {
   readonly content: AsyncGenerator<Uint8Array, void>
 }
 
-/** A longer manifest is not read: some 300 000 files. */
-const MANIFEST_MAX = 64 << 20
 /** So many bytes may come out of whatever goes in, and from then on so many times as many: a disk is not filled by a handful of bytes. */
 const FREE_BYTES = 64 << 20
 const RATIO_MAX = 10_000

@@ -2,6 +2,7 @@
 import {createHash} from 'node:crypto'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {MANIFEST_MAX} from './archive-plan.ts'
 import {type Compression, compressed} from './compression.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {readPieces} from './file-pieces.ts'
@@ -39,6 +40,7 @@ async function* tarOf(source: ArchiveSource, {progress, signal}: WorkOptions): A
   const mtime = new Date(manifest.madeAt)
   progress.phase('archiving', totalsOf(manifest.files).bytes)
   const text = Buffer.from(encodeManifest(manifest))
+  if (text.length > MANIFEST_MAX) throw tooMany(manifest)
   yield form.header({path: `${manifest.name}/${MANIFEST_FILE}`, isDirectory: false, size: text.length, mtime})
   yield text
   yield form.padding(text.length)
@@ -73,6 +75,11 @@ async function* checked(source: ArchiveSource, file: ManifestFile): AsyncGenerat
   }
   if (size !== file.size) throw notAsSaid(file.path, `it has not ${file.size} bytes`)
   if (hash.digest('hex') !== file.sha256) throw notAsSaid(file.path, 'its content is another one')
+}
+
+function tooMany({files}: Manifest): RegistryError {
+  const text = `${files.length} files are too many for one archive: nobody would read its manifest`
+  return new RegistryError('REG_BACKUP_SOURCE', text, {hints: ['make a directory: leave --archive out']})
 }
 
 function notAsSaid(path: string, reason: string, cause?: unknown): RegistryError {

@@ -1,6 +1,8 @@
 /** Putting a backup down as the directory of a cell: verified while it is copied, so that what lies there in the end is what was backed up. */
 import {mkdir, rm} from 'node:fs/promises'
 import {RegistryError, systemCode} from '../base/errors.ts'
+import {readArchiveFile} from './archive-file.ts'
+import {type OpenOptions, unpackArchive} from './archive-read.ts'
 import {copyTree, type WorkOptions} from './copy-files.ts'
 import {writeFault} from './file-faults.ts'
 import {assertRoom} from './free-space.ts'
@@ -9,7 +11,7 @@ import type {Backup} from './open-backup.ts'
 import {foldersOf, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
 import {assertWhole, type Finding} from './verify.ts'
 
-export interface LayOutOptions extends WorkOptions {
+export interface LayOutOptions extends WorkOptions, OpenOptions {
   /** That have to stay free on the volume; without it the room is not looked at before. */
   readonly room?: {readonly minFreePercent: number} | undefined
 }
@@ -25,7 +27,7 @@ export interface LaidOut {
  * Copies or unpacks a backup into the new directory `to`, without its manifest and proofs: the directory of a stopped cell. When the promise
  * resolves all of it survives a crash, and is as its manifest says. When it fails nothing is left at `to`.
  *
- * @throws RegistryError `REG_BACKUP_DAMAGED`, `REG_BACKUP_INVALID`, `REG_BACKUP_SOURCE` when it is not whole or cannot be read; `REG_CONFLICT` when
+ * @throws RegistryError `REG_BACKUP_DAMAGED`, `REG_BACKUP_INVALID`, `REG_BACKUP_SOURCE` when it is not whole or cannot be read, `REG_BACKUP_SEALED` when no identity opens it; `REG_CONFLICT` when
  * something is at `to`; `REG_DISK_LOW`, `REG_DIR_UNUSABLE` when it cannot be written
  */
 export async function layOut(backup: Backup, to: string, options: LayOutOptions): Promise<LaidOut> {
@@ -41,11 +43,19 @@ export async function layOut(backup: Backup, to: string, options: LayOutOptions)
 }
 
 async function putDown(backup: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
+  if (backup.kind === 'archive') return await fromArchive(backup, to, work)
   return await fromDirectory(backup.path, backup.manifest, to, work)
 }
 
 function neededBy({manifest}: Backup): number {
   return totalsOf(manifest.files).allocated
+}
+
+/** No more than what the manifest says that was looked at before. */
+async function fromArchive({path, manifest}: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
+  const {files, bytes} = totalsOf(manifest.files)
+  const limits = {bytes, files: files + manifest.directories.length}
+  return await unpackArchive(readArchiveFile(path), to, {...work, limits})
 }
 
 async function fromDirectory(from: string, manifest: Manifest, to: string, work: LayOutOptions): Promise<LaidOut> {
