@@ -9,6 +9,8 @@
  *     certs/        certificates and keys: cas/ hosts/ users/ crls/ (pki/cert-dir.ts)
  *     sslcert.pem, sslkey.pem   of the HTTPS listener; made at the first start when they are not there
  *     tmp/          scratch: copies of the store for new members (server/mirroring/snapshots.ts)
+ *     backups/      live backups, unless `backup:dir` says otherwise
+ *     backup.state.json   what the server remembers of its backups (server/backup-record.ts)
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
 import {readFile} from 'node:fs/promises'
@@ -26,6 +28,7 @@ const LOCK_FILE = 'lock.db'
 const PID_FILE = 'lock.pid'
 const RUN_FILE = 'run.json'
 const GUID_FILE = 'cell.guid'
+const BACKUP_STATE_FILE = 'backup.state.json'
 /** A client that looks whether a server runs is in the way for a moment; a server stays. */
 const LOCK_TRIES = 10
 const LOCK_PAUSE_MS = 25
@@ -88,6 +91,11 @@ export class CellDir implements AsyncDisposable {
   /** The UNIX socket of Telepath. */
   get socketPath(): string {
     return join(this.path, 'sock')
+  }
+
+  /** What the server remembers of its backups. */
+  get backupStatePath(): string {
+    return join(this.path, BACKUP_STATE_FILE)
   }
 
   get certsPath(): string {

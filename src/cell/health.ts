@@ -1,3 +1,5 @@
+import {formatDuration} from '../base/duration.ts'
+
 /** How well a cell or a part of it does. `degraded` still answers; `failed` does not do its work. */
 type HealthStatus = 'nominal' | 'degraded' | 'failed'
 
@@ -30,6 +32,16 @@ interface ShownCertificate {
 /** How a member of a cell does that leads or follows others. */
 export type MirroringHealth = Pick<HealthComponent, 'status' | 'mesg' | 'data'>
 
+/** How it stands with the backups of a cell. */
+export interface BackupHealth {
+  /** The last one: `kept` where backups go, `streamed` to somebody else, or `followed`, by who archives the change log. Absent: none. */
+  readonly last: {readonly how: 'kept' | 'streamed' | 'followed'; readonly atMs: number} | undefined
+  /** Age from which on something is wrong; null: none. */
+  readonly maxAgeMs: number | null
+  /** What a drill found out last, of which backup. */
+  readonly proof: {readonly name: string; readonly result: string; readonly atMs: number} | undefined
+}
+
 /** What the report is made of; each is asked anew. */
 export interface HealthSources {
   /** Why and since when the store refuses changes. */
@@ -49,6 +61,8 @@ export interface HealthSources {
   readonly membership: () => {readonly name: string; readonly problem: string | undefined} | undefined
   /** How it does as a leader or a mirror; undefined when it is the only member of its cell. */
   readonly mirroring: () => MirroringHealth | undefined
+  /** Undefined when there was no backup, and none is asked for. */
+  readonly backup: () => BackupHealth | undefined
 }
 
 /**
@@ -64,6 +78,7 @@ export function healthReport(iden: string, sources: HealthSources): HealthReport
     servicesHealth(sources),
     ...membershipHealth(sources),
     ...mirroringHealth(sources),
+    ...backupHealth(sources),
   ]
   const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
   return {iden, components, status: worst}
@@ -143,4 +158,33 @@ function membershipHealth({membership}: HealthSources): readonly HealthComponent
 function mirroringHealth({mirroring}: HealthSources): readonly HealthComponent[] {
   const found = mirroring()
   return found === undefined ? [] : [{name: 'mirroring', ...found}]
+}
+
+function backupHealth({backup, nowMs}: HealthSources): readonly HealthComponent[] {
+  const found = backup()
+  if (found === undefined) return []
+  const {last, maxAgeMs, proof} = found
+  const ageMs = last === undefined ? undefined : Math.max(0, nowMs() - last.atMs)
+  const problems = [...ageProblems(ageMs, maxAgeMs), ...proofProblems(proof)]
+  const data = {
+    last: last?.atMs ?? null,
+    how: last?.how ?? null,
+    age: ageMs ?? null,
+    maxage: maxAgeMs,
+    proof: proof?.result ?? null,
+    proofof: proof?.name ?? null,
+    proofat: proof?.atMs ?? null,
+  }
+  return [{name: 'backup', status: problems.length === 0 ? 'nominal' : 'degraded', mesg: problems.join('; '), data}]
+}
+
+function ageProblems(ageMs: number | undefined, maxAgeMs: number | null): readonly string[] {
+  if (maxAgeMs === null) return []
+  const limit = formatDuration(maxAgeMs)
+  if (ageMs === undefined) return [`there is no backup, and backup:max:age is ${limit}`]
+  return ageMs <= maxAgeMs ? [] : [`the last backup is ${formatDuration(ageMs)} old, and backup:max:age is ${limit}`]
+}
+
+function proofProblems(proof: BackupHealth['proof']): readonly string[] {
+  return proof?.result === 'failed' ? [`the drill of the backup ${proof.name} failed`] : []
 }

@@ -9,18 +9,21 @@ const MAX_FILES = 100_000
 export interface SystemPorts {
   /** The data directory. */
   readonly dir: string
+  /** Where live backups go; need not be there. */
+  readonly backupDir: string
   readonly startedMs: number
   readonly uptimeMs: number
 }
 
 /** Gives what a cell knows of the machine it runs on, by the peer's names; all sizes in bytes. */
-export async function systemInfo({dir, startedMs, uptimeMs}: SystemPorts) {
+export async function systemInfo({dir, backupDir, startedMs, uptimeMs}: SystemPorts) {
   const [volume, usage, sysctls] = await Promise.all([statfs(dir), diskUsage(dir), readKernelParameters()])
+  const backup = await statfs(backupDir).catch(() => volume) // made by the first backup, in the data directory unless told otherwise
   return {
     volsize: volume.blocks * volume.bsize,
     volfree: volume.bavail * volume.bsize,
-    backupvolsize: 0,
-    backupvolfree: 0,
+    backupvolsize: backup.blocks * backup.bsize,
+    backupvolfree: backup.bavail * backup.bsize,
     cellstarttime: startedMs,
     celluptime: Math.round(uptimeMs),
     cellrealdisk: usage.allocatedBytes,

@@ -385,7 +385,19 @@ export const OPTIONS = {
     'ssl://aha.example.net:27272/4c2f5b18e0d34a7f9a6be1c7d08f2a35?certhash=5c3ccb28',
     SECRET,
   ),
-  'backup:dir': later('backup', 'text', 'Where live backups go.', '/srv/backups'),
+  'backup:dir': live(
+    text('path'),
+    'null',
+    'Directory that live backups go to; null for backups in the data directory.',
+    '/srv/backups',
+  ),
+  'backup:max:age': live(
+    {kind: 'life', minMs: SECOND_MS, maxMs: 3650 * DAY_MS},
+    'never',
+    'Age of the last backup from which on the health is degraded; never makes no claim.',
+    '1d',
+    {reload: true},
+  ),
   'onboot:optimize': later('backup', 'boolean', 'Compact the databases at start.', 'true', SWITCH_OFF),
   'limit:disk:free': live(
     {kind: 'integer', min: 0, max: 100, unit: 'percent', nullable: true},

@@ -36,7 +36,8 @@ export const CELL_METHODS = {
   getCellRunId: method(LOGIN, [], ({parts}) => parts.runId),
   isCellActive: method(LOGIN, [], ({parts}) => isActive(parts.mirroring.roles.role)),
   getSystemInfo: method(ADMIN, [], ({parts}) => parts.systemInfo()),
-  getHealthCheck: method({kind: 'permission', path: ['health']}, [], ({parts}) => {
+  getHealthCheck: method({kind: 'permission', path: ['health']}, [], async ({parts}) => {
+    await parts.backups.refresh()
     const {iden, components, status} = parts.health()
     return {iden, components: components.map((component) => ({...component})), status}
   }),

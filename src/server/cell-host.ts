@@ -19,6 +19,7 @@ import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import type {AhaHost} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
+import type {Backups} from './backups.ts'
 import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
 import {forOption} from './for-option.ts'
@@ -52,6 +53,7 @@ export interface CellHostPorts {
   /** Does what a client of ZeroMQ asked at a mirror. */
   readonly zeromq: ForwardDeskPorts['zeromq']
   readonly snapshots: Snapshots
+  readonly backups: Backups
   /** Which start this is, 32 hex digits. */
   readonly runId: string
   readonly entries: LogReaders
@@ -283,6 +285,7 @@ export class CellHost implements AsyncDisposable {
       nowMs: () => this.#clock.wallMs(),
       services,
       mirroring: () => memberHealth(this.#member()),
+      backup: () => this.#ports.backups.health(),
       membership: () => {
         const state = member?.state
         return state && {name: state.name, problem: state.kind === 'waiting' ? state.reason : undefined}
@@ -327,6 +330,7 @@ export class CellHost implements AsyncDisposable {
       forwards,
       memberName: network === undefined ? undefined : `root@${network}`,
       snapshots,
+      backups: this.#ports.backups,
       isMember: this.#ports.member !== undefined,
       entries,
       logKeeper: logParts.keeper,
@@ -342,7 +346,7 @@ export class CellHost implements AsyncDisposable {
       info: () => this.#info(),
       systemInfo: () => {
         const uptimeMs = this.#clock.monotonicMs() - this.#startedAtMs
-        return systemInfo({dir: cellDir.path, startedMs: this.#startedMs, uptimeMs})
+        return systemInfo({dir: cellDir.path, backupDir: this.#ports.backups.dir, startedMs: this.#startedMs, uptimeMs})
       },
       health: () => this.#health(),
       reloads: new Map([

@@ -8,6 +8,7 @@ import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
+import type {Backups} from './backups.ts'
 import type {Freezer} from './freezer.ts'
 import type {LogKeeper} from './log-keeper.ts'
 import type {LogTrim} from './log-trim.ts'
@@ -36,6 +37,11 @@ export interface CellParts {
   readonly logTrim: Pick<LogTrim, 'state' | 'followers' | 'lastToGo' | 'trim'>
   /** Copies of the store for new members. */
   readonly snapshots: Pick<Snapshots, 'read' | 'drop'>
+  /** Live backups of this registry. */
+  readonly backups: Pick<
+    Backups,
+    'run' | 'begin' | 'list' | 'remove' | 'info' | 'archive' | 'archiveNew' | 'stream' | 'noteFollowed' | 'refresh'
+  >
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined
   /** Has the leader do what alters state; undefined when this is the only member of the cell. */

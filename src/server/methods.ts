@@ -7,6 +7,7 @@
 import type {Need} from '../auth/need.ts'
 import {AHA_METHODS} from './cell-api-aha.ts'
 import {POOL_METHODS, SERVER_METHODS} from './cell-api-aha-pools.ts'
+import {BACKUP_METHODS} from './cell-api-backup.ts'
 import {CA_METHODS} from './cell-api-ca.ts'
 import {COPY_METHODS} from './cell-api-copy.ts'
 import {FENCE_METHODS} from './cell-api-fences.ts'
@@ -58,6 +59,7 @@ const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
     ...LEAD_METHODS,
     ...MIRRORING_METHODS,
     ...COPY_METHODS,
+    ...BACKUP_METHODS,
     ...USER_METHODS,
     ...PASSWORD_METHODS,
     ...USER_RULE_METHODS,

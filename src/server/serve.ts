@@ -1,4 +1,4 @@
-import {join} from 'node:path'
+import {join, resolve} from 'node:path'
 import {systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
@@ -29,6 +29,7 @@ import {bootAha} from './aha-boot.ts'
 import type {AhaHost, AhaHostPorts} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
 import {ahaSettings, memberSettings} from './aha-settings.ts'
+import {Backups} from './backups.ts'
 import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
 import {forOption} from './for-option.ts'
@@ -41,7 +42,15 @@ import {Mirroring} from './mirroring/mirroring.ts'
 import {loginsThrough} from './mirroring/passing.ts'
 import {Snapshots} from './mirroring/snapshots.ts'
 import {type Ports, Server} from './server.ts'
-import {cellSettings, inauguralOf, mirroringSettings, reloadable, serverSettings, userOptions} from './settings.ts'
+import {
+  backedUpName,
+  cellSettings,
+  inauguralOf,
+  mirroringSettings,
+  reloadable,
+  serverSettings,
+  userOptions,
+} from './settings.ts'
 
 export interface ServeOptions {
   /** Data directory; without it `REGISTRY_DIR`, else the place for a user's data. */
@@ -127,6 +136,7 @@ class Registry implements RunningRegistry {
   #mirroring: Mirroring | undefined
   #forwarder: Forwarder | undefined
   #snapshots: Snapshots | undefined
+  #backups: Backups | undefined
   #server: Server | undefined
   #cell: CellHost | undefined
   #hooks: BootHooks | undefined
@@ -242,6 +252,7 @@ class Registry implements RunningRegistry {
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
     mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring)})
     const snapshots = await this.#openSnapshots()
+    const backups = await this.#openBackups()
     const isFollowing = !mirroring.roles.leads
     const users = await openUserBook(
       {store: this.#store, changeLog: changes, log: this.#log},
@@ -283,6 +294,7 @@ class Registry implements RunningRegistry {
         forwarder,
         zeromq: (request) => server.execute(request),
         snapshots,
+        backups,
         runId,
         entries: new LogReaders({store: this.#store, changes}),
         logParts,
@@ -334,6 +346,21 @@ class Registry implements RunningRegistry {
     const dir = join(this.dir, 'tmp')
     this.#snapshots = await Snapshots.open({store: this.#store, dir, log: this.#log, minFreePercent})
     return this.#snapshots
+  }
+
+  async #openBackups(): Promise<Backups> {
+    const {path: dir, guid: iden} = this.#cellDir
+    const name = backedUpName(this.#conf)
+    this.#backups = await Backups.open({
+      dir,
+      backupDir: resolve(dir, this.#conf['backup:dir'] ?? 'backups'),
+      recordPath: this.#cellDir.backupStatePath,
+      ...{store: this.#store, clock: systemClock, log: this.#log},
+      about: () => ({kind: 'registry', iden, type: 'registry', name, version: packageVersion()}),
+      minFreePercent: () => this.#conf['limit:disk:free'] ?? 0,
+      maxAgeMs: () => this.#conf['backup:max:age'],
+    })
+    return this.#backups
   }
 
   async #reloadForCell(): Promise<Value> {
@@ -448,7 +475,7 @@ class Registry implements RunningRegistry {
       await this.#freezer.end()
       this.#forwarder?.close()
       await this.#mirroring?.stop()
-      await Promise.all([this.#cell?.stop(), this.#server?.stop()])
+      await Promise.all([this.#cell?.stop(), this.#server?.stop(), this.#backups?.close()])
       await this.#changes?.settled()
     } finally {
       await this.#snapshots?.close()

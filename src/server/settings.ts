@@ -93,3 +93,9 @@ export function mirroringSettings(conf: Conf): MirroringSettings {
     isSafe: conf.safemode,
   }
 }
+
+/** The name that a backup of this server has its cell by; null when it has none. */
+export function backedUpName(conf: Conf): string | null {
+  const member = memberNames(conf)
+  return member === undefined ? null : `${member.name}.${member.network}`
+}

@@ -13,6 +13,7 @@ const WELL: HealthSources = {
   services: () => ({all: 3, critical: 1}),
   membership: () => undefined,
   mirroring: () => undefined,
+  backup: () => undefined,
 }
 
 function statusOf(sources: Partial<HealthSources>, name: string) {
@@ -92,4 +93,29 @@ test('a cell that is not registered at its AHA is degraded; one that has none sa
   ])
   expect(statusOf({membership: () => ({name, problem: undefined})}, 'aha')).toMatchObject(['nominal', {mesg: ''}])
   expect(statusOf({}, 'aha')).toEqual(['nominal', undefined])
+})
+
+test('backups are told of when there are some, or some are asked for', () => {
+  const HOUR_MS = 3_600_000
+  const proof = {name: 'b1', result: 'proven', atMs: 5}
+  const backup = (more: object) => () => ({last: {how: 'kept', atMs: 0}, maxAgeMs: null, proof, ...more}) as const
+  const nowMs = () => 25 * HOUR_MS
+  const data = {last: 0, how: 'kept', age: 25 * HOUR_MS, maxage: null, proof: 'proven', proofof: 'b1', proofat: 5}
+  expect(statusOf({backup: backup({}), nowMs}, 'backup')[1]).toEqual({
+    name: 'backup',
+    status: 'nominal',
+    mesg: '',
+    data,
+  })
+  const mesgOf = (more: object) => statusOf({backup: backup(more), nowMs}, 'backup')
+  expect(mesgOf({maxAgeMs: 25 * HOUR_MS})[1]).toMatchObject({status: 'nominal'})
+  expect(mesgOf({maxAgeMs: 24 * HOUR_MS})).toMatchObject([
+    'degraded',
+    {status: 'degraded', mesg: 'the last backup is 1d 1h old, and backup:max:age is 1d'},
+  ])
+  expect(mesgOf({maxAgeMs: 24 * HOUR_MS, last: undefined, proof: undefined})[1]).toMatchObject({
+    mesg: 'there is no backup, and backup:max:age is 1d',
+    data: {last: null, how: null, age: null, proof: null},
+  })
+  expect(mesgOf({proof: {...proof, result: 'failed'}})[1]).toMatchObject({mesg: 'the drill of the backup b1 failed'})
 })

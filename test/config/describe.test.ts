@@ -114,7 +114,8 @@ describe('what is derived from the table', () => {
         'lease:grace': {type: ['number', 'string']},
         'discover:strategy': {enum: ['random', 'round-robin', 'least-recent']},
         clone: {type: ['string', 'null']},
-        'backup:dir': {enum: [null]},
+        'backup:dir': {type: ['string', 'null']},
+        'onboot:optimize': {enum: [null, false]},
         'max:users': {type: 'integer', minimum: 0},
       },
     })

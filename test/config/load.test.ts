@@ -228,6 +228,8 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'cell:guid': ['20ed1a3500a8122ddbc34c192ba60f0b', '20ed1a3500a8122ddbc34c192ba60f0b', 'abc'],
   'boothooks:dir': ['/etc/hooks', '/etc/hooks', '7'],
   safemode: ['on', true, '1'],
+  'backup:dir': ['/srv/backups', '/srv/backups', '7'],
+  'backup:max:age': ['1d', 86_400_000, 'tomorrow'],
   'health:sysctl:checks': ['no', false, '0'],
 }
 
@@ -672,7 +674,7 @@ describe('the table', () => {
       hidden: false,
     })
     expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
-    expect(flagOf('backup:dir')).toMatchObject({name: 'backup-dir', hidden: true})
+    expect(flagOf('onboot:optimize')).toMatchObject({name: 'onboot-optimize', hidden: true})
     expect(flagOf('https:headers')).toBeUndefined()
   })
 

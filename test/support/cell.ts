@@ -8,6 +8,7 @@ import {systemInfo} from '../../src/cell/system-info.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders} from '../../src/nexus/log-reader.ts'
+import {Backups} from '../../src/server/backups.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {Freezer} from '../../src/server/freezer.ts'
 import {LogKeeper} from '../../src/server/log-keeper.ts'
@@ -89,6 +90,15 @@ export class TestCell {
       changes: changeLog,
       mirroring: await openMirroring({store, changes: changeLog, head, log, clock}, CELL_IDEN),
       snapshots: await Snapshots.open({store, dir: '/dev/null/tmp', log, minFreePercent: () => 0}),
+      backups: await Backups.open({
+        dir: '/dev/null/cell',
+        backupDir: '/dev/null/cell/backups',
+        recordPath: '/dev/null/cell/state',
+        about: () => ({kind: 'registry', iden: CELL_IDEN, type: 'registry', name: null, version: null}),
+        minFreePercent: () => 0,
+        maxAgeMs: () => null,
+        ...{store, clock, log},
+      }),
       isMember: false,
       entries: new LogReaders({store, changes: changeLog}),
       aha: await openAhaParts({store, changeLog, clock, users, log, ...ahaPorts}),
@@ -102,7 +112,8 @@ export class TestCell {
       cellIden: CELL_IDEN,
       runId: 'f00d',
       info: () => cellInfo(FACTS),
-      systemInfo: () => systemInfo({dir: import.meta.dirname, startedMs: 0, uptimeMs: 0}),
+      systemInfo: () =>
+        systemInfo({dir: import.meta.dirname, backupDir: import.meta.dirname, startedMs: 0, uptimeMs: 0}),
       health: () => healthReport(CELL_IDEN, NOTHING_WRONG),
       reloads: new Map(),
       stop: () => stop(),
@@ -155,6 +166,7 @@ const NOTHING_WRONG = {
   services: () => ({all: 0, critical: 0}),
   membership: () => undefined,
   mirroring: () => undefined,
+  backup: () => undefined,
 }
 
 export class TestSession {

@@ -1,0 +1,115 @@
+/** Copies what belongs to a running registry, as of one moment of its change log. No change waits for it. */
+import {readdir, rm, stat} from 'node:fs/promises'
+import {basename, join} from 'node:path'
+import {copyTree, hashFile, type WorkOptions} from '../backup/copy-files.ts'
+import type {Manifest, ManifestCell, ManifestFile} from '../backup/manifest.ts'
+import {isNeverPart, readTree, type Tree} from '../backup/tree.ts'
+import type {Clock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
+import type {Log} from '../base/log.ts'
+import {packageVersion} from '../base/package-root.ts'
+import {storeCensus} from '../store/census.ts'
+import type {Store} from '../store/store.ts'
+
+export interface RunningCell {
+  /** Data directory, absolute. */
+  readonly dir: string
+  /** Where its backups go, absolute. */
+  readonly backupDir: string
+  readonly store: Pick<Store, 'snapshot'>
+  readonly about: () => ManifestCell
+  readonly clock: Pick<Clock, 'wallMs'>
+  readonly log: Pick<Log, 'warning'>
+}
+
+/** The store in a backup. */
+const STORE_FILE = 'registry.db'
+/** Files beside the store that a registry writes, always by giving a complete one its name. */
+const OWN = /^(certs\/.*|cell\.guid|cell\.yaml|cell\.mods\.yaml|sslcert\.pem|sslkey\.pem|fence\.json)$/
+/** A file that is written to while it is copied makes one more try. */
+const TRIES = 10
+const BLOCK_BYTES = 512
+
+/**
+ * Copies into `to`, an empty directory; gives the manifest. What a moment is: entries that were acknowledged before the call are all in it, and
+ * none is without those before it.
+ *
+ * @throws RegistryError `REG_STORE_FAILED`, `REG_CONFLICT` for a store in memory, `REG_DISK_LOW`, `REG_BACKUP_SOURCE`; the reason of the signal
+ */
+export async function copyRunning(
+  cell: RunningCell,
+  {to, name, ...work}: WorkOptions & {readonly to: string; readonly name: string},
+): Promise<Manifest> {
+  const madeAt = new Date(cell.clock.wallMs()).toISOString()
+  const path = join(to, STORE_FILE)
+  const {epoch, nextOffset, lastHash} = await cell.store.snapshot(path, work.signal)
+  const stored = {path: STORE_FILE, ...(await hashFile(path, work)), allocated: (await stat(path)).blocks * BLOCK_BYTES}
+  const {files, directories, left} = await copyPlain(cell, to, work)
+  return {
+    name: basename(name),
+    madeAt,
+    madeBy: packageVersion(),
+    how: 'live',
+    cell: cell.about(),
+    log: {epoch, index: nextOffset, hash: lastHash},
+    skipped: left,
+    directories,
+    files: [...files, stored].sort((a, b) => (a.path < b.path ? -1 : 1)),
+    census: await storeCensus(path, work.signal),
+  }
+}
+
+/** Gives what a backup of it would take on the disk, but for the store. */
+export async function plainBytes(cell: RunningCell, signal: AbortSignal): Promise<number> {
+  const {files} = await treeOf(cell, new Set(), signal)
+  return files.reduce((sum, {allocated}) => sum + allocated, 0)
+}
+
+interface Plain {
+  readonly files: readonly ManifestFile[]
+  readonly directories: readonly string[]
+  /** What was left out. */
+  readonly left: readonly string[]
+}
+
+/**
+ * Copies all but the store. A file of somebody else that is being written to, for instance a log, is left out after all: it is no part of the cell, and a
+ * half of it would be of no use.
+ */
+async function copyPlain(cell: RunningCell, to: string, work: WorkOptions): Promise<Plain> {
+  const left = new Set<string>()
+  for (let tries = 1; ; tries++) {
+    try {
+      const {files, directories} = await treeOf(cell, left, work.signal)
+      return {files: await copyTree({from: cell.dir, to, files, directories, ...work}), directories, left: [...left]}
+    } catch (error) {
+      const path = changedPath(error, cell.dir)
+      if (path === undefined || tries === TRIES) throw error
+      if (!OWN.test(path)) left.add(path)
+      cell.log.warning('backup.file-changed', {path, isLeft: left.has(path), error})
+      await clear(to)
+    }
+  }
+}
+
+/** Removes all but the store. */
+async function clear(to: string): Promise<void> {
+  for (const name of await readdir(to)) {
+    if (name !== STORE_FILE) await rm(join(to, name), {recursive: true, force: true})
+  }
+}
+
+function treeOf({dir, backupDir}: RunningCell, left: ReadonlySet<string>, signal: AbortSignal): Promise<Tree> {
+  const leave = (path: string, isDirectory: boolean) => {
+    const isLeft = left.has(path) || path === STORE_FILE || join(dir, path) === backupDir
+    return isLeft || isNeverPart('registry', path, isDirectory) ? 'always' : undefined
+  }
+  return readTree(dir, {leave, signal})
+}
+
+/** Gives the file that was not left alone, relative to the directory; undefined for all other errors. */
+function changedPath(error: unknown, dir: string): string | undefined {
+  if (!(error instanceof RegistryError) || error.code !== 'REG_BACKUP_SOURCE') return undefined
+  const {path} = error.info
+  return typeof path === 'string' && path.startsWith(`${dir}/`) ? path.slice(dir.length + 1) : undefined
+}
