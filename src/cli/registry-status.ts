@@ -78,6 +78,7 @@ export function statusText(status: RegistryStatus): string {
     ['unique types', status.uniqueTypes === undefined ? undefined : yesNo(status.uniqueTypes)],
     ['discover', status.discoverStrategy],
     ['store', store?.kind],
+    ['last backup', backupText(status)],
     ['change log', status.log === undefined ? undefined : logCheckText(status.log)],
     ['events dropped', numberText(counts?.eventsDropped)],
     ['unanswerable', numberText(counts?.unanswerable)],
@@ -102,6 +103,19 @@ function nextPairs({status, error}: RegistryStatus): readonly (readonly [string,
 function healthPairs({health}: RegistryStatus): readonly (readonly [string, string])[] {
   const bad = (health?.components ?? []).filter(({status}) => status !== 'nominal')
   return bad.map(({name, status, mesg}) => [`  ${name}`, mesg === '' ? status : `${status}: ${mesg}`])
+}
+
+/** Gives the age of the last backup, and what a drill said last. */
+function backupText({health}: RegistryStatus): string | undefined {
+  const found = health?.components.find(({name}) => name === 'backup')
+  if (found === undefined || typeof found.data !== 'object' || found.data === null) return undefined
+  const {last, age, how, proof, proofof, proofat} = found.data as Readonly<Record<string, unknown>>
+  const made =
+    typeof last === 'number' && typeof age === 'number'
+      ? `${localTime(last)}, ${formatDuration(age)} ago${how === 'kept' ? '' : `, ${String(how)}`}`
+      : 'none'
+  if (typeof proof !== 'string' || typeof proofat !== 'number') return `${made}; no drill`
+  return `${made}; ${proof} ${localTime(proofat)} (${String(proofof)})`
 }
 
 function versionText({software, version, cell}: RegistryStatus): string | undefined {

@@ -21,21 +21,6 @@ export interface NamedBackup {
   readonly doneMs: number
 }
 
-/** The peers' names: local time, to the second; with the second taken, `-2` and so on behind it. */
-export async function freeName(dir: string, nowMs: number): Promise<string> {
-  const name = timeName(nowMs)
-  for (let count = 1; ; count++) {
-    const one = count === 1 ? name : `${name}-${count}`
-    if (!(await isThere(join(dir, one)))) return one
-  }
-}
-
-function timeName(nowMs: number): string {
-  const at = new Date(nowMs)
-  const parts = [at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()]
-  return [at.getFullYear(), ...parts.map((part) => String(part).padStart(2, '0'))].join('')
-}
-
 /**
  * Gives the place of a new backup.
  *

@@ -12,6 +12,7 @@ export type Retn = readonly [true, Value] | readonly [false, readonly [string, {
 /** Names that have a meaning of their own; a name that begins with one of the second table's has that one, all others `REG_PEER_FAILED`. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   AuthDeny: 'REG_DENIED',
+  BackupAlreadyRunning: 'REG_BACKUP_RUNNING',
   BadArg: 'REG_BAD_REQUEST',
   BadCertBytes: 'REG_CERT_INVALID',
   BadCertHost: 'REG_CERT_INVALID',
@@ -28,6 +29,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   IsReadOnly: 'REG_READ_ONLY',
   LinkBadCert: 'REG_CERT_INVALID',
   LinkErr: 'REG_UNREACHABLE',
+  LowSpace: 'REG_DISK_LOW',
   NeedConfValu: 'REG_BAD_REQUEST',
   NoCertKey: 'REG_CERT_MISSING',
   NoSuchCert: 'REG_CERT_MISSING',

@@ -1,0 +1,133 @@
+import {totalsOf} from '../backup/manifest.ts'
+import type {Progress} from '../backup/progress.ts'
+import {formatDuration} from '../base/duration.ts'
+import {RegistryError} from '../base/errors.ts'
+import {fetchArchive, fetchBackup, type LiveBackupOptions, makeBackup} from '../client/live-backup.ts'
+import type {Callable} from '../wire/telepath/caller.ts'
+import {formatBytes} from './bytes.ts'
+
+export interface LiveBackupWish extends LiveBackupOptions {
+  /** As it may be shown. */
+  readonly url: string
+  /** Directory that it is fetched into, absolute. */
+  readonly stream: string | undefined
+  /** File that it is fetched into, absolute. */
+  readonly archive: string | undefined
+  /** `age1…`, or `@FILE`. */
+  readonly recipients: readonly string[]
+}
+
+/** What `livebackup` answers under `--json`. */
+export interface LiveBackupReport {
+  readonly url: string
+  readonly name: string
+  readonly where: 'service' | 'directory' | 'archive'
+  /** On this machine; null when it stays at the service. */
+  readonly path: string | null
+  /** Of an archive its length, else what it takes on the disk; null when it is not known. */
+  readonly bytes: number | null
+  readonly files: number | null
+  /** Offset that the next entry of the change log gets: all before it is in the backup. */
+  readonly index: number | null
+  readonly seconds: number
+}
+
+/** Makes a live backup where it was asked for. Throws as the calls of the client. */
+export async function liveBackup(cell: Callable, wish: LiveBackupWish): Promise<LiveBackupReport> {
+  const {url, stream, archive, clock} = wish
+  const startMs = clock.wallMs()
+  const recipients = await recipientsOf(wish)
+  const made = await explained(wish, async () => {
+    if (stream !== undefined) return await toDirectory(cell, stream, wish)
+    return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, {...wish, recipients})
+  })
+  return {url, ...made, seconds: Math.max(0, clock.wallMs() - startMs) / 1000}
+}
+
+type Made = Omit<LiveBackupReport, 'url' | 'seconds'>
+
+async function atService(cell: Callable, wish: LiveBackupWish): Promise<Made> {
+  const {name, bytes} = await makeBackup(cell, wish)
+  return {name, where: 'service', path: null, bytes, files: null, index: null}
+}
+
+async function toDirectory(cell: Callable, dir: string, wish: LiveBackupWish): Promise<Made> {
+  const {path, manifest} = await fetchBackup(cell, dir, wish)
+  const {allocated, files} = totalsOf(manifest.files)
+  return {name: manifest.name, where: 'directory', path, bytes: allocated, files, index: manifest.log.index}
+}
+
+async function toArchive(cell: Callable, file: string, wish: LiveBackupWish): Promise<Made> {
+  const {path, manifest, bytes} = await fetchArchive(cell, file, wish)
+  const {name, files, log} = manifest
+  return {name, where: 'archive', path, bytes, files: files.length, index: log.index}
+}
+
+async function recipientsOf({recipients, archive}: LiveBackupWish): Promise<readonly string[]> {
+  if (recipients.length === 0) return []
+  if (archive === undefined) {
+    throw new RegistryError('REG_USAGE', 'only an archive can be encrypted', {hints: ['give --archive FILE too']})
+  }
+  const {parseRecipients} = await import('../backup/age-keys.ts')
+  return parseRecipients(recipients)
+}
+
+/** Says of what the service answers what to do next. */
+async function explained<T>({url, name}: LiveBackupWish, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const hints = error instanceof RegistryError ? hintsFor(error, url, name) : undefined
+    if (!(error instanceof RegistryError) || hints === undefined) throw error
+    throw withHints(error, hints)
+  }
+}
+
+function withHints({code, message, info, telepath, cause}: RegistryError, hints: readonly string[]): RegistryError {
+  return new RegistryError(code, message, {hints, info, telepath, cause})
+}
+
+function hintsFor(
+  {code, message}: RegistryError,
+  url: string,
+  name: string | undefined,
+): readonly string[] | undefined {
+  switch (code) {
+    case 'REG_BACKUP_RUNNING':
+      return [`registry status ${url}`, 'run it again when the other one is done']
+    case 'REG_BAD_REQUEST':
+      return name !== undefined && /exists|traversal/.test(message)
+        ? ['give another --name, or none for the time', `registry livebackup ${url}`]
+        : undefined
+    case 'REG_DISK_LOW':
+      return ['free space there, or give backup:dir on another volume', `registry livebackup ${url} --stream DIR`]
+    default:
+      return undefined
+  }
+}
+
+/** Shows on a line of a terminal how far the work is. */
+export function shownOn(line: {say(text: string): void}): Progress {
+  let [what, done] = ['', 0]
+  return {
+    phase(name) {
+      ;[what, done] = [name, 0]
+      line.say(name)
+    },
+    add(bytes) {
+      done += bytes
+      line.say(`${what}: ${formatBytes(done)}`)
+    },
+  }
+}
+
+export function liveBackupText({url, name, where, path, bytes, files, index, seconds}: LiveBackupReport): string {
+  const facts = [
+    ...(files === null ? [] : [`${files} files`]),
+    ...(bytes === null ? [] : [formatBytes(bytes)]),
+    ...(index === null ? [] : [`log index ${index}`]),
+    `in ${formatDuration(seconds * 1000)}`,
+  ].join(', ')
+  if (where === 'service') return `backup created: ${name} (${facts})\nit stays at ${url}`
+  return `backup created: ${path} (${facts})\nprove that it can be restored: registry backup drill ${path}`
+}
