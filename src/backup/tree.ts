@@ -91,7 +91,7 @@ export function skipGlobs(globs: readonly string[]): (path: string) => boolean {
 }
 
 /** What a registry keeps for the moment only, at the top of its data directory. */
-const MOMENTARY = ['lock.mdb', 'lock.pid', 'run.json', 'registry.db-wal', 'registry.db-shm']
+const MOMENTARY = ['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'registry.db-wal', 'registry.db-shm']
 
 /** Says whether something in the data directory of a cell is never part of a backup, whoever asks. The `backup:dir` is for the caller to know. */
 export function isNeverPart(kind: 'registry' | 'synapse', path: string, isDirectory: boolean): boolean {

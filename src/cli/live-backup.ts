@@ -36,10 +36,9 @@ export interface LiveBackupReport {
 export async function liveBackup(cell: Callable, wish: LiveBackupWish): Promise<LiveBackupReport> {
   const {url, stream, archive, clock} = wish
   const startMs = clock.wallMs()
-  const recipients = await recipientsOf(wish)
   const made = await explained(wish, async () => {
     if (stream !== undefined) return await toDirectory(cell, stream, wish)
-    return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, {...wish, recipients})
+    return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, wish)
   })
   return {url, ...made, seconds: Math.max(0, clock.wallMs() - startMs) / 1000}
 }
@@ -61,15 +60,6 @@ async function toArchive(cell: Callable, file: string, wish: LiveBackupWish): Pr
   const {path, manifest, bytes} = await fetchArchive(cell, file, wish)
   const {name, files, log} = manifest
   return {name, where: 'archive', path, bytes, files: files.length, index: log.index}
-}
-
-async function recipientsOf({recipients, archive}: LiveBackupWish): Promise<readonly string[]> {
-  if (recipients.length === 0) return []
-  if (archive === undefined) {
-    throw new RegistryError('REG_USAGE', 'only an archive can be encrypted', {hints: ['give --archive FILE too']})
-  }
-  const {parseRecipients} = await import('../backup/age-keys.ts')
-  return parseRecipients(recipients)
 }
 
 /** Says of what the service answers what to do next. */

@@ -82,6 +82,8 @@ describe('without any source', () => {
       'https:headers': null,
       'https:parse:proxy:remoteip': false,
       clone: null,
+      'backup:dir': null,
+      'backup:max:age': null,
       'limit:disk:free': 5,
       'auth:passwd': null,
       'auth:anon': null,

@@ -6,7 +6,9 @@ import {join} from 'node:path'
 import {promisify} from 'node:util'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {decodeManifest, MANIFEST_FILE} from '../../src/backup/manifest.ts'
+import {NO_PROGRESS} from '../../src/backup/progress.ts'
 import {addProof, backupDigest} from '../../src/backup/proofs.ts'
+import {verifyTree} from '../../src/backup/verify.ts'
 import {readManifest} from '../../src/server/backup-shelf.ts'
 import {type BackupPorts, Backups} from '../../src/server/backups.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
@@ -77,6 +79,7 @@ describe('a live backup', () => {
     expect(manifest.files.map(({path}) => path)).toEqual([
       ...['cell.guid', 'cell.yaml', 'certs/cas/a.crt', 'fence.json', 'registry.db'],
     ])
+    expect(await verifyTree(placeOf('20260422094622'), manifest, {progress: NO_PROGRESS, signal: never})).toEqual([])
     const copy = new SqliteStore(join(placeOf('20260422094622'), 'registry.db'))
     expect(await copy.open()).toMatchObject({nextOffset: 3, lastHash: manifest.log.hash})
     await copy.close()
