@@ -7,7 +7,6 @@ import {createHash, type Hash} from 'node:crypto'
 import {constants} from 'node:fs'
 import {type FileHandle, open} from 'node:fs/promises'
 import {join} from 'node:path'
-import {setImmediate} from 'node:timers/promises'
 import {makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
 import {changedSource, readFault, writeFault} from './file-faults.ts'
 import type {ManifestFile} from './manifest.ts'
@@ -29,11 +28,18 @@ export interface WorkOptions {
   readonly signal: AbortSignal
 }
 
+/** Beyond `usedBytes` nothing is read. */
+export interface UsedPart extends WorkOptions {
+  readonly usedBytes?: number | undefined
+}
+
 export interface CopyOptions extends WorkOptions {
   readonly from: string
   readonly to: string
   readonly files: readonly TreeFile[]
   readonly directories: readonly string[]
+  /** Files of which only so many bytes from the beginning are read: there the copy ends. */
+  readonly usedBytes?: ReadonlyMap<string, number>
 }
 
 /**
@@ -43,11 +49,12 @@ export interface CopyOptions extends WorkOptions {
  * @throws RegistryError `REG_BACKUP_SOURCE` naming a file that cannot be read, or that changed meanwhile; `REG_DISK_LOW`, `REG_DIR_UNUSABLE` when
  * `to` cannot be written
  */
-export async function copyTree({from, to, files, directories, ...work}: CopyOptions): Promise<readonly ManifestFile[]> {
+export async function copyTree(options: CopyOptions): Promise<readonly ManifestFile[]> {
+  const {from, to, files, directories, usedBytes, ...work} = options
   const folders = [to, ...foldersOf(files, directories).map((path) => join(to, path))]
   for (const folder of folders) await writing(folder, () => makePrivateDir(folder))
   const copied = await eachFile(files, work.signal, async ({path}, buffers) => {
-    const facts = await copyWith(buffers, join(from, path), join(to, path), work)
+    const facts = await copyWith(buffers, join(from, path), join(to, path), {...work, usedBytes: usedBytes?.get(path)})
     return {path, ...facts}
   })
   for (const folder of folders) await writing(folder, () => syncDir(folder))
@@ -55,25 +62,20 @@ export async function copyTree({from, to, files, directories, ...work}: CopyOpti
 }
 
 /**
- * Copies one file that is not there yet; its directory has to be synced by the caller. Beyond `usedBytes` nothing is read: that becomes a hole,
- * which is hashed as the zeros that it is read as.
+ * Copies one file that is not there yet; its directory has to be synced by the caller. Beyond `usedBytes` nothing is read: there the copy ends.
  *
  * @throws RegistryError as `copyTree`
  */
-export async function copyFileHashed(
-  from: string,
-  to: string,
-  options: WorkOptions & {readonly usedBytes?: number},
-): Promise<Omit<ManifestFile, 'path'>> {
+export async function copyFileHashed(from: string, to: string, options: UsedPart): Promise<Omit<ManifestFile, 'path'>> {
   return await copyWith(newBuffers(), from, to, options)
 }
 
 /**
- * Hashes a file as it is.
+ * Hashes a file as it is, or that many bytes of it.
  *
  * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read
  */
-export async function hashFile(path: string, work: WorkOptions): Promise<{size: number; sha256: string}> {
+export async function hashFile(path: string, work: UsedPart): Promise<{size: number; sha256: string}> {
   return await hashWith(newBuffers(), path, work)
 }
 
@@ -115,12 +117,12 @@ function newBuffers(): Buffers {
 export async function hashWith(
   buffers: Buffers,
   path: string,
-  work: WorkOptions,
+  {usedBytes, ...work}: UsedPart,
 ): Promise<{size: number; sha256: string}> {
   return await reading(path, async () => {
     await using file = await open(path, READ_FLAGS)
     const hash = createHash('sha256')
-    const size = await pump(file, Number.POSITIVE_INFINITY, buffers, {...work, hash})
+    const size = await pump(file, usedBytes ?? Number.POSITIVE_INFINITY, buffers, {...work, hash})
     return {size, sha256: hash.digest('hex')}
   })
 }
@@ -129,7 +131,7 @@ async function copyWith(
   buffers: Buffers,
   from: string,
   to: string,
-  {usedBytes, ...work}: WorkOptions & {readonly usedBytes?: number},
+  {usedBytes, ...work}: UsedPart,
 ): Promise<Omit<ManifestFile, 'path'>> {
   return await reading(from, async () => {
     await using source = await open(from, READ_FLAGS)
@@ -141,16 +143,15 @@ async function copyWith(
     const used = Math.min(usedBytes ?? size, size)
     const write = (piece: Uint8Array, at: number) => writing(to, () => writeFilled(sink, piece, at))
     const copied = await pump(source, used, buffers, {...work, hash, write})
-    if (copied === used) await hashZeros(hash, size - used, work)
     const after = await source.stat({bigint: true})
     if (copied !== used || after.size !== before.size || after.mtimeNs !== before.mtimeNs)
       throw changedSource(from, 'something wrote to it')
     const blocks = await writing(to, async () => {
-      await sink.truncate(size)
+      await sink.truncate(used)
       await sink.datasync()
       return (await sink.stat()).blocks
     })
-    return {size, allocated: blocks * BLOCK_BYTES, sha256: hash.digest('hex')}
+    return {size: used, allocated: blocks * BLOCK_BYTES, sha256: hash.digest('hex')}
   })
 }
 
@@ -183,16 +184,6 @@ async function pump(
     bytesRead = got.bytesRead
   }
   return at
-}
-
-async function hashZeros(hash: Hash, bytes: number, {progress, signal}: WorkOptions): Promise<void> {
-  for (let left = bytes; left > 0; left -= PIECE_BYTES) {
-    await setImmediate()
-    signal.throwIfAborted()
-    const piece = ZEROS.subarray(0, Math.min(left, PIECE_BYTES))
-    hash.update(piece)
-    progress.add(piece.length)
-  }
 }
 
 /** Writes what of a piece is not zero to the place `at` of a new file: holes are left out. */

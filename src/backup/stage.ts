@@ -178,7 +178,12 @@ async function syncFiles(dir: string, {files, directories}: Manifest): Promise<v
   for (const folder of foldersOf(files, directories)) await syncDir(join(dir, folder))
 }
 
-async function assertFree(place: string): Promise<void> {
+/**
+ * Makes sure that nothing is at a place, not even a link.
+ *
+ * @throws RegistryError `REG_CONFLICT`
+ */
+export async function assertFree(place: string): Promise<void> {
   if (await exists(place)) throw taken(place)
 }
 

@@ -140,6 +140,8 @@ export class CellDir implements AsyncDisposable {
 export interface LockOptions {
   /** Guid that a new directory gets, and that an old one has to have; a new one is made when absent. */
   readonly guid?: string | undefined
+  /** What is done with it when no server runs on it, for who is refused: `a backup`. */
+  readonly purpose?: string | undefined
 }
 
 /**
@@ -153,7 +155,7 @@ export async function lockCellDir(directory: string, options: LockOptions = {}):
   await usable(path, () => makePrivateDir(path))
   const lock = await takeLock(path)
   try {
-    await usable(path, () => writeFileAtomic(join(path, PID_FILE), String(process.pid)))
+    await usable(path, () => writeFileAtomic(join(path, PID_FILE), [process.pid, options.purpose].join(' ').trim()))
     await usable(path, () => removeFile(join(path, RUN_FILE)))
     const {guid, isNew} = await cellGuid(path, options.guid)
     return new CellDir(path, guid, isNew, lock)
@@ -203,11 +205,14 @@ function tryLock(file: string): DatabaseSync | undefined {
 }
 
 async function lockedError(path: string): Promise<RegistryError> {
-  const pid = Number(await readOrUndefined(join(path, PID_FILE)))
+  const [text, ...purpose] = (await readOrUndefined(join(path, PID_FILE)))?.split(' ') ?? []
+  const pid = Number(text)
   if (!Number.isSafeInteger(pid) || pid <= 0) {
     return new RegistryError('REG_DIR_LOCKED', `another registry runs on ${path}`, {info: {path}})
   }
-  return new RegistryError('REG_DIR_LOCKED', `another registry runs on ${path}: process ${pid}`, {info: {path, pid}})
+  const what =
+    purpose.length === 0 ? `another registry runs on ${path}` : `${purpose.join(' ')} of ${path} is being made`
+  return new RegistryError('REG_DIR_LOCKED', `${what}: process ${pid}`, {info: {path, pid}})
 }
 
 /**

@@ -106,6 +106,15 @@ describe('the lock of the data directory', () => {
     assert.equal(await other.line(), `refused REG_DIR_LOCKED ${process.pid}`, 'the refused one did not break our lock')
   })
 
+  test('that is held for something else says for what', async () => {
+    await using cell = await lockCellDir(directory, {purpose: 'a backup'})
+    await assert.rejects(lockCellDir(directory), {
+      code: 'REG_DIR_LOCKED',
+      message: `a backup of ${cell.path} is being made: process ${process.pid}`,
+      info: {path: cell.path, pid: process.pid},
+    })
+  })
+
   test('without a readable pid the refusal says so much', async () => {
     await using cell = await lockCellDir(directory)
     writeFileSync(join(cell.path, 'lock.pid'), '')

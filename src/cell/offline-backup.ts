@@ -1,0 +1,163 @@
+/** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
+import {mkdtemp, rm} from 'node:fs/promises'
+import {basename, join, resolve} from 'node:path'
+import {copyTree, eachFile, hashFile, type WorkOptions} from '../backup/copy-files.ts'
+import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
+import type {OfflineSource, Prepared} from '../backup/source.ts'
+import {assertFree, stageBackup} from '../backup/stage.ts'
+import {makePrivateDir} from '../base/files.ts'
+import {packageVersion} from '../base/package-root.ts'
+import {assertRoomFor, type HeldCell, holdCell} from './held-cell.ts'
+
+export interface OfflineWish extends WorkOptions {
+  readonly from: string
+  readonly to: string
+  readonly skip: readonly string[]
+  /** Epoch milliseconds. */
+  wallMs(): number
+}
+
+export interface OfflineBackup {
+  /** Where it is. */
+  readonly path: string
+  readonly manifest: Manifest
+  /** What was looked at to know that the cell does not run. */
+  readonly checked: string
+  /** What lies in the directory and is no part of the backup. */
+  readonly left: OfflineSource['tree']['left']
+  readonly notes: readonly string[]
+}
+
+/**
+ * Makes a backup in a directory that is not there yet.
+ *
+ * @throws RegistryError `REG_BACKUP_SOURCE` when there is no cell, or it cannot be read; `REG_CELL_RUNS`; `REG_CONFLICT` when the place is taken or
+ * overlaps; `REG_DISK_LOW`
+ */
+export async function backUpOffline(wish: OfflineWish): Promise<OfflineBackup> {
+  await using held = await holdCell(wish)
+  const {source} = held
+  await using staging = await stageBackup(wish.to)
+  await assertRoomFor(source, wish.to)
+  const begun = beginning(wish, basename(resolve(wish.to)))
+  const prepared = await source.prepare(staging.dir, wish)
+  const {asIs: files, usedBytes} = prepared
+  wish.progress.phase('copying', bytesOf(prepared))
+  const {progress, signal} = wish
+  const {directories} = source.tree
+  const copied = await copyTree({from: source.dir, to: staging.dir, files, directories, usedBytes, progress, signal})
+  source.assertUnchanged()
+  const manifest = manifestOf(held, prepared, copied, begun)
+  return {path: await staging.commit(manifest), manifest, ...restOf(held, prepared)}
+}
+
+export interface ArchiveWish extends OfflineWish {
+  /** Who can open it; without any it is not encrypted. */
+  readonly recipients: readonly string[]
+}
+
+/**
+ * Makes a backup in one file that is not there yet. What has to be made first lies in the scratch directory of the cell meanwhile: where the
+ * archive is, nothing of it is ever in clear.
+ *
+ * @throws RegistryError as `backUpOffline`
+ */
+export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup & {readonly bytes: number}> {
+  await using held = await holdCell(wish)
+  const {source} = held
+  await assertFree(wish.to)
+  await assertRoomFor(source, wish.to)
+  await using scratch = await scratchIn(source.dir)
+  const begun = beginning(wish, basename(wish.to).replace(/\.tar\.zst(\.age)?$/, ''))
+  const prepared = await source.prepare(scratch.dir, wish)
+  wish.progress.phase('hashing', bytesOf(prepared))
+  const hashed = await hashAsIs(source.dir, prepared, wish)
+  const manifest = manifestOf(held, prepared, hashed, begun)
+  const {saveArchive} = await import('../backup/archive-file.ts')
+  const chunks = archiveOf(source, prepared, {manifest, scratch: scratch.dir, wish})
+  const {recipients, signal} = wish
+  const path = resolve(wish.to)
+  const {bytes} = await saveArchive(chunks, path, {recipients, signal})
+  return {path, bytes, manifest, ...restOf(held, prepared)}
+}
+
+interface Scratch extends AsyncDisposable {
+  readonly dir: string
+}
+
+/** Room in the `tmp` of a cell, which empties it at its start. */
+async function scratchIn(cell: string): Promise<Scratch> {
+  await makePrivateDir(join(cell, 'tmp'))
+  const dir = await mkdtemp(join(cell, 'tmp', 'backup-'))
+  return {dir, [Symbol.asyncDispose]: () => rm(dir, {recursive: true, force: true})}
+}
+
+async function hashAsIs(dir: string, {asIs, usedBytes}: Prepared, work: OfflineWish): Promise<readonly ManifestFile[]> {
+  const {progress, signal} = work
+  return await eachFile(asIs, signal, async ({path, allocated}) => {
+    const facts = await hashFile(join(dir, path), {progress, signal, usedBytes: usedBytes.get(path)})
+    return {path, ...facts, allocated: Math.min(allocated, facts.size)}
+  })
+}
+
+interface ArchiveParts {
+  readonly manifest: Manifest
+  readonly scratch: string
+  readonly wish: OfflineWish
+}
+
+async function* archiveOf(
+  source: OfflineSource,
+  {made, usedBytes}: Prepared,
+  {manifest, scratch, wish}: ArchiveParts,
+): AsyncGenerator<Uint8Array, void> {
+  const {writeArchive} = await import('../backup/archive-write.ts')
+  const {readPieces} = await import('../backup/file-pieces.ts')
+  const ownPlaces = new Set(made.map(({path}) => path))
+  const read = (path: string) => {
+    const from = join(ownPlaces.has(path) ? scratch : source.dir, path)
+    return firstBytes(readPieces(from, {isFollowing: false}), usedBytes.get(path))
+  }
+  const {progress, signal} = wish
+  yield* writeArchive({manifest, read}, {progress, signal, compression: 'zstd'})
+  // Before the archive gets its name.
+  source.assertUnchanged()
+}
+
+async function* firstBytes(pieces: AsyncIterable<Uint8Array>, bytes = Number.POSITIVE_INFINITY) {
+  let left = bytes
+  for await (const piece of pieces) {
+    yield piece.subarray(0, left)
+    left -= piece.length
+    if (left <= 0) return
+  }
+}
+
+interface Beginning {
+  readonly name: string
+  readonly madeAt: string
+  readonly skipped: readonly string[]
+}
+
+function beginning({wallMs, skip}: OfflineWish, name: string): Beginning {
+  return {name, madeAt: new Date(wallMs()).toISOString(), skipped: skip}
+}
+
+function manifestOf(
+  {source}: HeldCell,
+  {made, log, census}: Prepared,
+  asIs: readonly ManifestFile[],
+  begun: Beginning,
+): Manifest {
+  const files = [...made, ...asIs].sort((a, b) => (a.path < b.path ? -1 : 1))
+  const {directories} = source.tree
+  return {...begun, madeBy: packageVersion(), how: 'offline', cell: source.cell, log, directories, files, census}
+}
+
+function bytesOf({asIs, usedBytes}: Prepared): number {
+  return totalsOf(asIs.map((file) => ({...file, size: usedBytes.get(file.path) ?? file.size, sha256: ''}))).bytes
+}
+
+function restOf({source, checked}: HeldCell, {notes}: Prepared): Pick<OfflineBackup, 'checked' | 'left' | 'notes'> {
+  return {checked, left: source.tree.left.filter(({reason}) => reason !== 'always' && reason !== 'socket'), notes}
+}
