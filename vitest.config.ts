@@ -1,5 +1,6 @@
 import {availableParallelism} from 'node:os'
 import {defineConfig} from 'vitest/config'
+import {BaseSequencer} from 'vitest/node'
 import {IS_LONG} from './test/fault/rounds.ts'
 
 const project = (name: string, include: string[], exclude: string[] = []) => ({
@@ -12,8 +13,17 @@ const project = (name: string, include: string[], exclude: string[] = []) => ({
 const reports = process.env['REGISTRY_TEST_REPORTS']
 const json: ['json', {outputFile: string}][] = reports ? [['json', {outputFile: `${reports}/${process.pid}.json`}]] : []
 
-// Proofs that take long, of what shorter ones prove less often: in the long form alone (`npm run test:fault`).
-const LONG = IS_LONG ? [] : ['test/fault/lead-{clock,forced,kill,writers}.test.ts']
+// What takes long, of what shorter ones prove less often: in the long form alone (`npm run test:fault`).
+const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts']
+
+/** Processes are waited for first, and the short tests fill what is left at the end. */
+class ProcessesFirst extends BaseSequencer {
+  override async sort(files: Parameters<BaseSequencer['sort']>[0]): Promise<Parameters<BaseSequencer['sort']>[0]> {
+    const sorted = await super.sort(files)
+    const isProcess = ({project}: (typeof files)[number]) => project.name !== 'unit'
+    return [...sorted.filter(isProcess), ...sorted.filter((file) => !isProcess(file))]
+  }
+}
 
 export default defineConfig({
   test: {
@@ -23,8 +33,9 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // One for each core; vitest would leave one free, but most of these tests wait for something.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // One more than there are cores; vitest would leave one free, but most of these tests wait for something.
+    maxWorkers: Math.max(3, availableParallelism() + 1),
+    sequence: {sequencer: ProcessesFirst},
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**']),
       project('e2e', ['test/{e2e,contract-of-cli,docs}/**/*.test.ts']),

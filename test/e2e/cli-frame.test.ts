@@ -134,9 +134,11 @@ describe('wrong usage ends with status 2, says what is wrong and what to type', 
 describe('an error that is not one of usage', () => {
   test('has its status and code: nothing answers', async () => {
     const nobody = `zmq://127.0.0.1:${await closedPort()}`
-    const plain = await cli(`service list --url ${nobody}`)
+    const [plain, json] = await Promise.all([
+      cli(`service list --url ${nobody}`),
+      cli(`service list --url ${nobody} --json`),
+    ])
     expect(plain).toMatchObject({status: 6, stdout: '', stderr: expect.stringContaining('(REG_UNREACHABLE)')})
-    const json = await cli(`service list --url ${nobody} --json`)
     expect(json).toMatchObject({status: 6, stderr: ''})
     expect(JSON.parse(json.stdout)).toMatchObject({error: {code: 'REG_UNREACHABLE'}})
   })

@@ -3,6 +3,7 @@ import {once} from 'node:events'
 import {readFileSync} from 'node:fs'
 import {connect as connectTcp, type Socket} from 'node:net'
 import {join} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {connect} from 'node:tls'
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest'
 import {encode} from '../../src/wire/msgpack/encode.ts'
@@ -35,6 +36,9 @@ function residentMb(served: ServedCell): number {
   return Number(kb) / 1024
 }
 
+/** Between two questions of who is honest: all the while, and no load of its own. */
+const PACE_MS = 20
+
 /** Asks over ZeroMQ and, as root, over the UNIX socket all the while; disposing of it tells how often it was answered. */
 class Honest implements AsyncDisposable {
   #isOver = false
@@ -50,6 +54,7 @@ class Honest implements AsyncDisposable {
     while (!this.#isOver) {
       expect(await client.health()).toMatchObject({success: true})
       this.#answers += 1
+      await delay(PACE_MS)
     }
   }
 
@@ -58,6 +63,7 @@ class Honest implements AsyncDisposable {
       await using root = await served.local()
       expect(await root.call('getCellType', {timeoutMs: 5000})).toBe('cell')
       this.#answers += 1
+      await delay(PACE_MS)
     }
   }
 
@@ -120,8 +126,15 @@ test.each(Object.entries(GARBAGE))('%s: the link ends, nothing is told', async (
   for (const end of ends) expect((await end).length).toBe(0)
 })
 
-test('garbage, TLS of others and HTTP on the TLS ports end with nothing but an alert or a 400', async () => {
+// Both wait for the time that a handshake may take.
+test('garbage on the TLS ports ends with nothing but an alert or a 400, and who is slow is cut off in time on every listener', async () => {
   await using _honest = new Honest(cell)
+  await using _other = new Honest(plain)
+  await Promise.all([sendGarbage(), dripSlowly()])
+})
+
+/** Garbage, TLS of others and HTTP. */
+async function sendGarbage(): Promise<void> {
   const {telepath, https} = await cell.listeners()
   const send = async (port: number, bytes: Buffer) => {
     const socket = await tcp(port)
@@ -138,11 +151,10 @@ test('garbage, TLS of others and HTTP on the TLS ports end with nothing but an a
   const answer = allOf(socket)
   socket.write(encode(['tele:syn', {vers: [3, 0], name: '*'}]))
   expect((await answer).toString('latin1')).toMatch(/^HTTP\/1\.1 400 /)
-})
+}
 
-test('who is slow is cut off in time on every listener, with TLS or without', async () => {
-  await using _honest = new Honest(cell)
-  await using _other = new Honest(plain)
+/** Bytes that come one by one, with TLS or without. */
+async function dripSlowly(): Promise<void> {
   const ports = [await plain.listeners(), await cell.listeners()].flatMap(({telepath, https}) => [telepath, https])
   const hello = GARBAGE['a ClientHello'] as Buffer
   const slow = await Promise.all(
@@ -164,7 +176,7 @@ test('who is slow is cut off in time on every listener, with TLS or without', as
   }, 500)
   onTestFinished(() => clearInterval(drip))
   await Promise.all([...slow, opened].map(allOf))
-})
+}
 
 test('two thousand connections that say nothing, half of a handshake, or half of a message cost little', async () => {
   await using _honest = new Honest(cell)

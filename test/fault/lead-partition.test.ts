@@ -1,4 +1,4 @@
-// Forced promotions while the link between the members is cut, and both are written to. When the old leader is back, and from its first contact on,
+// Forced promotions while the old leader is there, does not run, or its link is cut, and both are written to. When the old leader is back, and from its first contact on,
 // it acknowledges nothing, tells no events and answers nothing for the cell; what only it had is in a file, and it follows again.
 import {readFile} from 'node:fs/promises'
 import {expect, test} from 'vitest'
@@ -17,6 +17,8 @@ const WAYS = [
   'is cut off, and asks',
   'leads on, starts again and leads alone',
   'is cut off without a word',
+  'is there all the while',
+  'does not run',
 ] as const
 const ROUNDS = IS_LONG ? 50 : 2
 const CHANGES = 25
@@ -36,12 +38,14 @@ test(`in ${ROUNDS} forced promotions the old leader does no harm when it is back
     const fenced = timesOf(old, 'lead.fenced')
     const ends = {apart: timesOf(old, 'lead.apart'), follows: timesOf(old, 'lead.follows')}
     if (way === 'is cut off without a word') cell.wire.mute()
-    else cell.wire.cut()
+    else if (way?.includes('cut off') || way?.includes('leads')) cell.wire.cut()
+    if (way === 'does not run') await old.stop()
     if (way === 'leads on, starts again and leads alone') await old.kill().then(() => old.start())
     if (way?.includes('leads')) await done(history, CHANGES, laneOf(cell, old))
     await callAsRoot(next, 'promote', false)
     await done(history, CHANGES, laneOf(cell, next))
 
+    if (way === 'does not run') await old.start()
     using events = new EventMarks(old)
     cell.wire.mend()
     await old.said('lead.fenced', fenced + 1)

@@ -11,7 +11,7 @@ import {marksIn, type Told, type ToldHistory} from './told-history.ts'
 /** Of each writer: so many changes are under way at a time. */
 const LANES = 3
 /** Between two changes of a lane: what is proved does not depend on how many there are. */
-const PAUSE_MS = 2
+const PAUSE_MS = 10
 
 /** Changes things at one member until it is told to end, whatever becomes of the member. */
 export class MarkingWriters {
