@@ -2,6 +2,7 @@ import {type ErrorCode, messageOf, RegistryError} from '../base/errors.ts'
 import {checkText} from '../base/json-check.ts'
 import {parseJson} from '../base/json-parse.ts'
 import {elements, memberText} from '../base/json-text.ts'
+import {type Maintenance, readMaintenance} from '../registry/maintenance.ts'
 import {decodeEntry, type ServiceEntry} from './service-entry.ts'
 
 /** What was asked, for the texts of errors. */
@@ -114,6 +115,63 @@ function readOptionalServices({question, text, value}: Answer): ServiceEntry[] |
   })
 }
 
+/** A change of a service, as `events` gives it. */
+export interface ServiceEvent {
+  readonly offset: number
+  readonly type: 'register' | 'deregister' | 'expire' | 'maintenance'
+  readonly timestampS: number
+  readonly id: string
+  /** JSON text of `service_info`, for `register`. */
+  readonly info: string
+  /** For `maintenance`: null when it ends. */
+  readonly maintenance: Maintenance | null | undefined
+}
+
+/** Some of the change log: the events from one offset up to `next`, which is where to go on. */
+export interface EventPage {
+  readonly events: readonly ServiceEvent[]
+  readonly next: number
+  /** Where the log ends. */
+  readonly end: number
+}
+
+const EVENT_TYPES: ReadonlySet<unknown> = new Set<ServiceEvent['type']>([
+  'register',
+  'deregister',
+  'expire',
+  'maintenance',
+])
+
+/** Reads an answer to `events`. */
+export function readEvents({question, text, value}: Answer): EventPage {
+  const {events, next, end} = value
+  if (!Array.isArray(events) || typeof next !== 'number' || typeof end !== 'number')
+    throw badAnswer(question, 'it has no events')
+  const raws = elements(memberText(text, 'events') ?? '[]')
+  const read = raws.map((raw, index) => {
+    const event = readEvent(raw, {...events[index]})
+    if (event === undefined) throw badAnswer(question, `event ${index} of the list cannot be read`)
+    return event
+  })
+  return {events: read, next, end}
+}
+
+function readEvent(raw: string, value: Readonly<Record<string, unknown>>): ServiceEvent | undefined {
+  const {offset, type, timestamp} = value
+  const data = objectOf(value['data']) ?? {}
+  const {service_id: id, maintenance} = data
+  if (typeof offset !== 'number' || !isEventType(type) || typeof id !== 'string') return undefined
+  const info = memberText(memberText(raw, 'data') ?? '{}', 'service_info') ?? '{}'
+  return {
+    ...{offset, type, id, info, timestampS: numberOf(timestamp) ?? 0},
+    maintenance: type === 'maintenance' ? (readMaintenance(maintenance) ?? null) : undefined,
+  }
+}
+
+function isEventType(type: unknown): type is ServiceEvent['type'] {
+  return EVENT_TYPES.has(type)
+}
+
 /** Reads an answer to `health`. */
 export function readHealth({value}: Answer): RegistryHealth {
   return {
@@ -176,6 +234,8 @@ const REFUSALS: readonly (readonly [text: RegExp, code: ErrorCode])[] = [
   [/^duplicate_service_type$/, 'REG_CONFLICT'],
   [/^not confirmed, ask again$/, 'REG_NOT_CONFIRMED'],
   [/^too many requests/, 'REG_BUSY'],
+  [/^offset \d+ was trimmed /, 'REG_OFFSET_CULLED'],
+  [/^offset \d+ is yet to come/, 'REG_CONFLICT'],
   [/^this member answers nothing: /, 'REG_FENCED'],
   [/^Failed to (?:de)?register service/, 'REG_STORE_FAILED'],
   [/^terminate is not allowed|^services of AHA are read-only here/, 'REG_DENIED'],

@@ -2,9 +2,11 @@ import {LONGEST_TIMER_MS} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {
   type Answer,
+  type EventPage,
   type RegistryHealth,
   type RegistryInfo,
   readAnswer,
+  readEvents,
   readHealth,
   readInfo,
   readService,
@@ -14,6 +16,7 @@ import {
 import {Channel, type Patience} from './channel.ts'
 import {matches, type ServiceFilter} from './filter.ts'
 import {type KeepOptions, Kept} from './keep.ts'
+import {LogWatch, type LogWatchOptions} from './log-watch.ts'
 import type {ServiceEntry} from './service-entry.ts'
 import {
   type CallOptions,
@@ -139,6 +142,16 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   /**
+   * Gives what happened to services from an offset of the change log on: some of it, `next` being where to go on.
+   *
+   * @throws RegistryError `REG_OFFSET_CULLED` when it was trimmed away, `info.first` is the oldest that is kept; `REG_CONFLICT` when the log is shorter;
+   * `REG_BAD_REQUEST` from a server that has no such log
+   */
+  async events(since: number, options: CallOptions = {}): Promise<EventPage> {
+    return readEvents(await this.#ask({action: 'events', since}, options))
+  }
+
+  /**
    * Registers and renews until it is stopped, through anything that happens to the registry: an entry that it lost is registered again
    * under the same id. Returns at once; `ready()` waits for the first registration.
    */
@@ -149,6 +162,11 @@ export class RegistryClient implements AsyncDisposable {
   /** Follows the services that match: first those that are there, then what changes. Uses a connection of its own for the events. */
   watch(filter: ServiceFilter = {}, options: WatchOptions = {}): ServiceWatch {
     return new ServiceWatch(this, filter, options)
+  }
+
+  /** Follows the services through the change log from an offset on, with no gap and nothing twice. */
+  watchLog(filter: ServiceFilter, options: LogWatchOptions): LogWatch {
+    return new LogWatch(this, filter, options)
   }
 
   /** Closes; calls under way fail with `REG_CANCELLED`. What `keep` and `watch` gave must be ended before. Idempotent. */

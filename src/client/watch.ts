@@ -2,8 +2,9 @@ import {LONGEST_TIMER_MS, systemClock} from '../base/clock.ts'
 import {messageOf, RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
 import {memberText} from '../base/json-text.ts'
-import {type EventItem, EventSocket} from '../wire/zeromq/event-socket.ts'
+import type {EventItem} from '../wire/zeromq/event-socket.ts'
 import type {RegistryInfo} from './answers.ts'
+import {EventInbox} from './event-inbox.ts'
 import {matches, type ServiceFilter} from './filter.ts'
 import {entryOfEvent, isSameService, type ServiceEntry} from './service-entry.ts'
 import type {CallOptions} from './service-info.ts'
@@ -64,7 +65,7 @@ export class ServiceWatch implements AsyncIterable<WatchEvent>, AsyncDisposable 
   readonly #signal: AbortSignal | undefined
   readonly #refreshMs: number
   readonly #known = new Map<string, Known>()
-  readonly #inbox = new Inbox()
+  readonly #inbox = new EventInbox()
   #eventPort: number | null = null
   /** When to list again, monotonic. */
   #listAtMs = 0
@@ -250,72 +251,4 @@ function cancelled(signal: AbortSignal): RegistryError {
   const {reason} = signal
   if (reason instanceof RegistryError) return reason
   return new RegistryError('REG_CANCELLED', 'the watch was cancelled', {cause: reason})
-}
-
-/** One item after the other from an event socket that may be exchanged, with a limit on waiting. */
-class Inbox {
-  #socket: EventSocket | undefined
-  #items: AsyncGenerator<EventItem, void, void> | undefined
-  #ready: EventItem | undefined
-  #isAsking = false
-  #wake: (() => void) | undefined
-  #isConnected = false
-
-  get isConnected(): boolean {
-    return this.#isConnected
-  }
-
-  /** Listens there from now on, or nowhere. */
-  async open(address: string | undefined): Promise<void> {
-    await this.close()
-    if (address === undefined) return
-    this.#socket = new EventSocket({address})
-    this.#items = this.#socket[Symbol.asyncIterator]()
-  }
-
-  /** Gives the next item; undefined when none came for so long, or when `wake` was called. */
-  async take(waitMs: number): Promise<EventItem | undefined> {
-    this.#ask()
-    if (this.#ready === undefined) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs)
-        this.#wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-      this.#wake = undefined
-    }
-    const item = this.#ready
-    this.#ready = undefined
-    return item
-  }
-
-  wake(): void {
-    this.#wake?.()
-  }
-
-  async close(): Promise<void> {
-    this.#items = undefined
-    this.#ready = undefined
-    this.#isAsking = false
-    this.#isConnected = false
-    this.wake()
-    await this.#socket?.close()
-    this.#socket = undefined
-  }
-
-  #ask(): void {
-    const items = this.#items
-    if (items === undefined || this.#isAsking || this.#ready !== undefined) return
-    this.#isAsking = true
-    void items.next().then(({value}) => {
-      if (items !== this.#items) return
-      this.#isAsking = false
-      if (value?.kind === 'connected') this.#isConnected = true
-      if (value?.kind === 'disconnected') this.#isConnected = false
-      this.#ready = value ?? undefined
-      this.wake()
-    })
-  }
 }

@@ -41,6 +41,7 @@ export const ZEROMQ_METHODS = {
   discover: ANYONE,
   health: ANYONE,
   info: ANYONE,
+  events: ANYONE, // what the event port publishes, from the log; nothing of who did it
   terminate: ANYONE, // and only with zmq:allow:terminate
   heartbeat: ANYONE,
 } as const satisfies Record<string, Need>

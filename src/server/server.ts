@@ -5,6 +5,7 @@ import {encodeString} from '../base/json-text.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
+import {LogReaders} from '../nexus/log-reader.ts'
 import {placeLabel} from '../registry/bridge.ts'
 import {Catalog} from '../registry/catalog.ts'
 import type {Strategy} from '../registry/group.ts'
@@ -27,6 +28,7 @@ import {ZeromqLane} from './mirroring/zeromq-lane.ts'
 import {Registrar} from './registrar.ts'
 import {RegistryDesk} from './registry-desk.ts'
 import {type ReplyLine, ReplyLines} from './reply-line.ts'
+import {EVENT_READERS, ServiceEvents} from './service-events.ts'
 import {Sweeper, type SweepMode} from './sweeper.ts'
 import {ZeromqApi} from './zeromq-api.ts'
 
@@ -166,6 +168,11 @@ export class Server implements AsyncDisposable {
       lines: this.#lines,
       random: Math.random,
       infoMembers: () => this.#infoMembers(),
+      events: new ServiceEvents({
+        entries: new LogReaders({store: ports.store, changes: ports.changes}, EVENT_READERS),
+        changes: ports.changes,
+        isGuest: (id) => this.#registrar.isGuest(id),
+      }),
       terminate: () => this.#terminate(),
       silence: () => silenceOf(this.#roles.role),
     })

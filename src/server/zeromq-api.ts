@@ -22,6 +22,7 @@ import type {ZeromqAction, ZeromqRequest} from './mirroring/forwarded-call.ts'
 import type {ZeromqLane} from './mirroring/zeromq-lane.ts'
 import type {Refusal, Registrar} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
+import {EVENTS_PER_ANSWER, type ServiceEvents} from './service-events.ts'
 import {ZeromqDoor} from './zeromq-door.ts'
 
 export interface ZeromqApiPorts {
@@ -33,6 +34,8 @@ export interface ZeromqApiPorts {
   readonly random: () => number
   /** The fields of `info` that do not come from the catalog, as JSON members without braces. */
   readonly infoMembers: () => string
+  /** What happened to the services, from the log. */
+  readonly events: Pick<ServiceEvents, 'answer'>
   /** Stops the server after the answer; false when clients may not. */
   readonly terminate: () => boolean
   /** What each action asks of its caller; the table of methods unless given. */
@@ -52,6 +55,8 @@ const MAX_MESSAGE_BYTES = 1024 * 1024
 const NO_SERVICE_ID = failure('Missing required field: service_id')
 
 type Read = (request: Request) => Frame
+/** Never rejects. */
+type SlowRead = (request: Request) => Promise<string>
 /** `done` is called once, at once or later, with the answer. */
 type Write = (request: Request, actor: string, done: (answer: string) => void) => void
 
@@ -68,6 +73,8 @@ export class ZeromqApi {
 
   readonly #reads: ReadonlyMap<unknown, Read>
   readonly #writes: ReadonlyMap<unknown, Write>
+  /** Reads that wait for the disk. */
+  readonly #slowReads: ReadonlyMap<unknown, SlowRead>
   readonly #heartbeat: Read
   /** Resolves when all changes are over that `execute` has begun. */
   #begun: Promise<unknown> = Promise.resolve()
@@ -93,12 +100,15 @@ export class ZeromqApi {
         admittedWrite(door, 'deregister', (request, actor, done) => this.#deregister(request, actor, done)),
       ],
     ])
+    this.#slowReads = new Map<unknown, SlowRead>([
+      ['events', admittedSlow(door, 'events', (request) => this.#events(request))],
+    ])
     this.#heartbeat = admitted(door, 'heartbeat', (request) => this.#renew(request))
   }
 
   /** The actions that are answered. */
   get actions(): readonly unknown[] {
-    return [...this.#reads.keys(), ...this.#writes.keys()]
+    return [...this.#reads.keys(), ...this.#slowReads.keys(), ...this.#writes.keys()]
   }
 
   /** Takes a message of the request port. */
@@ -168,20 +178,39 @@ export class ZeromqApi {
       return
     }
     const write = this.#writes.get(action)
-    if (write === undefined) {
-      lines.add(
-        from,
-        framing,
-        failure(isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`),
-      )
-    } else if (this.#ports.lane?.isNeeded) {
-      this.#ask(from, framing, action === 'register' ? 'register' : 'deregister', request)
-    } else if (lines.isFull(from)) {
-      lines.add(from, framing, TOO_MANY)
+    const slowRead = this.#slowReads.get(action)
+    if (write !== undefined) {
+      this.#change(from, framing, request, write)
+    } else if (slowRead !== undefined) {
+      this.#reserved(from, framing, (done) => {
+        void slowRead(request).then((answer) => done(this.#unlessSilent(answer)))
+      })
     } else {
-      const slot = lines.reserve(from, framing)
-      write(request, actorOf(from), (answer) => lines.settle(slot, answer))
+      const error = isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`
+      lines.add(from, framing, failure(error))
     }
+  }
+
+  #change(from: LineConnection, framing: Framing, request: Request, write: Write): void {
+    const action = request.body['action'] === 'register' ? 'register' : 'deregister'
+    if (this.#ports.lane?.isNeeded) this.#ask(from, framing, action, request)
+    else this.#reserved(from, framing, (done) => write(request, actorOf(from), done))
+  }
+
+  /** Begins what is answered later, in its place. */
+  #reserved(from: LineConnection, framing: Framing, begin: (done: (answer: string) => void) => void): void {
+    const {lines} = this.#ports
+    if (lines.isFull(from)) {
+      lines.add(from, framing, TOO_MANY)
+      return
+    }
+    const slot = lines.reserve(from, framing)
+    begin((answer) => lines.settle(slot, answer))
+  }
+
+  #unlessSilent(answer: string): string {
+    const silence = this.#ports.silence?.()
+    return silence === undefined ? answer : failure(silence)
   }
 
   /** Answers what waited for changes before it: meanwhile another member may have taken the lead. */
@@ -296,6 +325,14 @@ export class ZeromqApi {
     return `{"success":true,"status":"${problem === undefined ? 'ok' : 'degraded'}",${this.#ports.infoMembers()}${services}}`
   }
 
+  async #events({body}: Request): Promise<string> {
+    const {since, limit = EVENTS_PER_ANSWER} = body
+    if (since === undefined) return failure('Missing required field: since')
+    if (!isCount(since, 0)) return failure('Invalid value: since must be an offset of the change log')
+    if (!isCount(limit, 1)) return failure('Invalid value: limit must be a number from 1 on')
+    return await this.#ports.events.answer(since, Math.min(limit, EVENTS_PER_ANSWER))
+  }
+
   #terminate(): Frame {
     if (!this.#ports.terminate()) {
       return failure('terminate is not allowed: set the option zmq:allow:terminate, or stop the registry with SIGTERM')
@@ -314,6 +351,15 @@ function admitted(door: ZeromqDoor, method: ZeromqMethod, read: Read): Read {
 function admittedWrite(door: ZeromqDoor, method: ZeromqMethod, write: Write): Write {
   const refusal = door.refusal(method)
   return refusal === undefined ? write : (_request, _actor, done) => done(failure(refusal))
+}
+
+function admittedSlow(door: ZeromqDoor, method: ZeromqMethod, read: SlowRead): SlowRead {
+  const refusal = door.refusal(method)
+  return refusal === undefined ? read : async () => failure(refusal)
+}
+
+function isCount(value: unknown, least: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
 }
 
 const DEREGISTERED = '{"success":true,"message":"Service deregistered successfully"}'

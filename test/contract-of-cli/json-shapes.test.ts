@@ -53,6 +53,7 @@ const LINES = [
   'service wait --type camera',
   'service wait --type nothing --timeout 500ms',
   'service watch --for 500ms',
+  'service watch --since 0 --for 500ms',
   'service maintenance on cam-1 --reason lens',
   'service maintenance off cam-1',
   'user add visi --allow axon',

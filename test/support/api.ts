@@ -11,7 +11,7 @@ import {ZeromqApi, type ZeromqApiPorts} from '../../src/server/zeromq-api.ts'
 import {MemoryStore} from '../../src/store/memory.ts'
 import type {Store} from '../../src/store/store.ts'
 import type {Frame} from '../../src/wire/zeromq/listener.ts'
-import type {Envelope} from '../../src/wire/zeromq/messages.ts'
+import {type Envelope, failure} from '../../src/wire/zeromq/messages.ts'
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
@@ -65,6 +65,8 @@ export interface ApiOptions {
   readonly lane?: ZeromqApiPorts['lane']
   /** Why nothing is answered. */
   readonly silence?: () => string | undefined
+  /** What gives the events of the log; there is none unless given. */
+  readonly events?: ZeromqApiPorts['events']
   /** Longest step of the lease clock. */
   readonly maxGapMs?: number
   /** Whether changes are frozen. */
@@ -140,6 +142,7 @@ export class TestApi {
       clock: this.clock,
       random: () => 0,
       infoMembers: () => '"req_port":1,"pub_port":2,"hb_port":3,"enforce_unique_service_types":false',
+      events: options.events ?? {answer: async () => failure('there is no log')},
       terminate: options.terminate ?? (() => false),
       lane: options.lane,
       ...(options.methods === undefined ? {} : {methods: options.methods}),

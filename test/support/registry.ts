@@ -30,6 +30,11 @@ export class TestRegistry implements AsyncDisposable {
     this.#options = options
   }
 
+  /** Data directory; the UNIX socket is in it. */
+  get dir(): string {
+    return this.#dir
+  }
+
   get url(): string {
     return `zmq://127.0.0.1:${this.ports.req}`
   }

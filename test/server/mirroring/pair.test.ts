@@ -44,6 +44,17 @@ describe('a mirror of a leader', () => {
     expect((await logOf(mirror)) as object).toMatchObject({damage: null, differing: []})
   })
 
+  test('gives the same events of services from its log as the leader', async () => {
+    await using client = await leader.zeromq()
+    await client.register({id: 'a', name: 'a', host: 'h', port: 1})
+    await client.deregister('a')
+    await mirror.reach(leader)
+    await using other = await mirror.zeromq()
+    const {events, next} = await client.events(0)
+    expect(events.map(({type, id}) => `${type} ${id}`)).toEqual(['register a', 'deregister a'])
+    expect(await other.events(0)).toEqual({events, next, end: next})
+  })
+
   test('says what it is, as the peers do, and who leads', async () => {
     expect(await leader.info()).toMatchObject({
       ...{active: true, ready: true, uplink: false, mirror: null},
