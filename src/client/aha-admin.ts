@@ -2,6 +2,7 @@ import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {type CellUser, fieldsOf, listOf, oddAnswer, readUser, timeOf} from './admin-values.ts'
+import {hasMembers, type ListedMember, unpackMembers} from './members.ts'
 
 /** Whom a one-time URL lets in; a `clone` is another member of the AHA itself. */
 export type ProvisionKind = 'service' | 'user' | 'clone'
@@ -127,6 +128,38 @@ export class AhaAdmin implements AsyncDisposable {
     } catch (error) {
       throw withHints(error)
     }
+  }
+
+  /**
+   * Finds a member of a cell of this software that could be forgotten.
+   *
+   * @throws RegistryError `REG_NOT_FOUND`; `REG_CONFLICT` when it is there, or the cell is a Synapse one
+   */
+  async awayMember(name: string): Promise<ListedMember> {
+    if (!hasMembers(this.#cell)) {
+      throw new RegistryError('REG_CONFLICT', 'a real Synapse AHA has no members that could be forgotten', {
+        hints: ['registry status URL'],
+      })
+    }
+    const members = unpackMembers(await this.#cell.call('getMembers', this.#options([])))
+    const found = members.find((member) => member.name === name)
+    const hints = ['registry status']
+    if (found === undefined) {
+      const text = `the cell has no member ${name}: it has ${members.map((member) => member.name).join(', ')}`
+      throw new RegistryError('REG_NOT_FOUND', text, {info: {name}, hints})
+    }
+    if (!found.isOnline && found.role !== 'leads') return found
+    throw new RegistryError('REG_CONFLICT', `${name} is there: only a member that is gone for good can be forgotten`, {
+      info: {name},
+      hints: ['stop it first, and remove its directory', ...hints],
+    })
+  }
+
+  /** Takes a member that is gone for good out of a cell of this software, and gives its iden. */
+  async forgetMember(name: string): Promise<string> {
+    const {member} = fieldsOf(await this.#cell.call('forgetMember', this.#options([name])), 'forgetMember')
+    if (typeof member !== 'string') throw oddAnswer('forgetMember', 'it names no member')
+    return member
   }
 
   /** Gives all one-time URLs, or those whose iden begins so; the oldest first. */

@@ -32,6 +32,24 @@ export async function promote(
 }
 
 /**
+ * Asks a member of our own that is fenced to lead again, as the one that took the lead from it, with this epoch, is gone for good.
+ *
+ * @throws RegistryError `REG_CONFLICT` when that one answers, or another one took the lead since; as `promote`
+ */
+export async function leadAgain(
+  cell: Callable,
+  name: string,
+  epoch: number,
+  {signal, url = `aha://${name}`, timeoutMs = DEFAULT_TIMEOUT_MS}: LeadOptions,
+): Promise<void> {
+  try {
+    await cell.call('leadAgain', {args: [epoch], signal, timeoutMs})
+  } catch (error) {
+    throw explained(error, name, url)
+  }
+}
+
+/**
  * Asks a leader to give the lead to one of its mirrors.
  *
  * @throws RegistryError `REG_CONFLICT` when none of them took it; as `promote`

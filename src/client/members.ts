@@ -26,6 +26,8 @@ export interface ListedMember extends LeadMember {
   /** When it was heard of last; epoch milliseconds. */
   readonly lastSeenMs: number | null
   readonly version: string | null
+  /** Epoch of the lead that it was fenced by; null for one that is not fenced, and where that is not known. */
+  readonly fenceEpoch: number | null
 }
 
 /** Tells whether a cell is one of ours, whose members tell of each other. */
@@ -54,6 +56,7 @@ function readMemberEntry(of: Readonly<Record<string, Value>>): ListedMember {
     lagMs: numberOf(of['lagMs']),
     lastSeenMs: numberOf(of['lastSeenMs']),
     version: typeof of['version'] === 'string' ? of['version'] : null,
+    fenceEpoch: numberOf(of['fenceEpoch']),
   }
 }
 

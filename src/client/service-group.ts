@@ -66,7 +66,12 @@ async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_M
   })
   if (listed.length < 2) return undefined
   const leader = listed.find(({role}) => role === 'leads')?.name ?? 'a leader that is not known'
-  const members = listed.map((one) => memberOf(one, own, leader))
+  // One that was fenced has no links with the others.
+  const isApart = listed.some(({isSelf, role}) => isSelf && role === 'fenced')
+  const members = listed.map((one) => ({
+    ...memberOf(one, own, leader),
+    ...(isApart && !one.isSelf ? {isOnline: true, isSaidToLead: one.role === 'leads'} : {}),
+  }))
   const [me] = members
   if (me === undefined) return undefined
   const {iden, leaderAlias} = own
@@ -92,10 +97,10 @@ function memberOf(listed: ListedMember, own: Own, leader: string): Member {
 }
 
 function stateOfListed(listed: ListedMember, leader: string): MemberState {
-  const {role, isReady, isOnline, nextOffset, version, name} = listed
+  const {role, isReady, isOnline, nextOffset, version, name, fenceEpoch} = listed
   const isActive = role === 'leads' || role === 'closing'
   const problem = {
-    fenced: `${name} is fenced: another member took the lead`,
+    fenced: `${name} is fenced: ${leader} took the lead`,
     confirms: `${name} asks the others who leads`,
   }
   return {
@@ -109,6 +114,7 @@ function stateOfListed(listed: ListedMember, leader: string): MemberState {
     synapseVersion: '',
     startedMs: null,
     problem: role === 'fenced' || role === 'confirms' ? problem[role] : undefined,
+    outranked: fenceEpoch === null ? undefined : {leader, epoch: fenceEpoch},
   }
 }
 

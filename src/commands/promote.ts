@@ -3,8 +3,8 @@ import type {ReturnReport} from '../cli/allow-return.ts'
 import {type CellWish, cellFlags, confirmFlags} from '../cli/cell-command.ts'
 import {LeadCommand, type LeadReport, type LeadTarget} from '../cli/lead-command.ts'
 import {printable} from '../cli/printable.ts'
-import {promote} from '../client/leadership.ts'
-import {assertPromotable, forcedNext, forcedWarnings} from '../registry/leadership.ts'
+import {leadAgain, promote} from '../client/leadership.ts'
+import {againWarnings, assertPromotable, forcedNext, forcedWarnings} from '../registry/leadership.ts'
 
 interface Wish {
   readonly yes?: boolean | undefined
@@ -21,7 +21,8 @@ export default class Promote extends LeadCommand {
 With --failure nobody is asked: the mirror leads with what it has. What its leader wrote beyond that is lost, and the old leader must not start again as it
 is: it would lead too. An AHA of this software refuses it the name of the leader until it is provisioned anew; a real one does not. With --allow-return it is
 not refused. --allow-return without --failure promotes nobody: it lets those lead again that were refused, of the cell or the one that the URL names.
-The name of the mirror is to be typed, or --yes given.`
+The name of the mirror is to be typed, or --yes given. On a member of this software that is fenced, --failure lets it lead again when the one that took the lead
+from it is gone for good; while that one answers, it is refused.`
   static override readonly exits = {
     5: 'it is no mirror, or has not caught up',
     6: 'its leader cannot be reached',
@@ -72,7 +73,8 @@ The name of the mirror is to be typed, or --yes given.`
 
   async #force(target: LeadTarget, flags: Wish): Promise<LeadReport> {
     const {before} = target
-    const {name} = before.me
+    const {name, state} = before.me
+    if (state?.outranked !== undefined) return await this.#leadAgain(target, state.outranked, flags)
     assertPromotable(before, true)
     const warnings = forcedWarnings(before)
     await this.#confirmLoss(name, warnings, flags)
@@ -89,6 +91,18 @@ The name of the mirror is to be typed, or --yes given.`
     return this.showLead(name, before, after, {warnings, fenced, next: next(fenced)})
   }
 
+  /** The one that took the lead from this one is gone for good. */
+  async #leadAgain(target: LeadTarget, by: {leader: string; epoch: number}, flags: Wish): Promise<LeadReport> {
+    const {before, cell} = target
+    const {name} = before.me
+    const warnings = againWarnings(before, by.leader, by.epoch)
+    await this.#confirmLoss(name, warnings, flags, `let ${name} lead again without ${by.leader}`)
+    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: []})
+    await leadAgain(cell, name, by.epoch, {timeoutMs: flags.timeout, signal: this.signal})
+    const after = await this.settled(target, {isLeading: true, isAlone: true})
+    return this.showLead(name, before, after, {warnings, next: forcedNext(before, before.leaderAlias)})
+  }
+
   async #allowReturn(flags: Wish & CellWish, argument: string | undefined): Promise<ReturnReport> {
     const {allowReturn} = await import('../cli/allow-return.ts')
     const urls = await this.chooseUrls('cell', flags, argument)
@@ -101,8 +115,13 @@ The name of the mirror is to be typed, or --yes given.`
     )
   }
 
-  async #confirmLoss(name: string, about: readonly string[], {yes = false, 'dry-run': isDry}: Wish): Promise<void> {
+  async #confirmLoss(
+    name: string,
+    about: readonly string[],
+    {yes = false, 'dry-run': isDry}: Wish,
+    what = `let ${name} lead without its leader`,
+  ): Promise<void> {
     if (yes || isDry) for (const line of about) this.say(printable(line))
-    await this.confirm({what: `let ${name} lead without its leader`, name, about}, {yes, 'dry-run': isDry})
+    await this.confirm({what, name, about}, {yes, 'dry-run': isDry})
   }
 }

@@ -2,6 +2,7 @@ import {type Clock, systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {FIRST_PREVIOUS_HASH} from '../store/chain.ts'
 import type {Appended, Entry, Store, StoreHead} from '../store/store.ts'
+import {noteChange} from './asked-changes.ts'
 import {type ChangeOwner, type LogTail, type Proposal, Replication} from './replication.ts'
 import type {StateCheck} from './state-check.ts'
 
@@ -181,6 +182,7 @@ export class ChangeLog {
   propose(proposal: Proposal): void {
     if (this.#source.kind !== 'own') this.assertOpen()
     this.#enqueue(proposal)
+    noteChange()
   }
 
   /**

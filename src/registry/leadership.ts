@@ -24,6 +24,8 @@ export interface MemberState {
   readonly startedMs: number | null
   /** What keeps it from its work, for people. */
   readonly problem?: string | undefined
+  /** Who took the lead from it while it led, and with which epoch: it does not lead and does not follow. */
+  readonly outranked?: {readonly leader: string; readonly epoch: number} | undefined
 }
 
 /** One service of a cell. */
@@ -44,6 +46,8 @@ export interface Member {
   readonly isPromotable: boolean
   /** What it said; undefined when it could not be asked. */
   readonly state: MemberState | undefined
+  /** The one that was asked says that it leads, and cannot ask it. */
+  readonly isSaidToLead?: boolean
   /** Why it could not be asked, when AHA says that it is online. */
   readonly error?: RegistryError
   /** What keeps it from leading. */
@@ -63,8 +67,8 @@ export interface MemberFence {
 export type MemberRole = 'leader' | 'mirror' | 'unknown'
 
 /** Tells what a service is, by what it says itself. */
-export function roleOf({state}: Member): MemberRole {
-  if (state === undefined) return 'unknown'
+export function roleOf({state, isSaidToLead}: Member): MemberRole {
+  if (state === undefined) return isSaidToLead === true ? 'leader' : 'unknown'
   return state.isActive ? 'leader' : 'mirror'
 }
 
@@ -159,7 +163,7 @@ function keptBack({name}: Member, problem: string): RegistryError {
   return new RegistryError('REG_CONFLICT', problem, {
     telepath: 'BadState',
     info: {name},
-    hints: [REJOIN, 'registry status URL'],
+    hints: [REJOIN, 'when who leads is gone for good: registry promote URL --failure', 'registry status URL'],
   })
 }
 
@@ -234,6 +238,15 @@ export function forcedWarnings({me, members, isFencing = false}: Situation): rea
       ({name, state}) =>
         `${name} is ahead, at index ${state?.nexusIndex}: promote it instead, or it goes apart from the new leader`,
     ),
+  ]
+}
+
+/** What a member loses that leads again although another one took the lead from it. */
+export function againWarnings({me}: Situation, leader: string, epoch: number): readonly string[] {
+  return [
+    `${leader} took the lead from ${me.name} with epoch ${epoch}: what it and those that followed it wrote since is lost`,
+    `${me.name} has the changes below index ${me.state?.nexusIndex ?? 0}, and leads with them`,
+    `${leader} must be gone for good: promote nobody while it can be started`,
   ]
 }
 

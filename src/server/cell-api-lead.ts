@@ -40,6 +40,8 @@ export const LEAD_METHODS = {
     return packPlace(await call.parts.entries.placeAt(call.integer('offset', 0, Number.MAX_SAFE_INTEGER)))
   }),
   fence: method(ADMIN, [optional('lead')], fence),
+  leadAgain: method(ADMIN, [required('epoch')], leadAgain, {isLogged: true}),
+  forgetMember: method(ADMIN, [required('name')], forgetMember, {isLogged: true, isWrite: true}),
 } as const satisfies Record<string, CellMethod>
 
 const NO_ENTRIES = 'The change log of this registry holds no events of Synapse: its mirrors pass on calls.'
@@ -72,6 +74,18 @@ async function fence(call: CellCall): Promise<Value> {
   assertMember(call)
   const told = call.value('lead')
   return packHeard(await call.parts.mirroring.moves.hear(told === null ? undefined : unpackLead(told)))
+}
+
+async function leadAgain(call: CellCall): Promise<Value> {
+  const {parts, actor, signal} = call
+  const epoch = call.integer('epoch', 1, Number.MAX_SAFE_INTEGER)
+  await parts.mirroring.moves.promotion.leadAgain(epoch, {actor, signal})
+  return null
+}
+
+async function forgetMember(call: CellCall): Promise<Value> {
+  const {member, name, urls} = await call.parts.mirroring.forget(call.text('name'), call.actor)
+  return {member, name, urls: [...urls]}
 }
 
 function waitMs(call: CellCall): number {

@@ -30,7 +30,7 @@ export interface CellParts {
   /** Who reads the change log. */
   readonly entries: Pick<LogReaders, 'read' | 'placeAt'>
   /** Who leads the cell, and its mirrors. */
-  readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves' | 'mirrors' | 'ledger' | 'self'>
+  readonly mirroring: Pick<Mirroring, 'roles' | 'feed' | 'moves' | 'mirrors' | 'ledger' | 'self' | 'forget'>
   /** Rotates and culls the change log. */
   readonly logKeeper: Pick<LogKeeper, 'rotate' | 'cull'>
   /** Trims it, once all who follow it have what goes. */

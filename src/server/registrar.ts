@@ -132,6 +132,8 @@ export class Registrar {
     const {trouble, holds} = this.#log
     if (trouble !== undefined) return {reason: reasonFor(trouble.error), sinceMs: trouble.sinceMs}
     for (const reason of holds.values()) return {reason}
+    const {source} = this.#log
+    if (source.kind === 'none' && source.code === 'REG_FENCED') return {reason: source.reason}
     const frozen = this.#ports.frozen?.()
     return frozen && {reason: frozenText(frozen), sinceMs: frozen.sinceMs, isWait: true}
   }

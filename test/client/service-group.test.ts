@@ -2,7 +2,7 @@ import {beforeEach, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {readGroup} from '../../src/client/service-group.ts'
 import type {AhaMember} from '../../src/client/telepath/aha.ts'
-import {problemsOf} from '../../src/registry/leadership.ts'
+import {problemsOf, roleOf} from '../../src/registry/leadership.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Callable, TelepathProxy} from '../../src/wire/telepath/caller.ts'
 
@@ -152,11 +152,18 @@ describe('the members of a cell of ours', () => {
 
   test('say what keeps them from their work', async () => {
     const group = await readGroup(
-      ours([listed('00.demo.net', {isSelf: true, role: 'fenced'}), listed('01.demo.net', {role: 'leads'})]),
+      ours([
+        listed('00.demo.net', {isSelf: true, role: 'fenced', fenceEpoch: 7}),
+        listed('01.demo.net', {role: 'leads', isOnline: false}),
+        listed('02.demo.net', {isOnline: false}),
+      ]),
       world,
       {signal},
     )
-    expect(problemsOf(group.members)).toEqual(['00.demo.net is fenced: another member took the lead'])
+    // Whether the others are there is not known to it.
+    expect(problemsOf(group.members)).toEqual(['00.demo.net is fenced: 01.demo.net took the lead'])
+    expect(group.members.map(roleOf)).toEqual(['mirror', 'leader', 'unknown'])
+    expect(group.me.state?.outranked).toEqual({leader: '01.demo.net', epoch: 7})
   })
 
   test('are told to administrators only: others see the one that they ask', async () => {

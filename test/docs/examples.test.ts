@@ -170,7 +170,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (CELL_COMMAND.test(id)) await prepareUsers()
     if (id === 'resume') await freeze()
     pair.reset()
-    if (id === 'rejoin') leader ??= await prepareRejoin(home)
+    if (id === 'rejoin' || id === 'clone') leader ??= await prepareRejoin(home)
     if (id === 'service:history') await prepareLost(home)
     if (id.startsWith('backup')) await prepareBackups(home)
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
@@ -186,7 +186,9 @@ describe.each(commands)('%s', (id, {examples = []}) => {
       .replaceAll('<%= config.bin %>', 'registry')
       .replaceAll('<%= command.id %>', id.replaceAll(':', ' '))
     if (line.endsWith('--allow-return')) pair.fence()
-    const {status, stdout, stderr} = await typeLine(line, urlFor(id))
+    // The member that is forgotten is gone, and was one of that cell.
+    const registryUrl = line.includes('--forget') ? `cell://${leader?.dir}` : urlFor(id)
+    const {status, stdout, stderr} = await typeLine(line, registryUrl)
     expect({line, status, stderr}).toMatchObject({
       status: statusOf(line),
       stderr: expect.not.stringContaining('error:'),
@@ -202,6 +204,7 @@ async function typeLine(
 ): Promise<{status: number | null; stdout: string; stderr: string}> {
   const ours = line
     .replaceAll(DEFAULT_URL, url)
+    .replaceAll('01.aha.example.net --forget', '00.demo.net --forget')
     .replaceAll('cell:///srv/aha', `cell://${aha.dir}`)
     .replaceAll('ssl://01.registry.example.net:27492', leader?.url ?? '')
     .replaceAll(/ssl:\/\/aha\.example\.net:27272\/[0-9a-f]{32}\?certhash=[0-9a-f]{64}/g, onceUrl)

@@ -97,10 +97,20 @@ describe('a clone', () => {
         used: expect.objectContaining({from: '127.0.0.1'}),
       }),
     )
+    const forget = ['clone', host, '--forget', '--yes', '--json']
+    const refused = await runCli(forget, {env: {REGISTRY_DIR: leader.dir}})
+    expect({status: refused.status, said: JSON.parse(refused.stdout)}).toMatchObject({
+      ...{status: 5, said: {error: {code: 'REG_CONFLICT', message: expect.stringContaining('is there')}}},
+    })
     // The URL in its cell.yaml is done with; what it brought counts.
     await mirror.restart()
     await caughtUp(mirror)
     expect(mirror.output().match(/copy\.begun/g)).toHaveLength(1)
+    await mirror.stop()
+    await expect.poll(async () => JSON.stringify(await ask(leader, 'getMembers'))).toContain('"isOnline":false')
+    const forgotten = await runCli(forget, {env: {REGISTRY_DIR: leader.dir}})
+    expect(JSON.parse(forgotten.stdout)).toMatchObject({name: host, dryRun: false, member: expect.any(String)})
+    expect(JSON.stringify(await ask(leader, 'getMembers'))).not.toContain(host)
   })
 
   test('of a used URL is refused, and nothing is left of it', async () => {

@@ -63,6 +63,8 @@ async function makeWorld(cell: TestCell, root: TestSession): Promise<World> {
     const info = {run: name, iden: 'i0', leader: 'cortex', urlinfo: {host: '10.0.0.4', port: 4}}
     await root.call('addAhaSvc', [name, info, AHA_NETWORK])
   }
+  const gone = {member: 'a'.repeat(32), name: 'gone.example', urls: []}
+  await cell.parts.mirroring.ledger.note(cell.parts.mirroring.self, gone, 'test')
   await root.call('fenceAhaSvc', ['02.cortex...', '01.cortex...'])
   await root.call('addAhaClone', [`02.aha.${AHA_NETWORK}`])
   const iden = (url: Value) => new URL(String(url)).pathname.slice(1)
@@ -127,6 +129,8 @@ async function argumentsOf(method: string, world: World, cell: TestCell): Promis
     signHostCsr: async () => [await csr(`cam.${AHA_NETWORK}`)],
     signUserCsr: async () => [await csr(`cam@${AHA_NETWORK}`)],
     setServiceMaintenance: () => ['cam-1', true, 'cleaning'],
+    forgetMember: () => ['gone.example'],
+    leadAgain: () => [1],
     // Reads, of what is there.
     getAhaSvc: () => ['axon...'],
     getAhaSvcMirrors: () => ['axon...'],

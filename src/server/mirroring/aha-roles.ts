@@ -8,7 +8,7 @@ import type {Role} from './role.ts'
 /** The parts of AHA that have to know who leads and who follows. */
 export interface AhaRoleParts {
   readonly services: AhaServices
-  readonly servers: Pick<AhaServerList, 'note'>
+  readonly servers: Pick<AhaServerList, 'note' | 'remove'>
 }
 
 /**
@@ -31,6 +31,10 @@ export function shareAmongMembers(
     onComing: async (mirror) => {
       const place = placeOf(mirror)
       if (place !== undefined) await servers.note(place)
+    },
+    onForgotten: async (mirror, actor) => {
+      const place = placeOf(mirror)
+      if (place !== undefined) await servers.remove(place, actor)
     },
   })
   mirrors.onChange((event, mirror) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import {authorize} from '../../auth/door.ts'
 import {RegistryError} from '../../base/errors.ts'
 import {parseJson} from '../../base/json-parse.ts'
+import {countingChanges} from '../../nexus/asked-changes.ts'
 import {actorText} from '../../registry/actor.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import {enter} from '../cell-door.ts'
@@ -58,14 +59,15 @@ export class ForwardDesk {
 
   async #answer(call: ForwardedCall, via: Via, signal: AbortSignal): Promise<ForwardedAnswer> {
     const {head} = this.#ports
+    const count = {changes: 0}
     try {
-      const result = await this.#run(call, via, signal)
+      const result = await countingChanges(count, () => this.#run(call, via, signal))
       return {kind: 'done', at: head(), result}
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
-      // The lead moved before it was proposed. What HTTPS asks for may be several changes, of which some were made.
-      if (error.code === 'REG_NOT_LEADER' && call.via !== 'https') return {kind: 'not-leader'}
-      return {kind: 'failed', at: head(), error}
+      if (error.code !== 'REG_NOT_LEADER') return {kind: 'failed', at: head(), error}
+      // The lead moved: before its first change, it is asked again; after it, that change would be made twice.
+      return count.changes === 0 ? {kind: 'not-leader'} : {kind: 'failed', at: head(), error: doneInPart(error)}
     }
   }
 
@@ -118,6 +120,14 @@ export class ForwardDesk {
 async function nil(work: Promise<unknown>): Promise<null> {
   await work
   return null
+}
+
+function doneInPart(cause: RegistryError): RegistryError {
+  const text = 'the lead moved when a part of it was done: whether the rest is needed is to be seen'
+  return new RegistryError('REG_NOT_CONFIRMED', text, {
+    hints: ['look what was made', 'ask again for what is missing'],
+    cause,
+  })
 }
 
 function notOne(name: string): RegistryError {

@@ -50,6 +50,7 @@ function listSelf({changes, version}: MemberListPorts, own: OwnState, self: Lead
     lagMs: isMirror ? lagMs : null,
     lastSeenMs: nowMs,
     version,
+    fenceEpoch: role.kind === 'fenced' ? role.epoch : null,
   }
 }
 
@@ -69,6 +70,7 @@ function listOther({mirrors, changes}: MemberListPorts, own: OwnState, about: Le
     lagMs: lag?.ms ?? null,
     lastSeenMs: attached?.lastSeenMs ?? null,
     version: attached?.version ?? null,
+    fenceEpoch: null,
   }
 }
 

@@ -75,7 +75,9 @@ function told(source: MemberSource): Readonly<Record<string, Value>> {
   const {roles, state, ledger} = source.mirroring
   const {role} = roles
   const {lead} = ledger.visible
-  const common = {role: role.kind, epoch: source.epoch, leader: lead?.name ?? state.leader}
+  const leader = role.kind === 'fenced' ? role.name : (lead?.name ?? state.leader)
+  const common = {role: role.kind, epoch: source.epoch, leader}
+  if (role.kind === 'fenced') return {...common, fence_epoch: role.epoch}
   if (role.kind !== 'follows') {
     const mirrors = othersOf(source).map(({name, isAttached, offset, lagEntries, lagMs}) => {
       return {name, attached: isAttached, offset, lag_entries: lagEntries, lag_ms: lagMs}

@@ -1,4 +1,5 @@
 import type {Clock} from '../../base/clock.ts'
+import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {CertDir} from '../../pki/cert-dir.ts'
@@ -57,6 +58,8 @@ export interface MirroringEvents {
   readonly reportSessions: () => {readonly take: ToTell['sessions']; readonly close: () => void}
   /** A mirror comes to this leader: writes what is new about it. Never rejects. */
   readonly onComing: (mirror: LeadMember) => Promise<void>
+  /** A mirror is forgotten: takes back what was written when it came. */
+  readonly onForgotten: (mirror: LeadMember, actor: string) => Promise<void>
   /** The log of the leader, which is there, begins after the end of this one. */
   readonly onCulled: (leader: string) => void
 }
@@ -158,6 +161,21 @@ export class Mirroring implements AsyncDisposable {
     this.#events = {...this.#events, ...events}
   }
 
+  /**
+   * Takes a member that is gone for good out of the cell, and gives it: it is asked and told no more. If it comes back it is a member again.
+   *
+   * @throws RegistryError `REG_NOT_FOUND`; `REG_CONFLICT` when it leads or follows at present; as `LeadLedger.change`
+   */
+  async forget(name: string, actor: string): Promise<LeadMember> {
+    const {ledger, mirrors} = this
+    const found = [...ledger.pending.members.values()].find((one) => one.name === name)
+    if (found === undefined) throw unknownMember(name, ledger.others)
+    if (found.member === ledger.member || mirrors.attached.has(found.member)) throw isThere(name, found, ledger.member)
+    await this.#events.onForgotten?.(found, actor)
+    await ledger.change({kind: 'lead:forget', member: found.member}, actor)
+    return found
+  }
+
   /** Begins to follow, if it is a mirror. To be called when the listeners are open; `url` is that of the one for Telepath, if there is one. */
   start(url: string | null): void {
     const {member} = this.ledger
@@ -187,4 +205,20 @@ export class Mirroring implements AsyncDisposable {
       this.follower.start()
     } else void this.follower.stop()
   }
+}
+
+function unknownMember(name: string, others: readonly LeadMember[]): RegistryError {
+  const known = others.length === 0 ? 'it has no others' : `it has ${others.map((one) => one.name).join(', ')}`
+  return new RegistryError('REG_NOT_FOUND', `the cell has no member ${name}: ${known}`, {
+    info: {name},
+    hints: ['registry status'],
+  })
+}
+
+function isThere(name: string, {member}: LeadMember, own: string): RegistryError {
+  const what = member === own ? 'leads' : 'follows at present'
+  return new RegistryError('REG_CONFLICT', `${name} ${what}: only one that is gone for good can be forgotten`, {
+    info: {name},
+    hints: ['stop it first, and remove its directory', 'registry status'],
+  })
 }

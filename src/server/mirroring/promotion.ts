@@ -2,7 +2,7 @@ import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import {type TakingEvent, type TakingState, takeStep} from '../../registry/hand-over.ts'
-import type {LeadMember} from '../../registry/lead.ts'
+import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {Callable} from '../../wire/telepath/caller.ts'
 import type {HandOver} from './hand-over.ts'
 import type {LeadGuard} from './lead-guard.ts'
@@ -87,6 +87,42 @@ export class Promotion {
     } finally {
       this.#step({kind: 'refused'})
     }
+  }
+
+  /**
+   * Makes this fenced member lead again, with what it has, because the one that took the lead from it is gone for good. `epoch` is that of the
+   * fence that is known to who asks.
+   *
+   * @throws RegistryError `REG_CONFLICT` when it is not fenced, not by that epoch, or the one that leads answers; `REG_FENCED` when it heard of another
+   * one meanwhile; `REG_STORE_FAILED`
+   */
+  async leadAgain(epoch: number, asker: Asker): Promise<void> {
+    const {role} = this.#ports.roles
+    const {lead} = this.#ports.guard
+    if (role.kind !== 'fenced' || role.epoch !== epoch || lead === undefined) {
+      throw new RegistryError('REG_CONFLICT', `this member is not fenced by epoch ${epoch}`, {
+        telepath: 'BadState',
+        hints: ['registry status'],
+      })
+    }
+    await this.#assertGone(lead, asker.signal)
+    await this.#take(asker)
+  }
+
+  async #assertGone(lead: Lead, signal: AbortSignal): Promise<void> {
+    const {herald, log} = this.#ports
+    try {
+      await herald.ask(lead, undefined, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warning('lead.gone', {leader: lead.name, epoch: lead.epoch, error})
+      return
+    }
+    throw new RegistryError('REG_CONFLICT', `${lead.name} took the lead, and answers: this member can follow it`, {
+      telepath: 'BadState',
+      info: {name: lead.name, epoch: lead.epoch},
+      hints: ['registry rejoin DIR'],
+    })
   }
 
   /**

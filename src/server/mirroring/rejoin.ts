@@ -116,6 +116,7 @@ export class Rejoining implements AsyncDisposable {
     const found = await findLeader(ports, opened, leader, signal)
     ends.use(found.proxy)
     const plan = await planOf(opened, found, signal)
+    assertNewer(opened.fence, plan)
     return new Rejoining(ports, opened, found, plan, ends.move())
   }
 
@@ -277,6 +278,23 @@ async function planOf(
     lost: await summaryOf(entriesFrom(store, parting.offset, head.nextOffset)),
     isBeginning,
   }
+}
+
+/** One that is asked for by name may be a member that was left behind itself. */
+function assertNewer(fence: Fence | undefined, {leader}: RejoinPlan): void {
+  if (fence === undefined || leader.epoch >= fence.lead.epoch) return
+  const {name, epoch} = fence.lead
+  throw new RegistryError(
+    'REG_CONFLICT',
+    `${leader.name} leads with epoch ${leader.epoch}, but ${name} took the lead with epoch ${epoch}, which ${leader.name} has not heard of`,
+    {
+      info: {name: leader.name, epoch: leader.epoch, known: epoch},
+      hints: [
+        `start ${name}, and rejoin without --leader`,
+        `when ${name} is gone for good: registry promote URL --failure, on ${leader.name} or on this member`,
+      ],
+    },
+  )
 }
 
 function nameOf({members}: LeadState, iden: string): string {

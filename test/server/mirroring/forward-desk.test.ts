@@ -89,6 +89,43 @@ describe('at a mirror', () => {
   })
 })
 
+describe('while the lead moves', () => {
+  /** From the next change on no more are taken, for a moment. */
+  function leadMovesAfterNext({changeLog}: TestCell): void {
+    const propose = changeLog.propose.bind(changeLog)
+    changeLog.propose = (proposal) => {
+      changeLog.propose = propose
+      propose(proposal)
+      changeLog.setSource({kind: 'none', code: 'REG_NOT_LEADER', reason: 'the lead moves'})
+      setTimeout(() => changeLog.setSource({kind: 'own'}), 30)
+    }
+  }
+
+  test.each([
+    ['addAhaUserEnroll', ['bob']],
+    ['addAhaSvcProv', ['00.axon', {conf: {'aha:user': 'axon'}}]],
+  ])('%s is not begun again when a part of it was done: it is not confirmed', async (method, args) => {
+    const mirrored = await MirrorCell.open()
+    const root = await mirrored.mirror.session('root')
+    leadMovesAfterNext(mirrored.leader)
+    const before = mirrored.leader.changeLog.nextOffset
+    await expect(root.call(method, args)).rejects.toMatchObject({code: 'REG_NOT_CONFIRMED'})
+    expect(mirrored.asked).toBe(1)
+    expect(mirrored.leader.changeLog.nextOffset).toBe(before + 1)
+  })
+
+  test('what was refused before its first change is asked again', async () => {
+    const mirrored = await MirrorCell.open()
+    const {changeLog, users} = mirrored.leader
+    const root = await mirrored.mirror.session('root')
+    changeLog.setSource({kind: 'none', code: 'REG_NOT_LEADER', reason: 'the lead moves'})
+    setTimeout(() => changeLog.setSource({kind: 'own'}), 30)
+    await root.call('addRole', ['ninjas'])
+    expect(mirrored.asked).toBe(2)
+    expect(users.roleByName('ninjas')).toBeDefined()
+  })
+})
+
 describe('the method forward', () => {
   const desk = {take: () => Promise.reject(new Error('it came through'))}
 

@@ -85,11 +85,81 @@ describe('a forced promotion', () => {
       code: 'REG_FENCED',
       message: expect.stringContaining('01.demo.net'),
     })
+    expect(await client.health()).toMatchObject({status: 'degraded', problem: expect.stringContaining('01.demo.net')})
     await client.close()
     await one.stop()
     await two.stop()
     await one.start()
     expect(await rolesOf(one)).toEqual(['fenced'])
+    expect(await one.info()).toMatchObject({mirroring: {role: 'fenced', leader: '01.demo.net'}})
+  })
+
+  test('that was lost for good with its machine: the one that it has fenced leads again when it is told to', async () => {
+    await apart()
+    const epoch = await fenceEpoch(one)
+    await expect(one.call('leadAgain', epoch)).rejects.toMatchObject({
+      telepath: 'BadState',
+      message: expect.stringContaining('01.demo.net took the lead, and answers'),
+    })
+    await two.stop()
+    await expect(one.call('leadAgain', epoch + 1)).rejects.toMatchObject({telepath: 'BadState'})
+    await expect(one.call('promote', false)).rejects.toMatchObject({telepath: 'BadState'})
+    expect(await rolesOf(one)).toEqual(['fenced'])
+    await one.call('leadAgain', epoch)
+    await one.event('lead.fence-lifted')
+    await one.call('addUser', 'again')
+    await expect(one.call('leadAgain', epoch)).rejects.toMatchObject({telepath: 'BadState'})
+    expect(await rolesOf(one)).toEqual(['leads'])
+    await one.stop()
+    await one.start({'leader:confirm': '200ms'})
+    await one.call('addUser', 'after-restart')
+    // It was not gone after all: it hears of the newer lead before it takes a change.
+    await two.start()
+    await two.event('lead.fenced')
+    await two.event('lead.apart')
+    expect(await rolesOf(one, two)).toEqual(['leads', 'fenced'])
+  })
+})
+
+/** Makes both have what the other lacks: the second one leads, the first one is fenced. */
+async function apart(): Promise<void> {
+  await two.stop()
+  await one.stop()
+  await one.start({'leader:alone': true})
+  await one.call('addUser', 'only-here')
+  await one.stop()
+  await two.start()
+  await two.call('promote', false)
+  await one.start()
+  await one.event('lead.apart')
+}
+
+async function fenceEpoch(member: TestMember): Promise<number> {
+  const [self] = (await member.call('getMembers')) as readonly {readonly fenceEpoch: number}[]
+  return self?.fenceEpoch ?? 0
+}
+
+describe('a member that is gone for good', () => {
+  test('is forgotten: the leader does not wait for it when it starts; when it comes back it is a member again', async () => {
+    for (const member of [one, two]) {
+      await expect(member.call('forgetMember', '09.demo.net')).rejects.toMatchObject({telepath: 'NoSuchName'})
+      for (const name of ['00.demo.net', '01.demo.net']) {
+        await expect(member.call('forgetMember', name)).rejects.toMatchObject({telepath: 'BadState'})
+      }
+    }
+    await two.stop()
+    await one.stop()
+    await one.start({'leader:alone': true})
+    await one.call('forgetMember', '01.demo.net')
+    expect(await one.call('getMembers')).toHaveLength(1)
+    await one.stop()
+    const confirmed = one.logged.filter(({message}) => message === 'lead.confirming').length
+    await one.start()
+    await one.call('addUser', 'at-once')
+    expect(one.logged.filter(({message}) => message === 'lead.confirming')).toHaveLength(confirmed)
+    await two.start()
+    await one.event('mirroring.attached', 2)
+    expect(await one.call('getMembers')).toHaveLength(2)
   })
 })
 
