@@ -8,7 +8,6 @@ import {MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
 import {readManifest} from './open-backup.ts'
 import {newestProof, type Proof, readProofs} from './proofs.ts'
 import {isPartialName} from './stage.ts'
-import {isUnfinished} from './tree.ts'
 
 /** Something on a shelf. */
 export interface ShelfItem {
@@ -24,6 +23,7 @@ export interface ShelfItem {
   readonly proof?: Proof
   /** A drill restored it, and none failed to since. */
   readonly isProven: boolean
+  /** What is wrong with it; it is not to be removed by rules then. */
   readonly reason?: string
 }
 
@@ -42,6 +42,16 @@ const DEPTH_MAX = 8
 /** Files and directories that are looked at; more is no shelf. */
 const ITEMS_MAX = 100_000
 const BLOCK = 512
+
+/** The directory that is meant when none is given need not be there: there are no backups then. */
+export async function readOwnShelf(dir: string, options: ShelfOptions): Promise<readonly ShelfItem[]> {
+  try {
+    return await readShelf(dir, options)
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'REG_NOT_FOUND') return []
+    throw error
+  }
+}
 
 /**
  * Reads a shelf; the oldest backup first, what has no date last.
@@ -110,7 +120,7 @@ class ShelfReader {
     if (!entry.isFile()) return undefined
     const {blocks} = await lstat(path)
     const bytes = blocks * BLOCK
-    if (isPartialName(entry.name) || isUnfinished(entry.name)) return {kind: 'incomplete', bytes, isProven: false}
+    if (isPartialName(entry.name)) return {kind: 'incomplete', bytes, isProven: false}
     if (!ARCHIVE.test(entry.name)) return undefined
     return await this.#backup(path, 'archive', async () => {
       const {manifest} = await readArchiveManifest(path, this.#options)
@@ -125,16 +135,25 @@ class ShelfReader {
   ): Promise<Found> {
     try {
       const {manifest, bytes} = await read()
-      const proofs = await readProofs(path).catch(() => [])
-      const proof = newestProof(proofs, manifest)
-      const failed = newestProof(proofs, manifest, 'failed')
-      const proven = newestProof(proofs, manifest, 'proven')
-      const isProven = proven !== undefined && (failed === undefined || proven.at > failed.at)
-      return {kind, manifest, bytes, isProven, ...(proof === undefined ? {} : {proof})}
+      return {kind, manifest, bytes, ...(await provenBy(path, manifest))}
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason: error.message}
     }
+  }
+}
+
+/** Proofs that cannot be read may say that it is the last one that is proven: it gets a reason, and nobody removes it. */
+async function provenBy(path: string, manifest: Manifest): Promise<Pick<ShelfItem, 'proof' | 'isProven' | 'reason'>> {
+  try {
+    const proofs = await readProofs(path)
+    const proof = newestProof(proofs, manifest)
+    const failed = newestProof(proofs, manifest, 'failed')
+    const proven = newestProof(proofs, manifest, 'proven')
+    const isProven = proven !== undefined && (failed === undefined || proven.at > failed.at)
+    return {isProven, ...(proof === undefined ? {} : {proof})}
+  } catch (error) {
+    return {isProven: false, reason: messageOf(error)}
   }
 }
 

@@ -83,8 +83,28 @@ export async function removeLeftStagings(parent: string): Promise<readonly strin
   const names = await namesIn(parent)
   const partials = new Set(names.map((name) => name.replace(/\.lock$/, '')).filter((name) => PARTIAL.test(name)))
   const removed = []
-  for (const name of partials) if (await removeLeft(join(parent, name))) removed.push(name)
+  for (const name of partials) if (await removeLeftStaging(join(parent, name))) removed.push(name)
   return removed
+}
+
+/** Removes one of them, and says whether it did: what is being written stays. */
+export async function removeLeftStaging(dir: string): Promise<boolean> {
+  if (!(await exists(dir + LOCK_SUFFIX))) {
+    await rm(dir, {recursive: true, force: true})
+    return true
+  }
+  using lock = tryFileLock(dir + LOCK_SUFFIX)
+  if (lock === undefined) return false
+  await rm(dir, {recursive: true, force: true})
+  await rm(dir + LOCK_SUFFIX, {force: true})
+  return true
+}
+
+/** Says whether nobody writes it any more. */
+export async function isLeftStaging(dir: string): Promise<boolean> {
+  if (!(await exists(dir + LOCK_SUFFIX))) return true
+  using lock = tryFileLock(dir + LOCK_SUFFIX)
+  return lock !== undefined
 }
 
 /** Says whether a name is that of a backup that was not finished. */
@@ -155,18 +175,6 @@ async function makePartial(parent: string, name: string, make: (path: string) =>
 async function letGo({dir, lock}: Partial): Promise<void> {
   await rm(dir + LOCK_SUFFIX, {force: true})
   lock[Symbol.dispose]()
-}
-
-async function removeLeft(dir: string): Promise<boolean> {
-  if (!(await exists(dir + LOCK_SUFFIX))) {
-    await rm(dir, {recursive: true, force: true})
-    return true
-  }
-  using lock = tryFileLock(dir + LOCK_SUFFIX)
-  if (lock === undefined) return false
-  await rm(dir, {recursive: true, force: true})
-  await rm(dir + LOCK_SUFFIX, {force: true})
-  return true
 }
 
 /** Those that were hashed while they were written are on the disk already, and cost nothing; databases and the directories are not. */

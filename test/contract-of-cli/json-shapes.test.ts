@@ -19,6 +19,8 @@ beforeAll(async () => {
   await writeFile(join(server.dir, 'syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
   await makeBackup(join(server.dir, 'whole'))
   await makeBackup(join(server.dir, 'damaged'))
+  await makeBackup(join(server.dir, 'shelf', '01'))
+  await makeBackup(join(server.dir, 'shelf', '02'))
   await writeFile(join(server.dir, 'damaged', 'registry.db'), 'x')
   aha = await startAhaServer()
   await registerAt(aha, ['00.axon', '01.axon'])
@@ -129,6 +131,10 @@ const LINES = [
   'backup verify DIR/whole',
   'backup verify DIR/damaged',
   'backup verify DIR',
+  'backup list DIR/shelf',
+  'backup show DIR/whole',
+  'backup show DIR/whole --files',
+  'backup prune DIR/shelf --keep-last 1 --dry-run',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.

@@ -1,5 +1,6 @@
 import {Args} from '@oclif/core'
-import {openBackup, verifyBackup} from '../../backup/open-backup.ts'
+import {type Backup, openBackup, verifyBackup} from '../../backup/open-backup.ts'
+import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {type VerifyReport, verifyReport, verifyText} from '../../cli/backup-text.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 
@@ -8,14 +9,22 @@ export default class BackupVerify extends BaseCommand {
     'Verify that a backup is whole: every byte of it is read and compared with its manifest. Ends with 8 if it is not.'
   static override readonly description =
     'Files that are missing, altered, or not known to the manifest are named. Nothing is changed, and nothing is asked of the service.'
-  static override readonly exits = {8: 'it is no backup, or it is damaged'}
-  static override readonly args = {
-    backup: Args.string({description: 'The backup: its directory.', required: true}),
+  static override readonly exits = {
+    4: 'it is encrypted, and no given identity opens it',
+    8: 'it is no backup, or it is damaged',
   }
+  static override readonly args = {
+    backup: Args.string({description: 'The backup: its directory, or its archive.', required: true}),
+  }
+  static override readonly flags = identityFlags
   static override readonly examples = [
     {
       description: 'Verify a backup.',
       command: '<%= config.bin %> <%= command.id %> ./backups/20261121120000',
+    },
+    {
+      description: 'Verify an encrypted archive.',
+      command: '<%= config.bin %> <%= command.id %> nightly.tar.zst.age --identity key.txt',
     },
     {
       description: 'Verify one in a script, and get the damaged files as JSON.',
@@ -24,15 +33,16 @@ export default class BackupVerify extends BaseCommand {
   ]
 
   async run(): Promise<VerifyReport> {
-    const {args} = await this.parse(BackupVerify)
-    const backup = await openBackup(args.backup)
-    const report = verifyReport(backup, await this.#verify(backup))
+    const {args, flags} = await this.parse(BackupVerify)
+    const identities = await identitiesIn(flags.identity)
+    const backup = await openBackup(args.backup, {identities})
+    const report = verifyReport(backup, await this.#verify(backup, identities))
     if (!report.ok) this.sayNo()
     return this.show(report, verifyText)
   }
 
-  async #verify(backup: Parameters<typeof verifyBackup>[0]): Promise<VerifyReport['findings']> {
+  async #verify(backup: Backup, identities: readonly string[]): Promise<VerifyReport['findings']> {
     using progress = this.workProgress()
-    return await verifyBackup(backup, {progress, signal: this.signal})
+    return await verifyBackup(backup, {progress, signal: this.signal, identities})
   }
 }

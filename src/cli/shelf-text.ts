@@ -1,0 +1,89 @@
+import type {Manifest} from '../backup/manifest.ts'
+import {totalsOf} from '../backup/manifest.ts'
+import type {Proof} from '../backup/proofs.ts'
+import type {KeepReason} from '../backup/retention.ts'
+import type {ShelfItem} from '../backup/shelf.ts'
+import {formatBytes} from './bytes.ts'
+import {type Column, localTime, table} from './render.ts'
+
+/** A backup under `--json`. */
+export interface ShelfReport {
+  /** Path below the directory of backups. */
+  readonly name: string
+  readonly path: string
+  readonly kind: ShelfItem['kind']
+  /** Bytes on the disk. */
+  readonly bytes: number
+  /** Null for what cannot be read, and what is no backup by itself; so are the next ones. */
+  readonly cell: Manifest['cell'] | null
+  readonly madeAt: string | null
+  readonly how: Manifest['how'] | null
+  readonly log: Manifest['log'] | null
+  readonly files: number | null
+  /** The newest drill. */
+  readonly drill: Pick<Proof, 'at' | 'result' | 'reason'> | null
+  /** A drill restored it, and none failed to since. */
+  readonly proven: boolean
+  /** What is wrong with it. */
+  readonly reason: string | null
+}
+
+export function shelfReport({name, path, kind, bytes, manifest, proof, isProven, reason}: ShelfItem): ShelfReport {
+  return {
+    ...{name, path, kind, bytes},
+    cell: manifest?.cell ?? null,
+    madeAt: manifest?.madeAt ?? null,
+    how: manifest?.how ?? null,
+    log: manifest?.log ?? null,
+    files: manifest === undefined ? null : totalsOf(manifest.files).files,
+    drill: proof === undefined ? null : {at: proof.at, result: proof.result, reason: proof.reason},
+    proven: isProven,
+    reason: reason ?? null,
+  }
+}
+
+/** Lays out what a directory of backups has. */
+export function shelfTable(items: readonly ShelfItem[]): string {
+  return table(items, SHELF_COLUMNS)
+}
+
+/** Lays out what goes and what stays, and why. */
+export function pruneTable(
+  going: readonly ShelfItem[],
+  staying: ReadonlyMap<ShelfItem, readonly KeepReason[]>,
+): string {
+  const rows = [
+    ...going.map((item) => ({item, fate: 'goes'})),
+    ...[...staying].map(([item, reasons]) => ({item, fate: `stays: ${reasons.join(', ')}`})),
+  ]
+  return table(rows, [
+    {header: 'name', value: ({item}) => item.name},
+    {header: 'made', value: ({item}) => madeText(item)},
+    {header: 'of', value: ({item}) => cellText(item.manifest?.cell)},
+    {header: 'size', value: ({item}) => formatBytes(item.bytes), align: 'right'},
+    {header: 'fate', value: ({fate}) => fate},
+  ])
+}
+
+/** Says whose backup it is, shortly. */
+export function cellText(cell: Manifest['cell'] | undefined): string {
+  return cell === undefined ? '-' : (cell.name ?? `${cell.type ?? cell.kind} ${cell.iden.slice(0, 8)}`)
+}
+
+const SHELF_COLUMNS: readonly Column<ShelfItem>[] = [
+  {header: 'name', value: ({name}) => name},
+  {header: 'kind', value: ({kind, manifest}) => (manifest === undefined ? kind : `${kind}, ${manifest.how}`)},
+  {header: 'of', value: ({manifest}) => cellText(manifest?.cell)},
+  {header: 'made', value: madeText},
+  {header: 'index', value: ({manifest}) => String(manifest?.log.index ?? '-'), align: 'right'},
+  {header: 'size', value: ({bytes}) => formatBytes(bytes), align: 'right'},
+  {
+    header: 'drill',
+    value: ({proof}) => (proof === undefined ? '-' : `${proof.result} ${localTime(Date.parse(proof.at))}`),
+  },
+  {header: 'reason', value: ({reason}) => reason ?? ''},
+]
+
+function madeText({manifest}: ShelfItem): string {
+  return manifest === undefined ? '-' : localTime(Date.parse(manifest.madeAt))
+}
