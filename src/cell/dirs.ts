@@ -13,7 +13,7 @@
  *     backup.state.json   what the server remembers of its backups (server/backup-record.ts)
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
-import {readFile} from 'node:fs/promises'
+import {readFile, rm, rmdir} from 'node:fs/promises'
 import {join, resolve} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
 import {setTimeout} from 'node:timers/promises'
@@ -23,6 +23,7 @@ import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '..
 import {newGuid} from '../base/ids.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {isBusy} from '../store/sqlite-errors.ts'
+import {isBeingRestored} from './restore-swap.ts'
 
 const LOCK_FILE = 'lock.db'
 const PID_FILE = 'lock.pid'
@@ -160,9 +161,20 @@ export async function lockCellDir(directory: string, options: LockOptions = {}):
     const {guid, isNew} = await cellGuid(path, options.guid)
     return new CellDir(path, guid, isNew, lock)
   } catch (error) {
+    if (isRestoring(error)) await vacate(path)
     lock.close()
     throw error
   }
+}
+
+/** Takes back what was made in a directory that a restored one is about to take the place of. */
+async function vacate(path: string): Promise<void> {
+  for (const name of [PID_FILE, LOCK_FILE]) await rm(join(path, name), {force: true})
+  await rmdir(path).catch(() => undefined) // the restore says what is in its way
+}
+
+function isRestoring(error: unknown): boolean {
+  return error instanceof RegistryError && error.info['isRestoring'] === true
 }
 
 /**
@@ -239,6 +251,7 @@ async function cellGuid(path: string, wanted: string | undefined): Promise<{guid
   const file = join(path, GUID_FILE)
   const old = (await readOrUndefined(file))?.trim()
   if (old === undefined) {
+    if (await isBeingRestored(path)) throw beingRestored(path)
     const guid = wanted ?? newGuid()
     await usable(file, () => writeFileAtomic(file, guid))
     return {guid, isNew: true}
@@ -247,6 +260,13 @@ async function cellGuid(path: string, wanted: string | undefined): Promise<{guid
   if (wanted !== undefined && wanted !== old)
     throw unusable(file, `it holds ${old}, and the option cell:guid is ${wanted}`)
   return {guid: old, isNew: false}
+}
+
+function beingRestored(path: string): RegistryError {
+  return new RegistryError('REG_DIR_LOCKED', `${path} is being restored`, {
+    info: {path, isRestoring: true},
+    hints: ['start again when the restore has ended'],
+  })
 }
 
 async function readOrUndefined(path: string): Promise<string | undefined> {

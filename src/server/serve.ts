@@ -11,6 +11,7 @@ import {ensureAdmin} from '../cell/ensure-admin.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
 import {ModsFile} from '../cell/mods-file.ts'
+import {mendRestore} from '../cell/restore-swap.ts'
 import {openUserBook, type UserBook} from '../cell/user-book.ts'
 import type {Users} from '../cell/users.ts'
 import {dataDirOf, readEnvironment} from '../config/environment.ts'
@@ -93,11 +94,13 @@ export interface RunningRegistry extends AsyncDisposable {
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningRegistry> {
   const dir = dataDirOf(options.dir, readEnvironment())
+  const isMended = await mendRestore(dir)
   const sources = {dir, flags: options.flags ?? {}, given: options.options ?? {}}
   const loaded = await loadConf(sources)
   const logs = new LogTail()
   const log = makeLog(loaded.conf, logs, options.writeLog)
   noteWarnings(log, loaded)
+  if (isMended) log.warning('restore.finished', {dir, reason: 'it was killed before the directory had its name'})
   const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
   try {
     const isNewer = await admit({cellDir, log, sources, signal: options.signal}, loaded)

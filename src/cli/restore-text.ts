@@ -1,0 +1,148 @@
+import {RegistryError} from '../base/errors.ts'
+import type {ReplayEnd} from '../server/replay.ts'
+import {printable} from './printable.ts'
+import {localTime} from './render.ts'
+
+interface Plan {
+  readonly dir: string
+  readonly cell: {readonly kind: 'registry' | 'synapse'; readonly iden: string; readonly type: string | null}
+  readonly target: {readonly was: 'absent' | 'empty' | 'cell'; readonly checked: string | null}
+  readonly otherCell: string | null
+  readonly warnings: readonly string[]
+}
+
+interface History {
+  readonly role: 'leader' | 'mirror'
+  readonly lastOffset: number | null
+  readonly lastTimeMs: number | null
+  readonly epoch: number
+  readonly nextOffset: number
+  readonly others: readonly string[]
+  readonly leader: string | null
+}
+
+/** What the command answers under `--json`. */
+export interface RestoreReport {
+  readonly changed: boolean
+  readonly dryRun: boolean
+  readonly backup: {readonly path: string; readonly name: string; readonly madeAt: string}
+  readonly cell: Plan['cell']
+  readonly dir: string
+  /** Where the directory is that was there before; null when there was none. */
+  readonly kept: string | null
+  /** Where the backup is now, which lay in the directory that was replaced; null when it did not. */
+  readonly movedBackup: string | null
+  readonly files: number
+  /** Null for a Synapse service. */
+  readonly history: {
+    readonly role: 'leader' | 'mirror'
+    /** The newest entry of the old history that was restored. */
+    readonly offset: number | null
+    readonly at: string | null
+    /** Of the restored log. */
+    readonly epoch: number
+    readonly index: number
+    readonly leader: string | null
+    readonly others: readonly string[]
+  } | null
+  readonly warnings: readonly string[]
+  /** What to do next, one command each. */
+  readonly next: readonly string[]
+}
+
+interface Done {
+  readonly kept: string | null
+  readonly movedBackup: string | null
+}
+
+export function restoreReport(
+  {
+    path,
+    manifest: {name, madeAt},
+  }: {readonly path: string; readonly manifest: {readonly name: string; readonly madeAt: string}},
+  plan: Plan,
+  {history, files}: {readonly history: History | undefined; readonly files: number},
+  done: Done | undefined,
+): RestoreReport {
+  return {
+    changed: done !== undefined,
+    dryRun: done === undefined,
+    backup: {path, name, madeAt},
+    cell: plan.cell,
+    dir: plan.dir,
+    kept: done?.kept ?? null,
+    movedBackup: done?.movedBackup ?? null,
+    files,
+    history: history === undefined ? null : historyReport(history),
+    warnings: plan.warnings,
+    next: done === undefined ? [] : nextSteps(plan, history),
+  }
+}
+
+function historyReport({role, lastOffset, lastTimeMs, epoch, nextOffset, leader, others}: History) {
+  const at = lastTimeMs === null ? null : new Date(lastTimeMs).toISOString()
+  return {role, offset: lastOffset, at, epoch, index: nextOffset, leader, others}
+}
+
+function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined): readonly string[] {
+  if (kind === 'synapse') {
+    const server = type === null ? 'the service' : `python -m synapse.servers.${type} ${dir}`
+    return [`start ${server}, as it was started before`, 'make each of its mirrors anew, from an empty directory']
+  }
+  const start = [`registry serve ${dir}`, `registry status cell://${dir} --verify`]
+  if (history?.role === 'mirror') return start
+  const mirrors = (history?.others ?? []).map(
+    (name) => `registry clone ${name} --url cell://${dir}, and on its host start with an empty directory`,
+  )
+  return [...start, ...mirrors]
+}
+
+/** Says what the swap does to a directory that is there, one line each. */
+export function restoreAbout({dir, target, otherCell, cell, warnings}: Plan): readonly string[] {
+  const lines = [
+    `${dir} is kept beside, under the name ${dir}.before-restore-TIME; nothing runs there: ${target.checked}`,
+  ]
+  if (otherCell !== null) lines.push(`it is another cell: ${otherCell}, and the backup is of ${cell.iden}`)
+  return [...lines, ...warnings]
+}
+
+export function restoreText(report: RestoreReport): string {
+  const {backup, dir, dryRun, kept, movedBackup, history, warnings, next, files} = report
+  const made = localTime(Date.parse(backup.madeAt))
+  const verb = dryRun ? 'can be restored to' : 'restored to'
+  const lines = [`${backup.name}, of ${made}, ${files} files: ${verb} ${dir}`]
+  if (history !== null) lines.push(...historyLines(history))
+  if (kept !== null) lines.push(`what was there before: ${kept}`)
+  if (movedBackup !== null) lines.push(`the backup lay in it, and is now: ${movedBackup}`)
+  lines.push(...warnings.map((warning) => `warning: ${warning}`), ...next.map((step) => `next: ${step}`))
+  if (dryRun) lines.push('dry run: nothing was replaced')
+  return lines.map((line) => printable(line)).join('\n')
+}
+
+function historyLines({
+  role,
+  offset,
+  at,
+  epoch,
+  index,
+  leader,
+  others,
+}: NonNullable<RestoreReport['history']>): readonly string[] {
+  const last = offset === null || at === null ? 'no entries' : `up to entry ${offset}, of ${localTime(Date.parse(at))}`
+  if (role === 'mirror')
+    return [
+      `change log: ${last}; it is a mirror${leader === null ? '' : ` of ${leader}`}, and gets from there what came later`,
+    ]
+  const lines = [`change log: ${last}; it leads from epoch ${epoch} on, the next entry is ${index}`]
+  if (others.length > 0) lines.push(`members that do not follow it as they are: ${others.join(', ')}`)
+  return lines
+}
+
+/** Reads `--to-offset` and `--to-time`. @throws RegistryError `REG_USAGE` */
+export function momentOf(offset: number | undefined, time: string | undefined): ReplayEnd | undefined {
+  if (offset !== undefined) return {offset}
+  if (time === undefined) return undefined
+  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(time) ? Date.parse(time) : Number.NaN
+  if (Number.isFinite(timeMs) && timeMs >= 0) return {timeMs}
+  throw new RegistryError('REG_USAGE', `--to-time ${time}: expected a time, as 2026-11-21T10:00:00Z`)
+}

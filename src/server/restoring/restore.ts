@@ -1,0 +1,199 @@
+/**
+ * Restores a backup: looks whether it may be done, makes the directory anew beside its place, brings it to the wanted moment, and gives it the name when
+ * all of it is right and on the disk. Until then the directory that is there is not touched; afterwards it is kept beside.
+ */
+import {existsSync} from 'node:fs'
+import {join, relative} from 'node:path'
+import {layOut} from '../../backup/lay-out.ts'
+import type {Manifest} from '../../backup/manifest.ts'
+import type {Backup} from '../../backup/open-backup.ts'
+import type {Progress} from '../../backup/progress.ts'
+import {RegistryError} from '../../base/errors.ts'
+import {holdGuid} from '../../cell/guid-lock.ts'
+import {RestoreSite} from '../../cell/restore-swap.ts'
+import {loadConf} from '../../config/load.ts'
+import {tryFileLock} from '../../store/file-lock.ts'
+import {readStoreMember} from '../new-epoch.ts'
+import type {ReplayEnd} from '../replay.ts'
+import {assertMoment, bringToMoment, endOf, type RestoredHistory} from './restore-history.ts'
+import {checkTarget, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
+
+export interface RestoreWish {
+  readonly backup: Backup
+  /** Directory to restore to. */
+  readonly dir: string
+  /** Only up to a moment; of registries only. */
+  readonly last?: ReplayEnd | undefined
+  readonly progress: Progress
+  readonly signal: AbortSignal
+  readonly wallMs: () => number
+}
+
+/** What is known before anything is done. */
+export interface RestorePlan {
+  readonly dir: string
+  readonly cell: RestoredCell
+  readonly target: RestoreTarget
+  /** Iden of another cell that is there and would be replaced; null when there is none. */
+  readonly otherCell: string | null
+  /** What to know, one line each. */
+  readonly warnings: readonly string[]
+}
+
+/** What a restored directory is. */
+export interface Restored {
+  /** Undefined for a Synapse service. */
+  readonly history: RestoredHistory | undefined
+  readonly files: number
+}
+
+export interface Swapped {
+  /** Where the directory is that was there before; null when there was none. */
+  readonly kept: string | null
+  /** Where the backup is now; it lay in the directory that was replaced. */
+  readonly movedBackup: string | null
+}
+
+const SHELF = 'backups'
+
+/** A restore that has looked, and has touched nothing yet. Disposed before `swap`, nothing of it is left. */
+export class Restoring implements AsyncDisposable {
+  readonly plan: RestorePlan
+  readonly #wish: RestoreWish
+  readonly #settings: TargetSettings
+  #site: RestoreSite | undefined
+
+  private constructor(wish: RestoreWish, plan: RestorePlan, settings: TargetSettings) {
+    this.#wish = wish
+    this.plan = plan
+    this.#settings = settings
+  }
+
+  /**
+   * Looks whether it may be done. Throws as `checkTarget`.
+   *
+   * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have
+   */
+  static async open(wish: RestoreWish): Promise<Restoring> {
+    const {backup, last} = wish
+    const {cell} = backup.manifest
+    const target = await checkTarget(wish.dir, backup.path, cell)
+    if (last !== undefined && cell.kind !== 'registry') throw noMoments()
+    assertMoment(last, endOf(backup.manifest))
+    const otherCell = target.iden === null || target.iden === cell.iden ? null : target.iden
+    const plan = {dir: target.dir, cell, target, otherCell, warnings: warningsOf(backup.manifest)}
+    return new Restoring(wish, plan, await settingsOf(target, cell))
+  }
+
+  /**
+   * Makes the new directory beside its place, whole and on the disk. The one that is there is as it was.
+   *
+   * @throws RegistryError as `layOut` and `bringToMoment`; `REG_CONFLICT` when somebody else restores there
+   */
+  async prepare(): Promise<Restored> {
+    const {backup, progress, signal} = this.#wish
+    const site = await RestoreSite.open(this.plan.dir)
+    this.#site = site
+    const {minFreePercent} = this.#settings
+    const {files} = await layOut(backup, site.data, {progress, signal, room: {minFreePercent}})
+    const {kind} = this.plan.cell
+    return {files: files.length, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
+  }
+
+  /**
+   * Gives the new directory its name, and keeps the old one. Throws as `RestoreSite.swap`.
+   *
+   * @throws RegistryError `REG_CELL_RUNS` when a server was started there meanwhile
+   */
+  async swap(): Promise<Swapped> {
+    const {dir, target, cell} = this.plan
+    const {shelf} = this.#settings
+    const site = this.#site
+    if (site === undefined) throw new Error('a restore is prepared before it is done')
+    // Nobody starts in the one that goes, nor in the one that comes, before it is done.
+    using stack = new DisposableStack()
+    if (target.was === 'cell') stack.use(holdCell(dir, cell.kind) ?? refuseRunning(dir))
+    stack.use(holdCell(site.data, cell.kind))
+    const kept = await site.swap(shelf, this.#wish.wallMs())
+    const {path} = this.#wish.backup
+    const isInShelf = isWithin(path, join(dir, shelf))
+    const movedBackup = kept === null || isInShelf || !isWithin(path, dir) ? null : join(kept, relative(dir, path))
+    return {kept, movedBackup}
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#site?.[Symbol.asyncDispose]()
+  }
+
+  async #bringToMoment(data: string): Promise<RestoredHistory> {
+    const {last, signal, progress} = this.#wish
+    progress.phase('applying the change log', undefined)
+    const {conf} = await loadConf({dir: data})
+    return await bringToMoment(data, {
+      last,
+      isMirror: conf.mirror !== null,
+      above: await epochOf(this.plan.target),
+      signal,
+      onApplied: (count) => progress.add(count),
+    })
+  }
+}
+
+/** What the configuration of the directory says that is there. */
+interface TargetSettings {
+  readonly minFreePercent: number
+  /** Directory of its backups, relative: they stay where they are. */
+  readonly shelf: string
+}
+
+async function settingsOf({dir}: RestoreTarget, {kind}: RestoredCell): Promise<TargetSettings> {
+  if (kind !== 'registry') return {minFreePercent: 0, shelf: SHELF}
+  try {
+    const {conf} = await loadConf({dir})
+    return {minFreePercent: conf['limit:disk:free'] ?? 0, shelf: SHELF}
+  } catch {
+    return {minFreePercent: 0, shelf: SHELF} // that it is damaged may be why it is restored
+  }
+}
+
+/**
+ * Gives the epoch in which the directory that is there led last, so that what is restored in its place leads after that one; 0 when it did not lead: then it
+ * is not known to be given up.
+ */
+async function epochOf({dir, was}: RestoreTarget): Promise<number> {
+  const path = join(dir, 'registry.db')
+  if (was !== 'cell' || !existsSync(path) || existsSync(join(dir, 'fence.json'))) return 0
+  try {
+    const {head, isLeading} = await readStoreMember(path)
+    return isLeading ? head.epoch : 0
+  } catch {
+    return 0 // that it is damaged may be why it is restored
+  }
+}
+
+function holdCell(dir: string, kind: 'registry' | 'synapse'): Disposable | undefined {
+  const guid = join(dir, 'cell.guid')
+  if (kind === 'registry') return tryFileLock(join(dir, 'lock.db'))
+  return existsSync(guid) ? holdGuid(guid) : {[Symbol.dispose]: () => undefined}
+}
+
+function refuseRunning(dir: string): never {
+  throw new RegistryError('REG_CELL_RUNS', `the cell of ${dir} was started meanwhile: nothing was replaced`, {
+    info: {dir},
+    hints: ['stop it first, then restore'],
+  })
+}
+
+function noMoments(): RegistryError {
+  return new RegistryError('REG_CONFLICT', 'a Synapse service is restored as it was backed up: to no other moment', {
+    hints: ['leave out --to-offset and --to-time'],
+  })
+}
+
+function warningsOf({cell, skipped}: Manifest): readonly string[] {
+  const warnings = []
+  if (skipped.length > 0) warnings.push(`the backup was made without ${skipped.join(', ')}: that is not restored`)
+  if (cell.kind === 'synapse')
+    warnings.push('mirrors of this service do not notice that it was restored: make them anew')
+  return warnings
+}

@@ -1,0 +1,251 @@
+import {existsSync} from 'node:fs'
+import {mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import type {Manifest} from '../../../src/backup/manifest.ts'
+import {openBackup} from '../../../src/backup/open-backup.ts'
+import {NO_PROGRESS} from '../../../src/backup/progress.ts'
+import {readStoreMember} from '../../../src/server/new-epoch.ts'
+import type {ReplayEnd} from '../../../src/server/replay.ts'
+import {Restoring} from '../../../src/server/restoring/restore.ts'
+import {SqliteStore} from '../../../src/store/sqlite.ts'
+import {backUp} from '../../support/cell-backup.ts'
+import {makeBackup} from '../../support/made-backup.ts'
+import {copyOf, NETWORK, newLeader, TestMember} from '../../support/mirror-pair.ts'
+
+const {signal} = new AbortController()
+const NOW = Date.parse('2026-11-21T12:00:00Z')
+let home = ''
+let leader: TestMember
+let mirror: TestMember
+/** Of the leader, with a mirror, and `visi`. */
+let backup = ''
+let manifest: Manifest
+let made = 0
+
+/** A leader and its mirror, which know of each other; `later` came after the backup. */
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'registry-restore-'))
+  leader = await newLeader()
+  await leader.start()
+  await leader.stop()
+  mirror = await copyOf(leader, `01.${NETWORK}`)
+  await leader.start()
+  await mirror.start({mirror: leader.url})
+  await mirror.event('mirror.caught-up')
+  await leader.call('addUser', 'visi')
+  await mirror.reach(leader)
+  await leader.stop()
+  backup = join(home, 'b1')
+  manifest = await backUp(leader.dir, backup)
+  await leader.start()
+  await leader.call('addUser', 'later')
+  await mirror.reach(leader)
+  await leader.stop()
+  await mirror.stop()
+}, 60_000)
+afterAll(async () => {
+  await leader[Symbol.asyncDispose]()
+  await mirror[Symbol.asyncDispose]()
+  await rm(home, {recursive: true})
+})
+
+async function open(path: string, dir: string, last?: ReplayEnd): Promise<Restoring> {
+  const wish = {dir, last, progress: NO_PROGRESS, signal, wallMs: () => NOW}
+  return await Restoring.open({backup: await openBackup(path), ...wish})
+}
+
+async function restore(path: string, dir: string, last?: ReplayEnd) {
+  await using restoring = await open(path, dir, last)
+  const restored = await restoring.prepare()
+  return {...restored, ...(await restoring.swap())}
+}
+
+const newDir = (): string => join(home, `dir${++made}`)
+
+async function usersOf(member: TestMember): Promise<readonly string[]> {
+  const users = (await member.call('getUserDefs')) as readonly {readonly name: string}[]
+  return users.map(({name}) => name)
+}
+
+async function entriesOf(dir: string) {
+  await using store = new SqliteStore(join(dir, 'registry.db'))
+  await store.open()
+  return await store.read(0, 1000)
+}
+
+test('a restored leader has what the backup has, and leads from a new epoch on as another member', async () => {
+  const dir = newDir()
+  const {history, kept, movedBackup} = await restore(backup, dir)
+  const {epoch, index} = manifest.log
+  expect(history).toMatchObject({
+    role: 'leader',
+    epoch: (epoch ?? 0) + 1,
+    nextOffset: (index ?? 0) + 1,
+    others: [`01.${NETWORK}`],
+  })
+  expect(history?.lastOffset).toBe((index ?? 0) - 1)
+  expect([kept, movedBackup]).toEqual([null, null])
+  const {head, state} = await readStoreMember(join(dir, 'registry.db'))
+  expect(state.lead).toMatchObject({member: head.iden, how: 'restored', name: leader.name})
+  await using again = new TestMember(dir, leader.name)
+  await again.start({'leader:alone': true})
+  expect(await usersOf(again)).toContain('visi')
+  expect(await usersOf(again)).not.toContain('later')
+  expect(await again.info()).toMatchObject({iden: manifest.cell.iden, active: true})
+})
+
+test('a mirror of the history that was given up is refused, named, and nothing is mixed', async () => {
+  const [old, gone] = [leader.dir, `${leader.dir}.before-restore-20261121T120000Z`]
+  const {kept} = await restore(backup, old)
+  expect(kept).toBe(gone)
+  try {
+    const before = await entriesOf(mirror.dir)
+    await leader.start()
+    await mirror.start({mirror: leader.url})
+    const {params} = await mirror.event('mirror.refused')
+    expect(JSON.stringify(params)).toContain('REG_HISTORY_DIFFERS')
+    expect((await mirror.health('mirroring'))?.['status']).not.toBe('nominal')
+    expect(await usersOf(mirror)).toContain('later')
+    expect(await usersOf(leader)).not.toContain('later')
+    await mirror.stop()
+    expect(await entriesOf(mirror.dir)).toEqual(before)
+  } finally {
+    await mirror.stop()
+    await leader.stop()
+    await rm(old, {recursive: true})
+    await rename(gone, old)
+  }
+})
+
+test('a restored mirror follows its leader as another member, from where the backup was', async () => {
+  const [path, dir] = [join(home, 'of-mirror'), newDir()]
+  const of = await backUp(mirror.dir, path)
+  const {history} = await restore(path, dir)
+  expect(history).toMatchObject({role: 'mirror', leader: leader.name, epoch: of.log.epoch, nextOffset: of.log.index})
+  await leader.start()
+  await using again = new TestMember(dir, mirror.name)
+  await again.start({mirror: leader.url})
+  await again.event('mirror.caught-up')
+  await again.reach(leader)
+  expect(await usersOf(again)).toEqual(await usersOf(leader))
+  await again.stop()
+  await leader.stop()
+  // To a moment of the past there is nobody to follow.
+  expect(await restore(path, newDir(), {offset: (of.log.index ?? 0) - 2})).toMatchObject({history: {role: 'leader'}})
+})
+
+test('a backup can be restored to any entry, or moment, as long as its log is whole', async () => {
+  const before = await entriesOf(backup)
+  const last = before.findLastIndex(({change}) => change.includes('visi'))
+  const {history} = await restore(backup, newDir(), {offset: last - 1})
+  expect(history).toMatchObject({lastOffset: last - 1, nextOffset: last + 1, epoch: (manifest.log.epoch ?? 0) + 1})
+  const dir = newDir()
+  const timeMs = (before[last]?.timeMs ?? 0) - 1
+  const atTime = await restore(backup, dir, {timeMs})
+  expect(atTime.history?.lastTimeMs).toBeLessThanOrEqual(timeMs)
+  expect((await entriesOf(dir)).slice(0, -1)).toEqual(before.slice(0, (atTime.history?.lastOffset ?? -1) + 1))
+  expect((await readdir(dir)).filter((name) => name.startsWith('registry.db'))).toEqual(['registry.db'])
+})
+
+test('a moment that the backup does not have is refused, and what it has is named', async () => {
+  const index = manifest.log.index ?? 0
+  const beyond = open(backup, newDir(), {offset: index})
+  await expect(beyond).rejects.toMatchObject({
+    code: 'REG_NOT_FOUND',
+    message: expect.stringContaining(`0 to ${index - 1}`),
+  })
+  const later = open(backup, newDir(), {timeMs: Date.parse(manifest.madeAt) + 1})
+  await expect(later).rejects.toMatchObject({code: 'REG_NOT_FOUND', message: expect.stringContaining(manifest.madeAt)})
+  const dir = newDir()
+  await expect(restore(backup, dir, {timeMs: 1})).rejects.toMatchObject({code: 'REG_NOT_FOUND'})
+  expect(existsSync(dir)).toBe(false)
+})
+
+test('a backup in the backups of the directory is restored, and stays there', async () => {
+  const dir = newDir()
+  await restore(backup, dir)
+  const path = join(dir, 'backups', 'nightly')
+  await backUp(dir, path)
+  await writeFile(join(dir, 'note'), 'mine')
+  const {kept, movedBackup} = await restore(path, dir)
+  expect(movedBackup).toBeNull()
+  expect((await openBackup(path)).manifest.cell.iden).toBe(manifest.cell.iden)
+  expect(await readFile(join(kept ?? '', 'note'), 'utf8')).toBe('mine')
+  // Elsewhere in the directory it goes with it.
+  const odd = join(dir, 'odd')
+  await backUp(dir, odd)
+  const moved = await restore(odd, dir)
+  expect(moved.movedBackup).toBe(join(moved.kept ?? '', 'odd'))
+})
+
+test('what is given up leads no more, even if it was ahead of the backup by epochs', async () => {
+  const dir = newDir()
+  for (let turn = 1; turn <= 2; turn++) {
+    const {history} = await restore(backup, dir)
+    expect(history?.epoch).toBe((manifest.log.epoch ?? 0) + turn)
+  }
+})
+
+test('a damaged backup, and one that is not finished, leave the directory as it was', async () => {
+  const dir = newDir()
+  await restore(backup, dir)
+  const before = await entriesOf(dir)
+  const damaged = join(home, 'damaged')
+  await backUp(dir, damaged)
+  await writeFile(join(damaged, 'cell.guid'), '0'.repeat(32))
+  await expect(restore(damaged, dir)).rejects.toMatchObject({code: 'REG_BACKUP_DAMAGED'})
+  expect(await entriesOf(dir)).toEqual(before)
+  expect(
+    (await readdir(home)).filter((name) => name.includes('.restore') && name.includes(dir.slice(home.length + 1))),
+  ).toEqual([])
+})
+
+test('a directory that is not its own is not replaced', async () => {
+  const strange = newDir()
+  await mkdir(strange)
+  await writeFile(join(strange, 'letter.txt'), 'dear …')
+  await expect(open(backup, strange)).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  await expect(open(backup, backup)).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  await expect(open(backup, join(backup, 'in'))).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  await expect(open(backup, '/proc')).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  const axon = join(home, 'axon')
+  await makeBackup(axon, undefined, {
+    cell: {kind: 'synapse', iden: 'ab'.repeat(16), type: 'axon', name: null, version: null},
+  })
+  await expect(open(axon, leader.dir)).rejects.toMatchObject({
+    code: 'REG_CONFLICT',
+    message: expect.stringContaining('axon'),
+  })
+  await expect(open(axon, newDir(), {offset: 1})).rejects.toMatchObject({code: 'REG_CONFLICT'})
+})
+
+test('another cell is named before it is replaced, and a damaged directory of the same one is taken for it', async () => {
+  const dir = newDir()
+  await mkdir(dir)
+  await writeFile(join(dir, 'cell.guid'), manifest.cell.iden)
+  await writeFile(join(dir, 'rest'), '')
+  {
+    await using restoring = await open(backup, dir)
+    expect(restoring.plan).toMatchObject({otherCell: null, target: {was: 'cell'}})
+  }
+  await writeFile(join(dir, 'cell.guid'), 'ef'.repeat(16))
+  await writeFile(join(dir, 'registry.db'), '')
+  await using restoring = await open(backup, dir)
+  expect(restoring.plan.otherCell).toBe('ef'.repeat(16))
+})
+
+test('a directory on which a server runs, or is started meanwhile, is not replaced', async () => {
+  const dir = newDir()
+  await restore(backup, dir)
+  await using again = new TestMember(dir, leader.name)
+  {
+    await using restoring = await open(backup, dir)
+    await restoring.prepare()
+    await again.start({'leader:alone': true})
+    await expect(restoring.swap()).rejects.toMatchObject({code: 'REG_CELL_RUNS'})
+  }
+  await expect(open(backup, dir)).rejects.toMatchObject({code: 'REG_CELL_RUNS'})
+  expect(await usersOf(again)).toContain('visi')
+})
