@@ -150,7 +150,11 @@ test('when the last move fails the directory is as it was', async () => {
     await writeFile(join(site.data, 'sub'), 'no directory: the backups cannot move')
     await expect(site.swap('sub/backups', NOW)).rejects.toMatchObject({code: 'REG_DIR_UNUSABLE', info: {path: dir}})
   }
-  expect([await contentOf(dir), await contentOf(join(dir, 'sub/backups')), await names()]).toEqual(['old', 'backup', ['cell']])
+  expect([await contentOf(dir), await contentOf(join(dir, 'sub/backups')), await names()]).toEqual([
+    'old',
+    'backup',
+    ['cell'],
+  ])
 })
 
 test('without a new directory nothing is moved', async () => {
