@@ -1,5 +1,4 @@
 import {RegistryError} from '../base/errors.ts'
-import type {ReplayEnd} from '../server/replay.ts'
 import {printable} from './printable.ts'
 import {localTime} from './render.ts'
 
@@ -25,7 +24,7 @@ interface History {
 export interface RestoreReport {
   readonly changed: boolean
   readonly dryRun: boolean
-  readonly backup: {readonly path: string; readonly name: string; readonly madeAt: string}
+  readonly backup: {readonly path: string; readonly name: string; readonly madeAt: string | null}
   readonly cell: Plan['cell']
   readonly dir: string
   /** Where the directory is that was there before; null when there was none. */
@@ -56,10 +55,7 @@ interface Done {
 }
 
 export function restoreReport(
-  {
-    path,
-    manifest: {name, madeAt},
-  }: {readonly path: string; readonly manifest: {readonly name: string; readonly madeAt: string}},
+  {path, name, madeAt}: RestoreReport['backup'],
   plan: Plan,
   {history, files}: {readonly history: History | undefined; readonly files: number},
   done: Done | undefined,
@@ -108,9 +104,9 @@ export function restoreAbout({dir, target, otherCell, cell, warnings}: Plan): re
 
 export function restoreText(report: RestoreReport): string {
   const {backup, dir, dryRun, kept, movedBackup, history, warnings, next, files} = report
-  const made = localTime(Date.parse(backup.madeAt))
+  const made = backup.madeAt === null ? '' : `of ${localTime(Date.parse(backup.madeAt))}, `
   const verb = dryRun ? 'can be restored to' : 'restored to'
-  const lines = [`${backup.name}, of ${made}, ${files} files: ${verb} ${dir}`]
+  const lines = [`${backup.name}, ${made}${files} files: ${verb} ${dir}`]
   if (history !== null) lines.push(...historyLines(history))
   if (kept !== null) lines.push(`what was there before: ${kept}`)
   if (movedBackup !== null) lines.push(`the backup lay in it, and is now: ${movedBackup}`)
@@ -138,8 +134,11 @@ function historyLines({
   return lines
 }
 
+/** The last entry that is wanted, or a moment. */
+type Moment = {readonly offset: number} | {readonly timeMs: number}
+
 /** Reads `--to-offset` and `--to-time`. @throws RegistryError `REG_USAGE` */
-export function momentOf(offset: number | undefined, time: string | undefined): ReplayEnd | undefined {
+export function momentOf(offset: number | undefined, time: string | undefined): Moment | undefined {
   if (offset !== undefined) return {offset}
   if (time === undefined) return undefined
   const timeMs = /^\d{4}-\d{2}-\d{2}/.test(time) ? Date.parse(time) : Number.NaN

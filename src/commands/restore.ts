@@ -5,7 +5,13 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {confirmFlags} from '../cli/cell-command.ts'
 import {confirm} from '../cli/confirm.ts'
 import {momentOf, type RestoreReport, restoreAbout, restoreReport, restoreText} from '../cli/restore-text.ts'
-import type {Restoring} from '../server/restoring/restore.ts'
+import type {RestoreConf, Restoring} from '../server/restoring/restore.ts'
+
+async function readConf(dir: string): Promise<RestoreConf> {
+  const {loadConf} = await import('../config/load.ts')
+  const {conf} = await loadConf({dir})
+  return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null}
+}
 
 export default class Restore extends BaseCommand {
   static override readonly summary =
@@ -20,7 +26,10 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
     8: 'it is no backup, or it is damaged',
   }
   static override readonly args = {
-    backup: Args.string({description: 'The backup: a directory, or an archive.', required: true}),
+    backup: Args.string({
+      description: 'The backup: a directory, an archive, or a directory of backup follow.',
+      required: true,
+    }),
     dir: Args.string({description: 'Data directory to restore to. It need not be there.', required: true}),
   }
   static override readonly examples = [
@@ -45,23 +54,42 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
       summary: 'Apply the change log up to this time: no entry that was made later.',
       helpValue: '<time>',
     }),
+    identity: Flags.string({
+      summary: 'File with the age identity that opens an encrypted archive.',
+      helpValue: '<file>',
+    }),
     ...confirmFlags,
   }
 
   async run(): Promise<RestoreReport> {
     const {args, flags} = await this.parse(Restore)
-    const {openBackup} = await import('../backup/open-backup.ts')
+    const {openSource} = await import('../server/restoring/restore-source.ts')
     const {Restoring} = await import('../server/restoring/restore.ts')
     const last = momentOf(flags['to-offset'], flags['to-time'])
-    const backup = await openBackup(args.backup)
+    const identities = await this.#identities(flags.identity)
+    const source = await openSource(args.backup, {identities, signal: this.signal})
     using progress = this.workProgress()
     const wallMs = () => systemClock.wallMs()
-    await using restoring = await Restoring.open({backup, dir: args.dir, last, progress, signal: this.signal, wallMs})
+    await using restoring = await Restoring.open({
+      source,
+      dir: args.dir,
+      last,
+      progress,
+      signal: this.signal,
+      wallMs,
+      readConf,
+    })
     if (!flags['dry-run']) await this.#confirm(restoring, flags.yes)
     const restored = await restoring.prepare()
     const done = flags['dry-run'] ? undefined : await restoring.swap()
     progress[Symbol.dispose]()
-    return this.show(restoreReport(backup, restoring.plan, restored, done), restoreText)
+    return this.show(restoreReport(source, restoring.plan, restored, done), restoreText)
+  }
+
+  async #identities(file: string | undefined): Promise<readonly string[] | undefined> {
+    if (file === undefined) return undefined
+    const {readIdentities} = await import('../backup/age-keys.ts')
+    return await readIdentities(file)
   }
 
   /** Only where something is taken away. Another cell is to be named. */

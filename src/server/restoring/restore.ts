@@ -4,22 +4,19 @@
  */
 import {existsSync} from 'node:fs'
 import {join, relative} from 'node:path'
-import {layOut} from '../../backup/lay-out.ts'
-import type {Manifest} from '../../backup/manifest.ts'
-import type {Backup} from '../../backup/open-backup.ts'
 import type {Progress} from '../../backup/progress.ts'
 import {RegistryError} from '../../base/errors.ts'
 import {holdGuid} from '../../cell/guid-lock.ts'
 import {RestoreSite} from '../../cell/restore-swap.ts'
-import {loadConf} from '../../config/load.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
 import {readStoreMember} from '../new-epoch.ts'
 import type {ReplayEnd} from '../replay.ts'
-import {assertMoment, bringToMoment, endOf, type RestoredHistory} from './restore-history.ts'
+import {assertMoment, bringToMoment, type RestoredHistory} from './restore-history.ts'
+import type {RestoreSource} from './restore-source.ts'
 import {checkTarget, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
 
 export interface RestoreWish {
-  readonly backup: Backup
+  readonly source: RestoreSource
   /** Directory to restore to. */
   readonly dir: string
   /** Only up to a moment; of registries only. */
@@ -27,6 +24,16 @@ export interface RestoreWish {
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly wallMs: () => number
+  /** Reads the configuration of a directory of ours. */
+  readonly readConf: (dir: string) => Promise<RestoreConf>
+}
+
+/** What a restore has to know of a configuration. */
+export interface RestoreConf {
+  /** `limit:disk:free` */
+  readonly minFreePercent: number
+  /** `mirror` is set. */
+  readonly isMirror: boolean
 }
 
 /** What is known before anything is done. */
@@ -75,14 +82,14 @@ export class Restoring implements AsyncDisposable {
    * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have
    */
   static async open(wish: RestoreWish): Promise<Restoring> {
-    const {backup, last} = wish
-    const {cell} = backup.manifest
-    const target = await checkTarget(wish.dir, backup.path, cell)
+    const {source, last} = wish
+    const {cell, end} = source
+    const target = await checkTarget(wish.dir, source.path, cell)
     if (last !== undefined && cell.kind !== 'registry') throw noMoments()
-    assertMoment(last, endOf(backup.manifest))
+    assertMoment(last, end)
     const otherCell = target.iden === null || target.iden === cell.iden ? null : target.iden
-    const plan = {dir: target.dir, cell, target, otherCell, warnings: warningsOf(backup.manifest)}
-    return new Restoring(wish, plan, await settingsOf(target, cell))
+    const plan = {dir: target.dir, cell, target, otherCell, warnings: warningsOf(source)}
+    return new Restoring(wish, plan, await settingsOf(target, wish))
   }
 
   /**
@@ -91,13 +98,13 @@ export class Restoring implements AsyncDisposable {
    * @throws RegistryError as `layOut` and `bringToMoment`; `REG_CONFLICT` when somebody else restores there
    */
   async prepare(): Promise<Restored> {
-    const {backup, progress, signal} = this.#wish
+    const {source, last, progress, signal} = this.#wish
     const site = await RestoreSite.open(this.plan.dir)
     this.#site = site
     const {minFreePercent} = this.#settings
-    const {files} = await layOut(backup, site.data, {progress, signal, room: {minFreePercent}})
+    const files = await source.layOut(site.data, last, {progress, signal, room: {minFreePercent}})
     const {kind} = this.plan.cell
-    return {files: files.length, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
+    return {files, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
   }
 
   /**
@@ -115,7 +122,7 @@ export class Restoring implements AsyncDisposable {
     if (target.was === 'cell') stack.use(holdCell(dir, cell.kind) ?? refuseRunning(dir))
     stack.use(holdCell(site.data, cell.kind))
     const kept = await site.swap(shelf, this.#wish.wallMs())
-    const {path} = this.#wish.backup
+    const {path} = this.#wish.source
     const isInShelf = isWithin(path, join(dir, shelf))
     const movedBackup = kept === null || isInShelf || !isWithin(path, dir) ? null : join(kept, relative(dir, path))
     return {kept, movedBackup}
@@ -126,12 +133,13 @@ export class Restoring implements AsyncDisposable {
   }
 
   async #bringToMoment(data: string): Promise<RestoredHistory> {
-    const {last, signal, progress} = this.#wish
+    const {source, last, signal, progress, readConf} = this.#wish
     progress.phase('applying the change log', undefined)
-    const {conf} = await loadConf({dir: data})
+    const {isMirror} = await readConf(data)
     return await bringToMoment(data, {
       last,
-      isMirror: conf.mirror !== null,
+      more: source.more,
+      isMirror,
       above: await epochOf(this.plan.target),
       signal,
       onApplied: (count) => progress.add(count),
@@ -146,11 +154,11 @@ interface TargetSettings {
   readonly shelf: string
 }
 
-async function settingsOf({dir}: RestoreTarget, {kind}: RestoredCell): Promise<TargetSettings> {
-  if (kind !== 'registry') return {minFreePercent: 0, shelf: SHELF}
+async function settingsOf({dir}: RestoreTarget, {source, readConf}: RestoreWish): Promise<TargetSettings> {
+  if (source.cell.kind !== 'registry') return {minFreePercent: 0, shelf: SHELF}
   try {
-    const {conf} = await loadConf({dir})
-    return {minFreePercent: conf['limit:disk:free'] ?? 0, shelf: SHELF}
+    const {minFreePercent} = await readConf(dir)
+    return {minFreePercent, shelf: SHELF}
   } catch {
     return {minFreePercent: 0, shelf: SHELF} // that it is damaged may be why it is restored
   }
@@ -190,10 +198,7 @@ function noMoments(): RegistryError {
   })
 }
 
-function warningsOf({cell, skipped}: Manifest): readonly string[] {
-  const warnings = []
-  if (skipped.length > 0) warnings.push(`the backup was made without ${skipped.join(', ')}: that is not restored`)
-  if (cell.kind === 'synapse')
-    warnings.push('mirrors of this service do not notice that it was restored: make them anew')
-  return warnings
+function warningsOf({cell, warnings}: RestoreSource): readonly string[] {
+  if (cell.kind === 'registry') return warnings
+  return [...warnings, 'mirrors of this service do not notice that it was restored: make them anew']
 }

@@ -9,6 +9,7 @@ import {NO_PROGRESS} from '../../../src/backup/progress.ts'
 import {readStoreMember} from '../../../src/server/new-epoch.ts'
 import type {ReplayEnd} from '../../../src/server/replay.ts'
 import {Restoring} from '../../../src/server/restoring/restore.ts'
+import {openSource} from '../../../src/server/restoring/restore-source.ts'
 import {SqliteStore} from '../../../src/store/sqlite.ts'
 import {backUp} from '../../support/cell-backup.ts'
 import {makeBackup} from '../../support/made-backup.ts'
@@ -51,9 +52,11 @@ afterAll(async () => {
   await rm(home, {recursive: true})
 })
 
+const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+
 async function open(path: string, dir: string, last?: ReplayEnd): Promise<Restoring> {
-  const wish = {dir, last, progress: NO_PROGRESS, signal, wallMs: () => NOW}
-  return await Restoring.open({backup: await openBackup(path), ...wish})
+  const wish = {dir, last, progress: NO_PROGRESS, signal, wallMs: () => NOW, readConf}
+  return await Restoring.open({source: await openSource(path, {signal}), ...wish})
 }
 
 async function restore(path: string, dir: string, last?: ReplayEnd) {
