@@ -1,4 +1,5 @@
-// Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some nine minutes.
+// Measures the registry beside what Node alone can run, and holds it against what it must reach: `npm run bench`. Takes some twelve minutes.
+import {measureBackup} from './backup.ts'
 import {measureCodec} from './codec.ts'
 import {measureCommits} from './commits.ts'
 import {measureEvents} from './events.ts'
@@ -26,4 +27,5 @@ await runParts('bench/run.ts', {
   telepath: measureTelepath,
   trim: measureTrim,
   mirror: measureMirror,
+  backup: measureBackup,
 })
