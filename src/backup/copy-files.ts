@@ -8,6 +8,7 @@ import {constants} from 'node:fs'
 import {type FileHandle, open} from 'node:fs/promises'
 import {join} from 'node:path'
 import {makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {EarlySync} from './early-sync.ts'
 import {changedSource, readFault, writeFault} from './file-faults.ts'
 import type {ManifestFile} from './manifest.ts'
 import type {Progress} from './progress.ts'
@@ -141,14 +142,19 @@ async function copyWith(
     const hash = createHash('sha256')
     await using sink = await writing(to, () => open(to, 'wx', PRIVATE_FILE_MODE))
     const used = Math.min(usedBytes ?? size, size)
-    const write = (piece: Uint8Array, at: number) => writing(to, () => writeFilled(sink, piece, at))
+    const sync = new EarlySync(sink)
+    const write = (piece: Uint8Array, at: number) =>
+      writing(to, async () => {
+        await writeFilled(sink, piece, at)
+        await sync.wrote(piece.length)
+      })
     const copied = await pump(source, used, buffers, {...work, hash, write})
     const after = await source.stat({bigint: true})
     if (copied !== used || after.size !== before.size || after.mtimeNs !== before.mtimeNs)
       throw changedSource(from, 'something wrote to it')
     const blocks = await writing(to, async () => {
       await sink.truncate(used)
-      await sink.datasync()
+      await sync.end()
       return (await sink.stat()).blocks
     })
     return {size: used, allocated: blocks * BLOCK_BYTES, sha256: hash.digest('hex')}
