@@ -47,6 +47,17 @@ describe('a staged backup', () => {
     expect(await readdir(root)).toEqual([])
   })
 
+  test('gets no name before its manifest is written', async () => {
+    {
+      await using staging = await stageBackup(join(root, 'b'))
+      await writeFile(join(staging.dir, 'file'), 'x')
+      const manifest = {...stagedManifest('b', 'x'), census: {unwritable: 1n as never}}
+      await expect(staging.commit(manifest)).rejects.toThrow(/BigInt/)
+      expect(await readdir(root)).not.toContain('b')
+    }
+    expect(await readdir(root)).toEqual([])
+  })
+
   test.each(['file', 'directory'])('is refused where a %s is', async (kind) => {
     const place = join(root, 'b')
     await (kind === 'file' ? writeFile(place, '') : mkdir(place))
