@@ -4,7 +4,7 @@ import {spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import {once} from 'node:events'
 import {readFileSync} from 'node:fs'
-import {mkdtemp, readdir, rm, stat, writeFile} from 'node:fs/promises'
+import {mkdtemp, readdir, rm, stat} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
@@ -112,7 +112,6 @@ function peakOf(pid: number | undefined): number {
 /** Makes a registry whose log has some 2 GB, and nothing that packs well. */
 async function fillRegistry(dir: string): Promise<void> {
   await using cell = await lockCellDir(dir)
-  await writeFile(join(dir, 'cell.yaml'), 'zmq:bind: 127.0.0.1\n')
   await using store = new SqliteStore(cell.storePath)
   await store.open()
   for (let bytes = 0; bytes < BYTES; bytes += BATCH * ENTRY_BYTES) {
