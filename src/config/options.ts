@@ -29,7 +29,8 @@ export type OptionType =
   /** A text of one line, or null for none. */
   | {readonly kind: 'text'; readonly form: TextForm}
   /** A URL or a list of URLs, or null for none; a list in the conf. */
-  | {readonly kind: 'urls'; readonly withPasswd?: true}
+  /** `ofMember`: other members of the cell are there, who are known by their certificates. */
+  | {readonly kind: 'urls'; readonly withPasswd?: true; readonly ofMember?: true}
   /** An object that `objects.ts` checks, or null for none. */
   | {readonly kind: 'object'; readonly shape: ObjectShape}
 
@@ -372,7 +373,7 @@ export const OPTIONS = {
     'true',
   ),
   mirror: live(
-    {kind: 'urls', withPasswd: true},
+    {kind: 'urls', withPasswd: true, ofMember: true},
     'null',
     'URL of the leader that this service follows, or several of which one leads to it. Once the change log says who leads, that counts; the URL stays one where the leader is looked for.',
     'ssl://01.aha.example.net',

@@ -78,7 +78,7 @@ function readLive(type: OptionType, value: unknown): unknown {
     case 'life':
       return value === NEVER ? null : readDuration(value, type.minMs, type.maxMs)
     case 'urls':
-      return readUrls(value, type.withPasswd === true)
+      return readUrls(value, type)
     case 'choice':
       return orRefused(
         value,
@@ -114,12 +114,16 @@ function readDuration(value: unknown, minMs: number, maxMs: number): unknown {
   return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : REFUSED
 }
 
-function readUrls(value: unknown, withPasswd: boolean): unknown {
+/** What shows no certificate cannot pass changes on, and is told by nobody who leads. */
+const MEMBER_URL = /^(ssl|aha):\/\//i
+
+function readUrls(value: unknown, {withPasswd, ofMember}: Extract<OptionType, {kind: 'urls'}>): unknown {
   if (value === null) return value
   const urls: readonly unknown[] = Array.isArray(value) ? value : [value]
   const isRight = urls.length > 0 && urls.length <= MAX_URLS
-  const form = withPasswd ? URL_TEXT : URL_WITHOUT_PASSWD
-  return orRefused(urls, isRight && urls.every((url) => typeof url === 'string' && form.test(url)))
+  const forms = [withPasswd ? URL_TEXT : URL_WITHOUT_PASSWD, ...(ofMember ? [MEMBER_URL] : [])]
+  const isUrl = (url: unknown) => typeof url === 'string' && forms.every((form) => form.test(url))
+  return orRefused(urls, isRight && urls.every(isUrl))
 }
 
 function readLevel(value: unknown): LogLevel | undefined {
@@ -203,7 +207,9 @@ function describeLive(type: OptionType): string {
     case 'life':
       return `a duration from ${formatDuration(type.minMs)} to ${formatDuration(type.maxMs)}, or ${NEVER}: ${DURATION_FORM}`
     case 'urls':
-      return `a Telepath URL or a list of up to ${MAX_URLS} of them, or null`
+      return type.ofMember
+        ? `ssl://HOST:PORT or aha://NAME, or a list of up to ${MAX_URLS} of them, or null; members of a cell know each other by the certificates of TLS, which tcp:// and sockets do not show`
+        : `a Telepath URL or a list of up to ${MAX_URLS} of them, or null`
     case 'choice':
       return `one of ${type.choices.join(', ')}`
     case 'level':

@@ -197,7 +197,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   'aha:user': ['root', 'root', '7'],
   'aha:admin': ['root@example.net', 'root@example.net', 'two words'],
   'aha:registry': ['[ssl://aha, "tcp://root:secret@aha"]', ['ssl://aha', 'tcp://root:secret@aha'], 'aha'],
-  mirror: ['ssl://aha', ['ssl://aha'], 'aha'],
+  mirror: ['ssl://aha', ['ssl://aha'], 'tcp://root:secret@aha'],
   'aha:provision': ['ssl://aha:27272/8ace', ['ssl://aha:27272/8ace'], 'ssl://root:secret@aha'],
   'aha:promotable': ['no', false, '0'],
   'leader:confirm': ['1m', 60_000, '-1'],

@@ -92,6 +92,8 @@ export class Follower {
   #leaderEpoch = 0
   #heardAtMs = 0
   #problem: FollowerState['problem']
+  /** Why it was not linked at last, by URL. */
+  readonly #reasons = new Map<string, string>()
   #isLagTold = false
 
   /** `mirror` are the URLs of the option, where a leader is looked for that the log does not know of. */
@@ -145,6 +147,7 @@ export class Follower {
     for (const waiter of this.#waiting) waiter.reject(reason)
     await this.#done
     this.#problem = undefined
+    this.#reasons.clear()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -249,6 +252,7 @@ export class Follower {
     this.#leaderEpoch = start.epoch
     this.#heardAtMs = nowMs
     this.#problem = undefined
+    this.#reasons.clear()
     this.#lag.noteRead(nextOffset)
     this.#lag.noteLog(start.nextOffset, nowMs - Math.max(0, start.nowMs - (start.sinceMs ?? start.nowMs)))
     log.info('mirror.attached', {
@@ -329,13 +333,22 @@ export class Follower {
     return code === 'REG_HISTORY_DIFFERS' || code === 'REG_CONFLICT' ? DIFFERS_RETRY_MS : byDefaultMs
   }
 
+  /** Of several URLs that are tried in turn each may fail for a reason of its own: it is told once, and when it is another one. */
+  #isNews(url: string | undefined, reason: string): boolean {
+    const place = url ?? ''
+    if (this.#reasons.get(place) === reason) return false
+    if (this.#reasons.size >= MOST_REASONS) this.#reasons.clear()
+    this.#reasons.set(place, reason)
+    return true
+  }
+
   /** Tells what is new about it. */
   #note(error: unknown, url: string | undefined): void {
     const {log, onCulled} = this.#ports
     const reason = messageOf(error)
     const code = codeOf(error)
     const isLasting = code === 'REG_HISTORY_DIFFERS' || code === 'REG_CONFLICT' || code === 'REG_OFFSET_CULLED'
-    if (this.#problem?.reason !== reason) {
+    if (this.#isNews(url, reason)) {
       const facts = {url: url === undefined ? null : sanitizeUrl(url), error}
       if (isLasting) log.error('mirror.refused', facts)
       else log.warning('mirror.not-linked', facts)
@@ -345,6 +358,9 @@ export class Follower {
     if (code === 'REG_OFFSET_CULLED' && url !== undefined) onCulled(url)
   }
 }
+
+/** URLs whose last failure is known; others may name new ones all the time. */
+const MOST_REASONS = 64
 
 function noPlace(): RegistryError {
   const hints = ['set the option mirror to the URL of the leader', 'registry config explain mirror']
