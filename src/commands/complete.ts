@@ -35,6 +35,7 @@ export default class Complete extends PoolCommand {
 
   async #values(kind: LiveKind, words: readonly string[]): Promise<readonly string[]> {
     if (kind === 'pool') return await this.#pools(words)
+    if (kind === 'member') return await this.#members(words)
     if (kind === 'aha') return await this.#ahaUrls(words)
     return isHolderKind(kind) ? await this.#holders(kind, words) : liveValues(kind, await this.#services(words))
   }
@@ -47,6 +48,13 @@ export default class Complete extends PoolCommand {
   async #pools(words: readonly string[]): Promise<string[]> {
     await using admin = await this.openPools(cellOf(words))
     return (await admin.pools()).map(({name}) => name)
+  }
+
+  async #members(words: readonly string[]): Promise<readonly string[]> {
+    const {unpackMembers} = await import('../client/members.ts')
+    await using cell = await this.openCell(cellOf(words))
+    const members = unpackMembers(await cell.call('getMembers', {signal: this.signal}))
+    return members.filter(({isSelf}) => !isSelf).map(({name}) => name)
   }
 
   async #ahaUrls(words: readonly string[]): Promise<readonly string[]> {

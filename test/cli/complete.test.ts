@@ -41,6 +41,12 @@ const commands: readonly CompletedCommand[] = [
     args: {user: {name: 'user'}, role: {name: 'role'}},
     flags: {url, role: {name: 'role', type: 'option', multiple: true}},
   },
+  {
+    id: 'clone',
+    summary: 'Clone.',
+    args: {host: {name: 'host'}},
+    flags: {url, forget: {name: 'forget', type: 'boolean'}},
+  },
   {id: 'pool:show', summary: 'Show.', args: {pool: {name: 'pool'}}, flags: {url}},
   {id: 'trim', summary: 'Trim.', args: {url}, flags: {url, consumer: {name: 'consumer', type: 'option'}}},
 ]
@@ -54,7 +60,7 @@ function at(line: string) {
 
 describe('completion', () => {
   test.each([
-    ['', ['backup', 'help', 'serve', 'service', 'user', 'pool', 'trim']],
+    ['', ['backup', 'help', 'serve', 'service', 'user', 'clone', 'pool', 'trim']],
     ['ser', ['serve', 'service']],
     ['service ', ['list', 'show']],
     ['service l', ['list']],
@@ -98,6 +104,11 @@ describe('completion', () => {
   test('says what the commands do', () => {
     expect(complete(['service'], 's', commands).candidates).toEqual([{value: 'show', about: 'Show.'}])
   })
+})
+
+test('a member is to be forgotten by a name that the cell knows, and made under a new one', () => {
+  expect(at('clone --forget ')).toMatchObject({live: 'member'})
+  expect(at('clone ')).toMatchObject({live: undefined})
 })
 
 test('users, roles and pools are those of the cell', () => {

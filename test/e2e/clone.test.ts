@@ -108,6 +108,10 @@ describe('a clone', () => {
     expect(mirror.output().match(/copy\.begun/g)).toHaveLength(1)
     await mirror.stop()
     await expect.poll(async () => JSON.stringify(await ask(leader, 'getMembers'))).toContain('"isOnline":false')
+    const completed = await runCli(['complete', 'bash', '--', 'registry clone --forget '], {
+      env: {REGISTRY_DIR: leader.dir},
+    })
+    expect(completed).toMatchObject({status: 0, stdout: expect.stringContaining(host)})
     const forgotten = await runCli(forget, {env: {REGISTRY_DIR: leader.dir}})
     expect(JSON.parse(forgotten.stdout)).toMatchObject({name: host, dryRun: false, member: expect.any(String)})
     expect(JSON.stringify(await ask(leader, 'getMembers'))).not.toContain(host)

@@ -64,7 +64,7 @@ describe('the status of a service', () => {
     },
   )
 
-  test('is told of one without mirrors too, and of our server, which is no service of an AHA', async () => {
+  test('is told of one without mirrors too, and of our server while it is the only member of its cell', async () => {
     const {group} = await asked<RegistryStatus>('status', 'aha://axon...')
     expect(rolesOf(group)).toEqual([['00.axon.loop.test', 'leader', true, undefined]])
     expect((await asked<RegistryStatus>('status', net.aha.cellUrl)).group).toBeUndefined()
@@ -133,7 +133,7 @@ describe('the lead', () => {
     expect(answer).toMatchObject({status, error: {message: expect.stringContaining(text)}})
   })
 
-  test('is not moved by our own server, which has no mirrors', async () => {
+  test('is not moved at our own server while it has no mirrors', async () => {
     for (const command of ['promote', 'demote'])
       expect(await refused(command, net.aha.cellUrl)).toMatchObject({status: 5, error: {code: 'REG_CONFLICT'}})
     const [promoted, demoted] = [
