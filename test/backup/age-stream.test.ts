@@ -1,4 +1,4 @@
-import {randomBytes} from 'node:crypto'
+import {createCipheriv, hkdfSync, randomBytes} from 'node:crypto'
 import {Decrypter, Encrypter, generateHybridIdentity, generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {describe, expect, test} from 'vitest'
 import {decryptAge, encryptAge} from '../../src/backup/age-stream.ts'
@@ -58,6 +58,25 @@ describe('age', () => {
       const cutOff = opened(bytes.subarray(0, cut))
       await expect(cutOff, `${cut}`).rejects.toThrow(expect.objectContaining({code: 'REG_BACKUP_DAMAGED'}))
     }
+  })
+
+  test('with an empty last piece behind a full one is damaged: nothing that seals makes that', async () => {
+    const bytes = await sealed(randomBytes(PIECE))
+    const header = bytes.subarray(0, bytes.indexOf('\n', bytes.indexOf('\n--- ') + 1) + 1)
+    const decrypter = new Decrypter()
+    decrypter.addIdentity(identity)
+    const nonce = bytes.subarray(header.length, header.length + 16)
+    const key = new Uint8Array(hkdfSync('sha256', await decrypter.decryptHeader(header), nonce, 'payload', 32))
+    const piece = (count: number, isLast: boolean, plain: Uint8Array) => {
+      const place = Buffer.from([...new Uint8Array(10), count, isLast ? 1 : 0])
+      const cipher = createCipheriv('chacha20-poly1305', key, place, {authTagLength: 16})
+      return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+    }
+    const plain = randomBytes(PIECE)
+    const whole = Buffer.concat([header, nonce, piece(0, true, plain)])
+    expect(plain.equals(await opened(whole))).toBe(true)
+    const emptyEnd = Buffer.concat([header, nonce, piece(0, false, plain), piece(1, true, new Uint8Array(0))])
+    await expect(opened(emptyEnd)).rejects.toThrow(/ends too early/)
   })
 
   test('that is altered anywhere, or longer, is damaged', async () => {

@@ -76,6 +76,14 @@ describe('a shelf', () => {
     expect(await proven()).toEqual([[false, 'failed']])
   })
 
+  test('says of proofs that cannot be read that they cannot: that backup may be the proven one', async () => {
+    await using scratch = await Scratch.make()
+    await directoryAt(scratch, 'b1')
+    await writeFile(scratch.path('b1/backup.proofs.json'), '{}')
+    const [item] = await readShelf(scratch.dir, {signal})
+    expect(item).toMatchObject({kind: 'directory', isProven: false, reason: expect.stringMatching(/no proofs/)})
+  })
+
   test('that is not there is named', async () => {
     await expect(readShelf('/nowhere/backups', {signal})).rejects.toThrow(/there is no directory \/nowhere\/backups/)
   })
