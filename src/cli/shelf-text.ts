@@ -66,7 +66,7 @@ export function pruneTable(
 }
 
 /** Says whose backup it is, shortly. */
-export function cellText(cell: Manifest['cell'] | undefined): string {
+function cellText(cell: Manifest['cell'] | undefined): string {
   return cell === undefined ? '-' : (cell.name ?? `${cell.type ?? cell.kind} ${cell.iden.slice(0, 8)}`)
 }
 

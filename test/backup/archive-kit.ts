@@ -11,7 +11,7 @@ import {NO_PROGRESS} from '../../src/backup/progress.ts'
 export type Contents = Readonly<Record<string, Uint8Array>>
 
 export const WORK = {progress: NO_PROGRESS, signal: new AbortController().signal}
-export const LIMITS = {bytes: 2 ** 30, files: 10_000}
+const LIMITS = {bytes: 2 ** 30, files: 10_000}
 
 export function sha256(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex')
