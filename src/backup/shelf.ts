@@ -4,6 +4,7 @@ import {lstat, readdir} from 'node:fs/promises'
 import {join, relative, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {readArchiveManifest} from './archive-read.ts'
+import {FOLLOW_FILE} from './followed.ts'
 import {MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
 import {readManifest} from './open-backup.ts'
 import {newestProof, type Proof, readProofs} from './proofs.ts'
@@ -35,8 +36,6 @@ export interface ShelfOptions {
 
 /** Names of archives. */
 const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst)(\.age)?$/
-/** The sign of a directory in which a log is archived beside its bases. */
-const FOLLOW_FILE = 'follow.json'
 /** Names with more parts are not looked for. */
 const DEPTH_MAX = 8
 /** Files and directories that are looked at; more is no shelf. */
