@@ -1,10 +1,10 @@
 /** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
 import {mkdtemp, rm} from 'node:fs/promises'
-import {basename, join, resolve} from 'node:path'
+import {basename, dirname, join, resolve} from 'node:path'
 import {copyTree, eachFile, hashFile, type WorkOptions} from '../backup/copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
 import type {OfflineSource, Prepared} from '../backup/source.ts'
-import {assertFree, stageBackup} from '../backup/stage.ts'
+import {assertFree, removeLeftStagings, stageBackup} from '../backup/stage.ts'
 import {makePrivateDir} from '../base/files.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {assertRoomFor, type HeldCell, holdCell} from './held-cell.ts'
@@ -29,7 +29,7 @@ export interface OfflineBackup {
 }
 
 /**
- * Makes a backup in a directory that is not there yet.
+ * Makes a backup in a directory that is not there yet. What killed commands left beside its place is removed.
  *
  * @throws RegistryError `REG_BACKUP_SOURCE` when there is no cell, or it cannot be read; `REG_CELL_RUNS`; `REG_CONFLICT` when the place is taken or
  * overlaps; `REG_DISK_LOW`
@@ -37,6 +37,7 @@ export interface OfflineBackup {
 export async function backUpOffline(wish: OfflineWish): Promise<OfflineBackup> {
   await using held = await holdCell(wish)
   const {source} = held
+  await removeLeftStagings(dirname(resolve(wish.to)))
   await using staging = await stageBackup(wish.to)
   await assertRoomFor(source, wish.to)
   const begun = beginning(wish, basename(resolve(wish.to)))

@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
+import {RegistryError} from '../base/errors.ts'
 import type {ArchiveWish} from '../cell/offline-backup.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {type OfflineReport, offlineReport, offlineText} from '../cli/offline-text.ts'
@@ -28,6 +29,11 @@ no part of it; databases are compacted: that of a registry always, those of Syna
       command: '<%= config.bin %> <%= command.id %> /srv/axon /backups/axon-20261121',
     },
     {
+      description: 'Make one encrypted file of it.',
+      command:
+        '<%= config.bin %> <%= command.id %> ./lab /backups/lab.tar.zst.age --archive --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
+    },
+    {
       description: 'Leave the history of edits of a Cortex out.',
       command: `<%= config.bin %> <%= command.id %> /srv/cortex /backups/cortex --skip '**/nodeedits.lmdb'`,
     },
@@ -40,13 +46,24 @@ no part of it; databases are compacted: that of a registry always, those of Syna
       default: [],
     }),
     archive: Flags.boolean({summary: 'Make TARGET one file: a tar, compressed by zstd.', default: false}),
+    'encrypt-to': Flags.string({
+      summary:
+        'Encrypt the archive for this recipient of age, or those in a file; with --archive. Can be given more than once.',
+      helpValue: 'age1…|@<file>',
+      multiple: true,
+      default: [],
+    }),
   }
 
   async run(): Promise<OfflineReport> {
     const {args, flags} = await this.parse(Backup)
+    if (flags['encrypt-to'].length > 0 && !flags.archive)
+      throw new RegistryError('REG_USAGE', 'only an archive can be encrypted: give --archive as well')
+    const {parseRecipients} = await import('../backup/age-keys.ts')
+    const recipients = await parseRecipients(flags['encrypt-to'])
     const begunMs = systemClock.monotonicMs()
     using progress = this.workProgress()
-    const wish = {from: args.source, to: args.target, skip: flags.skip, recipients: [], progress, signal: this.signal}
+    const wish = {from: args.source, to: args.target, skip: flags.skip, recipients, progress, signal: this.signal}
     const report = await this.#backUp({...wish, wallMs: () => systemClock.wallMs()}, flags.archive, begunMs)
     progress[Symbol.dispose]()
     return this.show(report, offlineText)

@@ -1,7 +1,9 @@
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {lockCellDir} from '../../src/cell/dirs.ts'
 import {RegistryClient} from '../../src/client/registry-client.ts'
+import {SqliteStore} from '../../src/store/sqlite.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
 import {LeadPair} from '../support/lead-pair.ts'
@@ -17,6 +19,7 @@ beforeAll(async () => {
   pair = await LeadPair.start()
   await mkdir(join(server.dir, 'syn'))
   await writeFile(join(server.dir, 'syn', 'telepath.yaml'), `version: 1\naha:servers: ['${pair.ahaUrl}']\n`)
+  await makeStopped(join(server.dir, 'stopped'))
   await makeBackup(join(server.dir, 'whole'))
   await makeBackup(join(server.dir, 'damaged'))
   await makeBackup(join(server.dir, 'shelf', '01'))
@@ -35,6 +38,13 @@ afterAll(async () => {
   await aha[Symbol.asyncDispose]()
   await pair[Symbol.asyncDispose]()
 })
+
+/** A directory as a server leaves it that stopped before it had anything. */
+async function makeStopped(dir: string): Promise<void> {
+  await using cell = await lockCellDir(dir)
+  await using store = new SqliteStore(cell.storePath)
+  await store.open()
+}
 
 const LINES = [
   '--version',
@@ -128,6 +138,8 @@ const LINES = [
   'provision list',
   'clone 01.aha.demo.net',
   'provision revoke 00.axon --yes',
+  'backup DIR/stopped DIR/made',
+  'backup DIR DIR-backup',
   'backup verify DIR/whole',
   'backup verify DIR/damaged',
   'backup verify DIR',
