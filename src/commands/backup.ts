@@ -26,16 +26,16 @@ no part of it; databases are compacted: that of a registry always, those of Syna
   static override readonly examples = [
     {
       description: 'Back up an Axon that was stopped.',
-      command: '<%= config.bin %> <%= command.id %> /srv/axon /backups/axon-20261121',
+      command: '<%= config.bin %> <%= command.id %> ./axon ./backups/axon-20261121',
     },
     {
       description: 'Make one encrypted file of it.',
       command:
-        '<%= config.bin %> <%= command.id %> ./lab /backups/lab.tar.zst.age --archive --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
+        '<%= config.bin %> <%= command.id %> ./axon ./axon.tar.zst.age --archive --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p',
     },
     {
       description: 'Leave the history of edits of a Cortex out.',
-      command: `<%= config.bin %> <%= command.id %> /srv/cortex /backups/cortex --skip '**/nodeedits.lmdb'`,
+      command: `<%= config.bin %> <%= command.id %> ./cortex ./backups/cortex --skip '**/nodeedits.lmdb'`,
     },
   ]
   static override readonly flags = {
