@@ -15,6 +15,8 @@ export interface Environment {
   readonly enrollDir: string
   /** Where a user's `telepath.yaml` and `aliases.yaml` are; absolute. The peers' tools use the same. */
   readonly synDir: string
+  /** Where a server fetches the backup that it begins with; an empty one is a mistake, and no wish for nothing. */
+  readonly restoreUrl: string | undefined
   /** Show the stack of unexpected errors. */
   readonly isDebug: boolean
 }
@@ -36,6 +38,7 @@ export function readEnvironment(variables: Variables = process.env): Environment
     synDir,
     certDir: resolve(belowHome(certDir ?? '~/.syn/certs', home)),
     enrollDir: certDir === undefined ? join(synDir, 'certs') : resolve(belowHome(certDir, home)),
+    restoreUrl: variables['SYN_RESTORE_HTTPS_URL'],
     isDebug: value('DEBUG') !== undefined || value('REGISTRY_DEBUG') !== undefined,
   }
 }

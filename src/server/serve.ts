@@ -93,14 +93,19 @@ export interface RunningRegistry extends AsyncDisposable {
  * `REG_STORE_DAMAGED`, `REG_STORE_NEWER`, `REG_CERT_INVALID`, `REG_LISTEN_FAILED`; nothing is left running or locked then.
  */
 export async function serve(options: ServeOptions = {}): Promise<RunningRegistry> {
-  const dir = dataDirOf(options.dir, readEnvironment())
+  const environment = readEnvironment()
+  const dir = dataDirOf(options.dir, environment)
   const isMended = await mendRestore(dir)
   const sources = {dir, flags: options.flags ?? {}, given: options.options ?? {}}
-  const loaded = await loadConf(sources)
+  let loaded = await loadConf(sources)
   const logs = new LogTail()
   const log = makeLog(loaded.conf, logs, options.writeLog)
   noteWarnings(log, loaded)
   if (isMended) log.warning('restore.finished', {dir, reason: 'it was killed before the directory had its name'})
+  if (environment.restoreUrl !== undefined) {
+    await restoreFirst(environment.restoreUrl, dir, log, options.signal)
+    loaded = await loadConf(sources)
+  }
   const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
   try {
     const isNewer = await admit({cellDir, log, sources, signal: options.signal}, loaded)
@@ -517,6 +522,17 @@ function nothingToShow(dir: string): RegistryError {
     info: {dir, option: 'safemode'},
     hints: ['registry serve DIR --safemode false', 'registry backup list'],
   })
+}
+
+/** What is restored has a configuration of its own. */
+async function restoreFirst(url: string, dir: string, log: Log, signal: AbortSignal | undefined): Promise<void> {
+  const {restoreFromUrl} = await import('./restoring/restore-url.ts')
+  const readConf = async (path: string) => {
+    const {conf} = await loadConf({dir: path})
+    return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null}
+  }
+  const wallMs = () => systemClock.wallMs()
+  await restoreFromUrl(url, {dir, log, wallMs, readConf, signal: signal ?? new AbortController().signal})
 }
 
 function makeLog(conf: Conf, logs: LogTail, write: ((line: string) => void) | undefined): Log {

@@ -52,6 +52,8 @@ export interface Restored {
   /** Undefined for a Synapse service. */
   readonly history: RestoredHistory | undefined
   readonly files: number
+  /** Where it lies until it has its name. */
+  readonly data: string
 }
 
 export interface Swapped {
@@ -104,7 +106,7 @@ export class Restoring implements AsyncDisposable {
     const {minFreePercent} = this.#settings
     const files = await source.layOut(site.data, last, {progress, signal, room: {minFreePercent}})
     const {kind} = this.plan.cell
-    return {files, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
+    return {files, data: site.data, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
   }
 
   /**

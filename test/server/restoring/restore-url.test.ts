@@ -1,0 +1,130 @@
+import {existsSync} from 'node:fs'
+import {mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {createServer, type Server} from 'node:https'
+import type {AddressInfo} from 'node:net'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, expect, test} from 'vitest'
+import {directorySource, writeArchive} from '../../../src/backup/archive-write.ts'
+import type {Manifest} from '../../../src/backup/manifest.ts'
+import {NO_PROGRESS} from '../../../src/backup/progress.ts'
+import {CertDir} from '../../../src/pki/cert-dir.ts'
+import {issueInto} from '../../../src/pki/issuer.ts'
+import {restoreFromUrl} from '../../../src/server/restoring/restore-url.ts'
+import {SqliteStore} from '../../../src/store/sqlite.ts'
+import {backUp} from '../../support/cell-backup.ts'
+import {makeBackup} from '../../support/made-backup.ts'
+import {silentLog} from '../../wire/telepath/silent-log.ts'
+
+const {signal} = new AbortController()
+const SECRET = 'token=s3cret'
+let home = ''
+let web: Server
+let port = 0
+/** What is served, by path. */
+const pages = new Map<string, Buffer>()
+let made = 0
+
+async function archiveOf(dir: string, manifest: Manifest, compression: 'gzip' | 'zstd'): Promise<Buffer> {
+  const source = directorySource(dir, manifest)
+  return Buffer.concat(await Array.fromAsync(writeArchive(source, {compression, progress: NO_PROGRESS, signal})))
+}
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'registry-restore-url-'))
+  const cell = join(home, 'cell')
+  await mkdir(cell)
+  {
+    await using store = new SqliteStore(join(cell, 'registry.db'))
+    await store.open()
+    await store.append([{timeMs: 1, actor: 'test', change: '{"kind":"log:rotate","v":1}', effect: {kind: 'rotate'}}])
+  }
+  await writeFile(join(cell, 'cell.guid'), 'ab'.repeat(16))
+  const manifest = await backUp(cell, join(home, 'b1'))
+  const gzip = await archiveOf(join(home, 'b1'), manifest, 'gzip')
+  pages.set('/b1.tgz', gzip)
+  pages.set('/b1.tar.zst', await archiveOf(join(home, 'b1'), manifest, 'zstd'))
+  pages.set('/cut.tgz', gzip.subarray(0, gzip.length - 200))
+  pages.set('/text', Buffer.from('<html>not here</html>'))
+  const cellOf = {kind: 'synapse', iden: 'cd'.repeat(16), type: 'axon', name: null, version: null} as const
+  const axon = await makeBackup(join(home, 'axon'), undefined, {cell: cellOf})
+  pages.set('/axon.tgz', await archiveOf(join(home, 'axon'), axon, 'gzip'))
+  const certs = new CertDir(join(home, 'certs'))
+  const terms = {nowMs: Date.now(), ttlMs: 3_600_000, keyType: 'p256', replace: false, purpose: 'host'} as const
+  await issueInto(certs, {...terms, purpose: 'ca', name: 'web', signAs: undefined})
+  await issueInto(certs, {...terms, name: 'localhost', signAs: 'web'})
+  const [cert, key] = await Promise.all(
+    ['crt', 'key'].map((end) => readFile(join(home, 'certs/hosts', `localhost.${end}`))),
+  )
+  web = createServer({cert, key}, (request, response) => {
+    const page = pages.get(new URL(request.url ?? '', 'https://x').pathname)
+    response.writeHead(page === undefined ? 404 : 200).end(page)
+  })
+  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
+  port = (web.address() as AddressInfo).port
+})
+afterAll(async () => {
+  web.closeAllConnections()
+  web.close()
+  await rm(home, {recursive: true})
+})
+
+const urlOf = (path: string, scheme = 'https+insecure') => `${scheme}://visi:pw0rd@127.0.0.1:${port}${path}?${SECRET}`
+
+async function restore(url: string, dir: string): Promise<readonly string[]> {
+  const lines: string[] = []
+  const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+  try {
+    await restoreFromUrl(url, {
+      dir,
+      log: silentLog(lines),
+      signal,
+      wallMs: () => Date.parse('2026-11-21T12:00:00Z'),
+      readConf,
+    })
+  } finally {
+    expect(lines.join('\n')).not.toMatch(/s3cret|pw0rd/)
+  }
+  return lines
+}
+
+const newDir = (): string => join(home, `dir${++made}`)
+
+test.each(['/b1.tgz', '/b1.tar.zst'])('a directory is restored from %s, once', async (path) => {
+  const dir = newDir()
+  const lines = await restore(urlOf(path), dir)
+  expect(lines.join('\n')).toMatch(/restore\.insecure/)
+  expect(await readFile(join(dir, 'cell.guid'), 'utf8')).toBe('ab'.repeat(16))
+  expect(await readFile(join(dir, 'restore.done'), 'utf8')).toMatch(/^[0-9a-f]{32}$/)
+  const again = await restore(urlOf(path), dir)
+  expect(again).toEqual([expect.stringContaining('restore.done-already')])
+  expect((await readdir(home)).filter((name) => name.startsWith('.'))).toEqual([])
+  // Another URL is another wish.
+  await restore(urlOf(`${path}?again`), dir)
+  expect(existsSync(`${dir}.before-restore-20261121T120000Z`)).toBe(true)
+})
+
+test('the mark of a URL that was used is that of the peers', async () => {
+  const dir = newDir()
+  await mkdir(dir)
+  // As Synapse 2.256 writes it for this text.
+  await writeFile(join(dir, 'restore.done'), 'a4c766dee9684efaa41b008033aeb22d')
+  expect(await restore('https://a.b/c?d=e', dir)).toEqual([expect.stringContaining('restore.done-already')])
+})
+
+test.each([
+  ['an empty value', () => '', 'REG_CONFIG_INVALID'],
+  ['another scheme', () => `http://127.0.0.1:${port}/b1.tgz`, 'REG_CONFIG_INVALID'],
+  ['a certificate that nobody vouches for', () => urlOf('/b1.tgz', 'https'), 'REG_UNREACHABLE'],
+  ['nobody there', () => 'https://127.0.0.1:1/b1.tgz', 'REG_UNREACHABLE'],
+  ['a page that is not there', () => urlOf('/none'), 'REG_BAD_ANSWER'],
+  ['a page of text', () => urlOf('/text'), 'REG_BACKUP_DAMAGED'],
+  ['a cut archive', () => urlOf('/cut.tgz'), 'REG_BACKUP_DAMAGED'],
+  ['the archive of another kind of service', () => urlOf('/axon.tgz'), 'REG_BACKUP_INVALID'],
+])('%s changes nothing, and ends the start', async (_, url, code) => {
+  const dir = join(home, 'cell')
+  const before = await readFile(join(dir, 'registry.db'))
+  await expect(restore(url(), dir)).rejects.toMatchObject({code})
+  expect(await readFile(join(dir, 'registry.db'))).toEqual(before)
+  expect((await readdir(home)).filter((name) => name.startsWith('.'))).toEqual([])
+})
