@@ -1,5 +1,4 @@
 import {totalsOf} from '../backup/manifest.ts'
-import type {Progress} from '../backup/progress.ts'
 import {formatDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
 import {fetchArchive, fetchBackup, type LiveBackupOptions, makeBackup} from '../client/live-backup.ts'
@@ -36,9 +35,10 @@ export interface LiveBackupReport {
 export async function liveBackup(cell: Callable, wish: LiveBackupWish): Promise<LiveBackupReport> {
   const {url, stream, archive, clock} = wish
   const startMs = clock.wallMs()
+  const recipients = await recipientsOf(wish)
   const made = await explained(wish, async () => {
     if (stream !== undefined) return await toDirectory(cell, stream, wish)
-    return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, wish)
+    return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, {...wish, recipients})
   })
   return {url, ...made, seconds: Math.max(0, clock.wallMs() - startMs) / 1000}
 }
@@ -60,6 +60,15 @@ async function toArchive(cell: Callable, file: string, wish: LiveBackupWish): Pr
   const {path, manifest, bytes} = await fetchArchive(cell, file, wish)
   const {name, files, log} = manifest
   return {name, where: 'archive', path, bytes, files: files.length, index: log.index}
+}
+
+async function recipientsOf({recipients, archive}: LiveBackupWish): Promise<readonly string[]> {
+  if (recipients.length === 0) return []
+  if (archive === undefined) {
+    throw new RegistryError('REG_USAGE', 'only an archive can be encrypted', {hints: ['give --archive FILE too']})
+  }
+  const {parseRecipients} = await import('../backup/age-keys.ts')
+  return await parseRecipients(recipients)
 }
 
 /** Says of what the service answers what to do next. */
@@ -93,21 +102,6 @@ function hintsFor(
       return ['free space there, or give backup:dir on another volume', `registry livebackup ${url} --stream DIR`]
     default:
       return undefined
-  }
-}
-
-/** Shows on a line of a terminal how far the work is. */
-export function shownOn(line: {say(text: string): void}): Progress {
-  let [what, done] = ['', 0]
-  return {
-    phase(name) {
-      ;[what, done] = [name, 0]
-      line.say(name)
-    },
-    add(bytes) {
-      done += bytes
-      line.say(`${what}: ${formatBytes(done)}`)
-    },
   }
 }
 

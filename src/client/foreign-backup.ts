@@ -4,6 +4,7 @@ import type {ArchiveLimits} from '../backup/archive-plan.ts'
 import {unpackArchive} from '../backup/archive-read.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
 import type {Manifest, ManifestCell} from '../backup/manifest.ts'
+import {readSynapseFacts, type SynapseFacts} from '../backup/synapse-facts.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {packageVersion} from '../base/package-root.ts'
@@ -38,13 +39,14 @@ export async function fetchForeign(
   progress.phase('the service makes a backup', undefined)
   const items = cell.stream(METHOD, {kwargs: {name, remove: true}, timeoutMs, signal})
   const {files, directories} = await unpackArchive(bytesOf(items), to, {limits, isForeign: true, progress, signal})
+  const {type, index} = factsOf(to)
   return {
     name: basename(name),
     madeAt,
     madeBy: packageVersion(),
     how: 'live',
-    cell: about,
-    log: {epoch: null, index: null, hash: null},
+    cell: {...about, type: type ?? about.type},
+    log: {epoch: null, index, hash: null},
     skipped: [],
     directories,
     files,
@@ -65,6 +67,15 @@ function cellOf(info: Readonly<Record<string, Value>>): ManifestCell {
   if (typeof iden !== 'string') throw oddAnswer('getCellInfo', 'it does not say which cell it is')
   const full = typeof name === 'string' && typeof network === 'string' ? `${name}.${network}` : null
   return {kind: 'synapse', iden, type: textOf(type), name: full, version: textOf(verstring)}
+}
+
+/** The index that the service says would be of another moment. */
+function factsOf(dir: string): Pick<SynapseFacts, 'type' | 'index'> {
+  try {
+    return readSynapseFacts(dir)
+  } catch {
+    return {type: null, index: null} // of a version whose files are others
+  }
 }
 
 function textOf(value: Value): string | null {

@@ -2,7 +2,7 @@ import {resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
-import {type LiveBackupReport, liveBackup, liveBackupText, shownOn} from '../cli/live-backup.ts'
+import {type LiveBackupReport, liveBackup, liveBackupText} from '../cli/live-backup.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 
 /** A large service takes that long before the first piece of it comes. */
@@ -13,8 +13,8 @@ export default class Livebackup extends CellCommand {
   static override readonly description =
     `The backup is of one moment: every change before it is in it, and none after. Without --stream or --archive it stays at the service: a registry keeps it
 in backup:dir. With one of them it comes to this machine, is checked, and nothing of it stays there: --stream DIR makes a directory DIR/NAME, --archive FILE
-one file. A backup holds the keys and the passwords of the service, so that who has it can act as the service.
-At a leader and at a mirror it is the same.`
+one file. A backup holds the keys and the passwords of the service, so that who has it can act as the service: --encrypt-to seals an archive. At a leader
+and at a mirror it is the same.`
   static override readonly exits = {
     4: 'it does not let you: a backup is for administrators',
     5: 'another backup is being made there, or there is too little room',
@@ -28,8 +28,9 @@ At a leader and at a mirror it is the same.`
       command: '<%= config.bin %> <%= command.id %> aha://cortex... --stream /srv/backups',
     },
     {
-      description: 'Make one file.',
-      command: '<%= config.bin %> <%= command.id %> --archive /srv/registry.tar.zst',
+      description: 'Make one encrypted file.',
+      command:
+        '<%= config.bin %> <%= command.id %> --archive /srv/registry.tar.zst.age --encrypt-to @/etc/registry/backup.pub',
     },
   ]
   static override readonly flags = {
@@ -40,6 +41,12 @@ At a leader and at a mirror it is the same.`
       exclusive: ['archive'],
     }),
     archive: Flags.string({summary: 'Fetch it into this file.', helpValue: '<file>'}),
+    'encrypt-to': Flags.string({
+      summary: 'Encrypt the archive to this age recipient, or to those in a file: age1… or @FILE.',
+      helpValue: '<recipient>',
+      multiple: true,
+      default: [],
+    }),
     ...cellFlags,
   }
 
@@ -48,16 +55,16 @@ At a leader and at a mirror it is the same.`
     const {stream, archive, name, timeout} = flags
     const {url, cell} = await this.openFirst(await this.chooseUrls('cell', flags, args.url), flags)
     await using _ends = cell
-    using spinner = await this.progress('live backup')
+    using progress = this.workProgress()
     const report = await liveBackup(cell, {
       url: sanitizeUrl(url),
       name,
       stream: stream === undefined ? undefined : resolve(stream),
       archive: archive === undefined ? undefined : resolve(archive),
-      recipients: [],
+      recipients: flags['encrypt-to'],
       timeoutMs: timeout ?? TIMEOUT_MS,
       clock: systemClock,
-      progress: shownOn(spinner),
+      progress,
       signal: this.signal,
     })
     return this.show(report, liveBackupText)

@@ -8,7 +8,7 @@ import {writeFileAtomic} from '../base/files.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 
 /** The last backup that was begun. Times in epoch milliseconds. */
-export interface LastRun {
+interface LastRun {
   readonly startMs: number
   readonly endMs: number
   /** Of the last that succeeded. */

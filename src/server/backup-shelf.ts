@@ -1,9 +1,8 @@
-import {readFile, rm, stat} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {decodeManifest, MANIFEST_FILE, type Manifest} from '../backup/manifest.ts'
 import {newestProof, type Proof, readProofs} from '../backup/proofs.ts'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {removeFile} from '../base/files.ts'
 import {type NamedBackup, namedBackups} from './backup-names.ts'
 
 /** Backups that are looked at, the newest ones: their manifests have to be read. */
@@ -88,16 +87,6 @@ export async function readManifest(path: string): Promise<Manifest> {
   }
 }
 
-/** Removes a backup: first its manifest, so that what is left of it is none, whenever this ends. Throws what the system says. */
-export async function removeBackup(path: string): Promise<void> {
-  try {
-    await removeFile(join(path, MANIFEST_FILE))
-    await rm(path, {recursive: true, force: true})
-  } catch (error) {
-    throw unremovable(path, error)
-  }
-}
-
 async function proofOf({name, path}: NamedBackup, manifest: Manifest): Promise<readonly ShelfProof[]> {
   const proofs = await readProofs(path).catch(() => [])
   const proof = newestProof(proofs, manifest)
@@ -107,9 +96,4 @@ async function proofOf({name, path}: NamedBackup, manifest: Manifest): Promise<r
 function unreadable(path: string, cause: unknown): RegistryError {
   const text = `${path} has no manifest that can be read: ${systemCode(cause) ?? messageOf(cause)}`
   return new RegistryError('REG_BACKUP_INVALID', text, {info: {place: path}, cause})
-}
-
-function unremovable(path: string, cause: unknown): RegistryError {
-  const text = `cannot remove ${path}: ${systemCode(cause) ?? messageOf(cause)}`
-  return new RegistryError('REG_DIR_UNUSABLE', text, {info: {path}, cause})
 }

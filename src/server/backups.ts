@@ -5,6 +5,7 @@ import {freeName} from '../backup/free-name.ts'
 import {assertRoom} from '../backup/free-space.ts'
 import {encodeManifest, type Manifest, totalsOf} from '../backup/manifest.ts'
 import {NO_PROGRESS} from '../backup/progress.ts'
+import {removeBackup} from '../backup/remove-backup.ts'
 import {removeLeftStagings, type Staging, stageBackup} from '../backup/stage.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
@@ -14,7 +15,7 @@ import type {Value} from '../wire/msgpack/value.ts'
 import {copyRunning, plainBytes, type RunningCell} from './backup-copy.ts'
 import {foldersOf, knownPlace, namedBackups, newPlace} from './backup-names.ts'
 import {BackupRecord, type KeptPlace, packFailure} from './backup-record.ts'
-import {BackupShelf, readManifest, removeBackup} from './backup-shelf.ts'
+import {BackupShelf, readManifest} from './backup-shelf.ts'
 
 export interface BackupPorts extends Omit<RunningCell, 'store' | 'log'> {
   readonly store: Pick<Store, 'snapshot' | 'size'>
