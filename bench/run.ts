@@ -27,7 +27,6 @@ await runParts('bench/run.ts', {
   codec: measureCodec,
   telepath: measureTelepath,
   trim: measureTrim,
-  'live-backup': measureLiveBackup,
   mirror: measureMirror,
   backup: measureBackup,
   'live-backup': measureLiveBackup,
