@@ -109,6 +109,7 @@ function cellFacts(cell: Fields, synapse: Fields, features: Fields): CellFacts {
   const aha = partOf(cell, 'aha')
   const nexus = partOf(cell, 'nexus')
   const network = partOf(cell, 'network')
+  const member = partOf(cell, 'mirroring')
   const {ready} = cell
   const {readonly} = nexus
   const mirror = textOf(cell['mirror'])
@@ -123,6 +124,7 @@ function cellFacts(cell: Fields, synapse: Fields, features: Fields): CellFacts {
     nexusIndex: Number(cell['nexsindx'] ?? 0),
     ...(typeof readonly === 'boolean' ? {readOnly: readonly} : {}),
     mirror: mirror === undefined ? null : sanitizeUrl(mirror),
+    ...(member['role'] === 'fenced' ? {fencedBy: textOf(member['leader']) ?? ''} : {}),
     features: Object.fromEntries(Object.entries(features).map(([name, version]) => [name, Number(version)])),
     https: listOf(network['https'] ?? [], 'https').map(httpsUrl),
     telepath: textsOf(network['telepath'], 'telepath'),

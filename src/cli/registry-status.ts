@@ -125,8 +125,9 @@ function versionText({software, version, cell}: RegistryStatus): string | undefi
 
 function cellPairs(cell: CellFacts | undefined): readonly (readonly [string, string | undefined])[] {
   if (cell === undefined) return []
-  const {aha, mirror} = cell
-  const role = cell.active ? 'leader' : mirror === null ? 'not active' : `mirror of ${mirror}`
+  const {aha, mirror, fencedBy} = cell
+  const idle = fencedBy === undefined ? 'not active' : `fenced: ${fencedBy} took the lead`
+  const role = cell.active ? 'leader' : mirror === null ? idle : `mirror of ${mirror}`
   const states = [role, cell.ready === false && 'not ready', cell.readOnly === true && 'read-only']
   return [
     ['iden', cell.iden],

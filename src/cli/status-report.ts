@@ -58,6 +58,8 @@ export interface CellFacts {
   readonly readOnly?: boolean
   /** URL that it mirrors; null for a leader. */
   readonly mirror: string | null
+  /** Name of who took the lead from it while it led; it neither leads nor follows. */
+  readonly fencedBy?: string
   /** What clients may use beyond the plain protocol, with versions. */
   readonly features: Readonly<Record<string, number>>
   /** Addresses of its HTTPS listeners, and URLs of its Telepath listeners where it tells them. */

@@ -45,7 +45,7 @@ export async function leadAgain(
   try {
     await cell.call('leadAgain', {args: [epoch], signal, timeoutMs})
   } catch (error) {
-    throw explained(error, name, url)
+    throw notAgain(error, name, url)
   }
 }
 
@@ -69,6 +69,12 @@ export async function demote(
     info: {name},
     hints: [`registry status ${url}`],
   })
+}
+
+function notAgain(error: unknown, name: string, url: string): unknown {
+  if (!(error instanceof RegistryError) || error.telepath !== 'BadState') return explained(error, name, url)
+  const hints = [`registry status ${url}`, 'registry rejoin DIR']
+  return new RegistryError('REG_CONFLICT', error.message, {telepath: 'BadState', info: {name}, hints, cause: error})
 }
 
 /** What an error of the service means here; others stay as they are. */

@@ -105,7 +105,7 @@ function stateOfListed(listed: ListedMember, leader: string): MemberState {
   }
   return {
     isActive,
-    isReady: isReady !== false,
+    isReady: isReady !== false && role !== 'fenced',
     hasUplink: isActive || isOnline,
     isReadOnly: !isActive,
     nexusIndex: nextOffset ?? 0,

@@ -98,7 +98,7 @@ from it is gone for good; while that one answers, it is refused.`
     const warnings = againWarnings(before, by.leader, by.epoch)
     await this.#confirmLoss(name, warnings, flags, `let ${name} lead again without ${by.leader}`)
     if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: []})
-    await leadAgain(cell, name, by.epoch, {timeoutMs: flags.timeout, signal: this.signal})
+    await leadAgain(cell, name, by.epoch, {timeoutMs: flags.timeout, signal: this.signal, url: before.me.url})
     const after = await this.settled(target, {isLeading: true, isAlone: true})
     return this.showLead(name, before, after, {warnings, next: forcedNext(before, before.leaderAlias)})
   }

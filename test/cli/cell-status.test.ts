@@ -81,6 +81,14 @@ describe('the status of a service', () => {
     expect(text).not.toContain('store')
   })
 
+  test('says of one that was fenced who took the lead from it', async () => {
+    const about = {...INFO.cell, mirror: null, mirroring: {role: 'fenced', leader: '01.demo.net', fence_epoch: 7}}
+    const answers = {getCellInfo: {...INFO, cell: about}, getHealthCheck: HEALTH, getUserDefs: [{}, {}]}
+    const status = await readCellStatus(new Foreign(await cell.session(undefined), answers), 'cell://d', signal)
+    expect(status.cell).toMatchObject({active: false, fencedBy: '01.demo.net'})
+    expect(statusText(status)).toMatch(/^role +fenced: 01\.demo\.net took the lead, read-only$/m)
+  })
+
   test('leaves out what the caller may not know', async () => {
     await new CellAdmin(new DirectCall(await cell.session(undefined))).addUser('visi', undefined)
     const status = await readCellStatus(new DirectCall(await cell.session('visi')), 'cell://d', signal)

@@ -1,8 +1,9 @@
-import {readdir} from 'node:fs/promises'
+import {readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
 import {RegistryClient} from '../../../src/client/registry-client.ts'
 import {CertDir} from '../../../src/pki/cert-dir.ts'
+import {decodeFence, encodeFence} from '../../../src/registry/fence.ts'
 import {readLostHistory} from '../../../src/server/lost-history.ts'
 import {memberOpener} from '../../../src/server/mirroring/member-place.ts'
 import {Rejoining} from '../../../src/server/mirroring/rejoin.ts'
@@ -82,6 +83,21 @@ test('a member that lacks nothing and has nothing of its own is left as it is', 
   await two.call('promote', false)
   await using rejoining = await open(one)
   expect(rejoining.plan).toMatchObject({isBeginning: true, lost: {count: 0}})
+})
+
+test('a leader that has not heard of the newest lead itself is not followed, whoever names it', async () => {
+  await goApart()
+  const path = join(one.dir, 'fence.json')
+  const fence = decodeFence(await readFile(path, 'utf8'))
+  const lead = {...fence.lead, member: 'f'.repeat(32), name: `02.${NETWORK}`, epoch: fence.lead.epoch + 1}
+  await writeFile(path, encodeFence({...fence, lead}))
+  await expect(open(one, two.url)).rejects.toMatchObject({
+    code: 'REG_CONFLICT',
+    message: expect.stringContaining(`02.${NETWORK} took the lead with epoch ${lead.epoch}`),
+  })
+  await writeFile(path, encodeFence(fence))
+  await using rejoining = await open(one, two.url)
+  expect(rejoining.plan.leader.name).toBe(two.name)
 })
 
 test('nothing is done while its server runs, without a leader, or where there is no registry', async () => {
