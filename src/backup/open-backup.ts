@@ -15,7 +15,7 @@ const MANIFEST_BYTES_MAX = 256 * 1024 * 1024
 export type Backup = DirectoryBackup | ArchiveBackup
 
 /** A backup that is a directory. */
-export interface DirectoryBackup {
+interface DirectoryBackup {
   readonly kind: 'directory'
   /** Absolute. */
   readonly path: string
@@ -23,7 +23,7 @@ export interface DirectoryBackup {
 }
 
 /** A backup that is one file. */
-export interface ArchiveBackup {
+interface ArchiveBackup {
   readonly kind: 'archive'
   /** Absolute. */
   readonly path: string
@@ -98,6 +98,6 @@ async function kindAt(place: string): Promise<'directory' | 'file' | 'other'> {
 }
 
 /** Makes the error for something that is no backup. */
-export function noBackup(place: string, reason: string, cause?: unknown): RegistryError {
+function noBackup(place: string, reason: string, cause?: unknown): RegistryError {
   return new RegistryError('REG_BACKUP_INVALID', `${place} is no backup: ${reason}`, {info: {place, reason}, cause})
 }

@@ -16,6 +16,7 @@ import {StormPeer} from '../support/storm-peer.ts'
 import {prepareBackups} from './example-backups.ts'
 import {prepareCerts} from './example-certs.ts'
 import {prepareLost, prepareRejoin} from './example-rejoin.ts'
+import {prepareRestore} from './example-restore.ts'
 
 interface Command {
   readonly hidden?: boolean
@@ -173,6 +174,7 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (id === 'rejoin' || id === 'clone') leader ??= await prepareRejoin(home)
     if (id === 'service:history') await prepareLost(home)
     if (id.startsWith('backup')) await prepareBackups(home)
+    if (id === 'restore') await prepareRestore(home)
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
 
