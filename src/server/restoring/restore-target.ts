@@ -47,7 +47,7 @@ export async function checkTarget(wanted: string, backupPath: string, cell: Rest
 }
 
 /** Throws when the cell of a directory runs, or may run; gives what was looked at. */
-export async function assertStopped(dir: string, kind: DirKind): Promise<string> {
+async function assertStopped(dir: string, kind: DirKind): Promise<string> {
   const {state, checked} = await checkRunning(dir, kind)
   if (state === 'stopped') return checked
   const text = `the cell of ${dir} ${state === 'running' ? 'runs' : 'may run'}: ${checked}`
