@@ -16,10 +16,10 @@ import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 export const PAGE_HEAD = 16
 /** Bytes before the key of a node. */
 export const NODE_HEAD = 8
-export const DATABASE_BYTES = 48
+const DATABASE_BYTES = 48
 export const BRANCH = 1
 export const LEAF = 2
-export const OVERFLOW = 4
+const OVERFLOW = 4
 /** A leaf of items of one size, without nodes. */
 export const FIXED_LEAF = 0x20
 const META = 8
