@@ -58,11 +58,11 @@ const KINDS = {
   cortex: {
     from: 'archive',
     write: (cell, index) => cell.call('callStorm', {args: ['[it:dev:int=$i]', {vars: {i: index}}]}),
-    prefix: async (cell, most) => {
-      const storm = '$n = ([]) for $i in $lib.range($most) { it:dev:int=$i $n.append($i) } return($n)'
-      const found = await cell.call('callStorm', {args: [storm, {vars: {most}}]})
-      const count = (found as readonly number[]).length
-      expect(found).toEqual(Array.from({length: count}, (_, index) => index))
+    prefix: async (cell) => {
+      const storm = '$n = ([]) it:dev:int $n.append($node.value()) | spin | fini { return($n) }'
+      const found = (await cell.call('callStorm', {args: [storm]})) as readonly number[]
+      const count = found.length
+      expect(found.toSorted((a, b) => a - b)).toEqual(Array.from({length: count}, (_, index) => index))
       return count
     },
   },
