@@ -8,9 +8,9 @@ import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {writeFileAtomic} from '../base/files.ts'
 import {encodeManifest, type Manifest} from './manifest.ts'
+import {PROOFS_FILE} from './tree.ts'
 
-/** Name of the file in the directory of a backup; the end of its name beside an archive: `FILE.proofs.json`. */
-export const PROOFS_FILE = 'backup.proofs.json'
+/** The end of its name beside an archive: `FILE.proofs.json`. */
 const ARCHIVE_ENDING = '.proofs.json'
 
 /** Format 1: the first. A reader refuses higher ones. */

@@ -12,6 +12,7 @@ import {changedSource} from './file-faults.ts'
 import {openLmdb} from './lmdb.ts'
 import {canCompact, compactLmdb} from './lmdb-compact.ts'
 import type {ManifestCell, ManifestFile, ManifestLog} from './manifest.ts'
+import {synapseCensus} from './synapse-census.ts'
 import {readSynapseFacts} from './synapse-facts.ts'
 import {isNeverPart, readTree, skipGlobs, type Tree, type TreeFile} from './tree.ts'
 
@@ -107,7 +108,8 @@ export async function synapseSource(dir: string, options: SourceOptions): Promis
         asIs: tree.files.filter(({path}) => !paths.has(path)),
         usedBytes: new Map(Array.from(slabs, ([path, {usedBytes}]) => [path, usedBytes])),
         log: {epoch: null, index, hash: null},
-        census: {},
+        // Of what was left out nothing can be said later.
+        census: tree.left.some(({reason}) => reason === 'asked') ? {} : synapseCensus(dir, type),
         notes: [...notes, MAY_BE_KILLED],
       }
     },

@@ -17,6 +17,11 @@ export function workerUrl(name: string): URL {
   return pathToFileURL(join(findRoot(), isSource ? `src/${name}.ts` : `dist/${name}.js`))
 }
 
+/** Gives the program of this command line, to be run by this Node. */
+export function programPath(): string {
+  return join(findRoot(), 'bin', isSource ? 'dev.js' : 'run.js')
+}
+
 /** Gives the version of this package. */
 export function packageVersion(): string {
   const pjson: {version: string} = JSON.parse(readFileSync(join(findRoot(), 'package.json'), 'utf8'))

@@ -60,6 +60,21 @@ export function launcherName(variables: Variables = process.env): string {
   return isOnPath ? basename(typed) : typed
 }
 
+/** What a program needs of the environment wherever it runs. */
+const BARE = ['PATH', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ'] as const
+/** Where some systems keep the programs of administrators, which are not on the PATH of everybody. */
+const SYSTEM_PATHS = ['/usr/sbin', '/sbin'] as const
+
+/** Gives the environment for a program that must know nothing of where it is started from: paths, language and time zone, and more. */
+export function bareVariables(
+  more: Readonly<Record<string, string>>,
+  variables: Variables = process.env,
+): NodeJS.ProcessEnv {
+  const kept = BARE.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]] as const]))
+  const path = [variables['PATH'] || '/usr/local/bin:/usr/bin:/bin', ...SYSTEM_PATHS].join(':')
+  return {...Object.fromEntries(kept), PATH: path, ...more}
+}
+
 /** Gives the environment for a program that we start: ours, and more. */
 export function variablesWith(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   return {...process.env, ...more}

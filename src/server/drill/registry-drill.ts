@@ -1,0 +1,84 @@
+/** What is asked of a restored registry of ours. */
+import {join} from 'node:path'
+import type {ManifestLog} from '../../backup/manifest.ts'
+import type {ProofCheck} from '../../backup/proofs.ts'
+import {programPath} from '../../base/package-root.ts'
+import {fieldsOf} from '../../client/admin-values.ts'
+import {verifyStoreFile} from '../../store/adopt.ts'
+import {type Census, storeCensus} from '../../store/census.ts'
+import type {Value} from '../../wire/msgpack/value.ts'
+import type {Callable} from '../../wire/telepath/caller.ts'
+import {compare, compareFacts} from './checks.ts'
+import type {DrillSubject, PreparedDrill} from './subject.ts'
+
+/** Longest wait for an answer: the log of a million entries takes a while. */
+const ANSWER_MS = 600_000
+
+/** Before the start: the file of the store against the manifest. */
+async function checkFile(path: string, subject: DrillSubject): Promise<{checks: ProofCheck[]; census: Census}> {
+  const census = await storeCensus(path, subject.signal)
+  const nextOffset = Number(census['log.index'])
+  await verifyStoreFile(path, {nextOffset, lastHash: String(census['log.hash'])})
+  const checks = [compare('store: every page and entry', 'whole', 'whole')]
+  const {manifest} = subject
+  if (manifest === undefined) return {checks, census}
+  const isCounted = Object.keys(manifest.census).length > 0
+  checks.push(...compareFacts('store', {...manifest.census, ...logFacts(manifest.log)}, census, !isCounted))
+  return {checks, census}
+}
+
+function logFacts({epoch, index, hash}: ManifestLog): Census {
+  const facts = {'log.index': index, 'log.epoch': epoch, 'log.hash': hash}
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null)) as Census
+}
+
+/** With the service: what it says against the file, and the file again, for a registry in safemode alters nothing. */
+async function checkService(cell: Callable, before: Census, subject: DrillSubject): Promise<readonly ProofCheck[]> {
+  const {signal, manifest} = subject
+  const options = {signal, timeoutMs: ANSWER_MS}
+  const info = fieldsOf(fieldsOf(await cell.call('getCellInfo', options), 'getCellInfo')['cell'] ?? null, 'cell')
+  const registry = fieldsOf(await cell.call('getRegistryInfo', options), 'getRegistryInfo')
+  const log = fieldsOf(await cell.call('checkLog', options), 'checkLog')
+  const after = await storeCensus(storeOf(subject), signal)
+  return [
+    compare('service: iden', manifest?.cell.iden ?? subject.iden, asFact(info['iden'])),
+    compare('service: log.index', Number(before['log.index']), asFact(info['nexsindx'])),
+    compare('service: services', Number(before['services']), servicesOf(registry)),
+    compare('service: chain of the log', 'whole', log['damage'] === null ? 'whole' : JSON.stringify(log['damage'])),
+    compare('service: state against the log', 'the same', differencesOf(log)),
+    compare('store after the start: state.sha256', String(before['state.sha256']), String(after['state.sha256'])),
+  ]
+}
+
+function storeOf({dir}: DrillSubject): string {
+  return join(dir, 'registry.db')
+}
+
+/** Reads the file of a registry, and says how it is started. @throws RegistryError `REG_STORE_DAMAGED`, `REG_STORE_FAILED`, `REG_STORE_NEWER` */
+export async function prepareRegistry(subject: DrillSubject): Promise<PreparedDrill> {
+  const {checks, census} = await checkFile(storeOf(subject), subject)
+  return {
+    checks,
+    command: [process.execPath, programPath(), 'serve', subject.dir],
+    variables: {},
+    ask: (cell) => checkService(cell, census, subject),
+  }
+}
+
+function servicesOf({registry}: Readonly<Record<string, Value>>): number | string | null {
+  const counts = fieldsOf(fieldsOf(registry ?? null, 'registry')['counts'] ?? null, 'counts')
+  return asFact(counts['services'])
+}
+
+function differencesOf({differing, differingRecords}: Readonly<Record<string, Value>>): string {
+  const odd = [...listOf(differing).map((seq) => `service ${String(seq)}`), ...listOf(differingRecords).map(String)]
+  return odd.length === 0 ? 'the same' : odd.join(', ')
+}
+
+function listOf(value: Value | undefined): readonly Value[] {
+  return Array.isArray(value) ? value : []
+}
+
+function asFact(value: Value | undefined): number | string | null {
+  return typeof value === 'number' || typeof value === 'string' ? value : null
+}

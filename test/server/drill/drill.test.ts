@@ -1,0 +1,140 @@
+import {cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
+import {decodeManifest, encodeManifest, type Manifest} from '../../../src/backup/manifest.ts'
+import {openBackup} from '../../../src/backup/open-backup.ts'
+import {NO_PROGRESS} from '../../../src/backup/progress.ts'
+import {readProofs} from '../../../src/backup/proofs.ts'
+import {systemClock} from '../../../src/base/clock.ts'
+import {backUpOffline} from '../../../src/cell/offline-backup.ts'
+import {openTelepath} from '../../../src/client/telepath/open.ts'
+import {type DrillOptions, runDrill} from '../../../src/server/drill/drill.ts'
+import {serve} from '../../../src/server/serve.ts'
+
+let folder: string
+let whole: string
+let scratch: string
+let backup: string
+
+/** A backup of a registry that is an AHA and has a user, as the offline backup makes it. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'drill-'))
+  const dir = join(folder, 'cell')
+  await mkdir(dir)
+  await writeFile(join(dir, 'cell.yaml'), 'aha:registry: [ssl://root@aha.example.net]\n')
+  const ports = {'zmq:req:port': 0, 'zmq:pub:port': 0, 'zmq:hb:port': 0, 'https:port': null}
+  const options = {...ports, 'aha:registry': null}
+  const server = await serve({dir, options, writeLog: () => undefined})
+  {
+    await using root = await openTelepath(`cell://${dir}`)
+    await root.call('addUser', {args: ['visi']})
+  }
+  await server.stop()
+  whole = join(folder, 'whole')
+  const wallMs = () => systemClock.wallMs()
+  await backUpOffline({
+    from: dir,
+    to: whole,
+    skip: [],
+    wallMs,
+    progress: NO_PROGRESS,
+    signal: new AbortController().signal,
+  })
+})
+afterAll(() => rm(folder, {recursive: true}))
+beforeEach(async () => {
+  scratch = await mkdtemp(join(folder, 's-'))
+  backup = join(await mkdtemp(join(folder, 'b-')), 'backup')
+  await cp(whole, backup, {recursive: true})
+})
+
+async function drill(options: Partial<DrillOptions> = {}) {
+  return await runDrill(await openBackup(backup), {
+    ...{python: undefined, scratch, isKept: false, startMs: 60_000, clock: systemClock, progress: NO_PROGRESS},
+    signal: new AbortController().signal,
+    ...options,
+  })
+}
+
+/** Writes another manifest, as if the backup had been made like that. */
+async function claim(change: (manifest: Manifest) => Manifest): Promise<void> {
+  const path = join(backup, 'backup.json')
+  await writeFile(path, encodeManifest(change(decodeManifest(await readFile(path, 'utf8'), path))))
+}
+
+describe('the drill of a registry', () => {
+  test('proves a backup, says what was in force, and leaves nothing but the proof', async () => {
+    const before = await readdir(backup)
+    const report = await drill()
+    expect(report).toMatchObject({result: 'proven', kept: null})
+    expect(report.checks.filter(({isRight}) => !isRight)).toEqual([])
+    const compared = report.checks.map(({what}) => what)
+    expect(compared).toEqual(
+      expect.arrayContaining([
+        ...['files: size and hash of each', 'store: log.index', 'store: state.sha256', 'store: records.auth:user'],
+        ...['service: log.index', 'service: services', 'service: state against the log'],
+        'store after the start: state.sha256',
+      ]),
+    )
+    expect(report.protections.join('\n')).toMatch(/without the options aha:registry\nsafemode/)
+    expect(await readdir(scratch)).toEqual([])
+    expect((await readdir(backup)).filter((name) => !before.includes(name))).toEqual(['backup.proofs.json'])
+    const {path: _path, kept: _kept, ...proof} = report
+    expect(await readProofs(backup)).toEqual([proof])
+  })
+
+  test('fails when the manifest says what is not there, and names all of it', async () => {
+    await claim(({cell, log, census, ...rest}) => ({
+      ...rest,
+      cell: {...cell, iden: 'ab'.repeat(16)},
+      log: {...log, index: 9},
+      census: {...census, services: 3, 'records.extra': 1},
+    }))
+    const {result, reason, checks} = await drill()
+    expect(result).toBe('failed')
+    expect(reason).toMatch(/^store: services is 0, expected 3, and 3 more$/)
+    const wrong = checks.filter(({isRight}) => !isRight).map(({what, expected}) => [what, expected])
+    expect(wrong).toEqual([
+      ['store: services', '3'],
+      ['store: log.index', '9'],
+      ['store: records.extra', '1'],
+      ['service: iden', 'ab'.repeat(16)],
+    ])
+  })
+
+  test('fails for a damaged file, which it names, without starting anything', async () => {
+    await using file = await open(join(backup, 'registry.db'), 'r+')
+    await file.write('damage', 5000)
+    const report = await drill()
+    expect(report).toMatchObject({result: 'failed', reason: expect.stringContaining('registry.db is altered')})
+    expect(report.protections).toEqual([])
+    expect(await readProofs(backup)).toMatchObject([{result: 'failed'}])
+    expect(await readdir(scratch)).toEqual([])
+  })
+
+  test('finds nothing out when the service has no time to answer, and leaves what it restored when it is asked to', async () => {
+    const report = await drill({startMs: 1, isKept: true})
+    expect(report).toMatchObject({result: 'inconclusive', reason: expect.stringContaining('did not answer within')})
+    expect(report.kept?.startsWith(scratch)).toBe(true)
+    expect(await readdir(join(report.kept ?? '', 'cell'))).toContain('registry.db')
+  })
+
+  test('that is cancelled records nothing and leaves nothing', async () => {
+    const reason = new Error('enough')
+    for (const cancelAt of ['copying', 'asking the service']) {
+      const stop = new AbortController()
+      const phase = (name: string) => {
+        if (name === cancelAt) stop.abort(reason)
+      }
+      await expect(drill({signal: stop.signal, progress: {phase, add: () => undefined}}), cancelAt).rejects.toBe(reason)
+      expect(await readdir(scratch)).toEqual([])
+    }
+    expect(await readProofs(backup)).toEqual([])
+  })
+
+  test('refuses a scratch directory where sockets have no room', async () => {
+    await expect(drill({scratch: join(scratch, 'x'.repeat(80))})).rejects.toMatchObject({code: 'REG_USAGE'})
+    await expect(drill({scratch: join(scratch, 'none')})).rejects.toMatchObject({code: 'REG_DIR_UNUSABLE'})
+  })
+})
