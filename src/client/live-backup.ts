@@ -142,8 +142,9 @@ async function* watched(stream: BackupStream, {progress}: WorkOptions): AsyncGen
 }
 
 async function unpackStream(stream: BackupStream, {dir}: Staging, work: WorkOptions): Promise<void> {
-  const {bytes, files} = totalsOf(stream.manifest.files)
-  const unpacked = await unpackArchive(stream.chunks(), dir, {...work, limits: {bytes, files}})
+  const {files, directories} = stream.manifest
+  const limits = {bytes: totalsOf(files).bytes, files: files.length + directories.length}
+  const unpacked = await unpackArchive(stream.chunks(), dir, {...work, limits})
   await stream.finish()
   const isSame =
     unpacked.manifest !== undefined && encodeManifest(unpacked.manifest) === encodeManifest(stream.manifest)
