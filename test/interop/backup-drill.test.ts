@@ -10,6 +10,7 @@ import {NO_PROGRESS} from '../../src/backup/progress.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {storeCensus} from '../../src/store/census.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
+import type {TelepathProxy} from '../../src/wire/telepath/caller.ts'
 import {type CliResult, runCli} from '../support/cli.ts'
 import {NETWORK, OurAha} from './our-aha.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
@@ -143,5 +144,42 @@ describe('a drill, while what was backed up runs', () => {
         found: expect.stringMatching(/^[0-9a-f]{64} has another content$/),
       }),
     ])
+  })
+})
+
+/** Starts a real service, fills it, stops it, and backs its directory up. */
+async function stopped(kind: 'cortex' | 'jsonstor', fill: (cell: TelepathProxy) => Promise<unknown>): Promise<string> {
+  await using service = await SynapseService.start(kind)
+  {
+    await using cell = await openTelepath(service.cellUrl)
+    await fill(cell)
+  }
+  await service.stop()
+  const backup = join(folder, kind)
+  const result = await runCli(['backup', service.dir, backup])
+  expect(result, result.stderr).toMatchObject({status: 0})
+  return backup
+}
+
+describe('a drill of a service that was stopped', () => {
+  test('reads every object of a real JSONStor', async () => {
+    const backup = await stopped('jsonstor', async (cell) => {
+      for (const name of ['é/one', 'things/two', 'things/three/four']) {
+        await cell.call('setPathObj', {args: [name, {name}]})
+      }
+    })
+    const {report, stderr} = await drill(backup)
+    expect(report, stderr).toMatchObject({result: 'proven'})
+    expect(named(report, 'service: paths')).toBe('3')
+    expect(named(report, 'files: objects')).toBe('3')
+  })
+
+  test('counts the nodes of a real Cortex by their form', async () => {
+    const query = '[inet:fqdn=one.example.com inet:fqdn=two.example.com inet:ipv4=1.2.3.4]'
+    const backup = await stopped('cortex', (cell) => cell.call('count', {args: [query]}))
+    const {report, stderr} = await drill(backup)
+    expect(report, stderr).toMatchObject({result: 'proven'})
+    expect(named(report, 'service: forms.inet:fqdn')).toBe('4')
+    expect(named(report, 'service: forms.inet:ipv4')).toBe('1')
   })
 })
