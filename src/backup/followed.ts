@@ -3,6 +3,7 @@
  *
  *     DIR/follow.json                which cell
  *     DIR/lock.db                    held by the one process that follows into it
+ *     DIR/coming/                    bases that are fetched, or wait until the log has reached them
  *     DIR/history-1/base-<index>/    a backup, with its manifest; the log goes on from its index
  *     DIR/history-1/log/             the archived log (log-archive.ts)
  *     DIR/history-1/history.json     why it was begun
@@ -60,6 +61,8 @@ export interface Followed {
   readonly firstOffset: number
   /** Offset after the newest entry that can be restored. */
   readonly nextOffset: number
+  /** Hash of the entry before it. */
+  readonly lastHash: string
   /** The newest entry; null when the log has none. */
   readonly lastOffset: number | null
   readonly lastTimeMs: number | null
@@ -98,6 +101,7 @@ export async function readFollowed(place: string): Promise<Followed> {
     ...{dir, path: history.path, cell, why: history.why, bases, others},
     firstOffset: segments[0]?.first ?? bases[0].index,
     nextOffset: Math.max(end?.place.nextOffset ?? 0, bases.at(-1)?.index ?? 0),
+    lastHash: hasEntries ? end.place.lastHash : (bases.at(-1)?.hash ?? bases[0].hash),
     lastOffset: hasEntries ? end.place.nextOffset - 1 : null,
     lastTimeMs: end?.lastTimeMs ?? null,
     isTorn: end?.isTorn ?? false,
@@ -138,12 +142,19 @@ export async function beginHistory(dir: string, number: number, why: HistoryReas
 }
 
 /** Says whose log a directory keeps; undefined when it says nothing. @throws RegistryError `REG_BACKUP_INVALID` */
-export async function readFollowFileIn(dir: string): Promise<{readonly cell: string} | undefined> {
-  return (await exists(join(dir, FOLLOW_FILE))) ? await readFollowFile(dir) : undefined
+export async function claimedCell(dir: string): Promise<string | undefined> {
+  return (await exists(join(dir, FOLLOW_FILE))) ? (await readFollowFile(dir)).cell : undefined
 }
 
 export async function writeFollowFile(dir: string, cell: string): Promise<void> {
   await writeFileAtomic(join(dir, FOLLOW_FILE), `${JSON.stringify({format: FORMAT, cell})}\n`)
+}
+
+/** Gives the bases of a history whose removal was not finished: their manifests went first. */
+export async function halfRemovedBases(history: string): Promise<readonly string[]> {
+  const paths = (await namesIn(history)).filter((name) => BASE.test(name)).map((name) => join(history, name))
+  const areWhole = await Promise.all(paths.map((path) => exists(join(path, MANIFEST_FILE))))
+  return paths.filter((_, at) => areWhole[at] === false)
 }
 
 /** Where a base of this index goes: several may have the same. */
@@ -230,7 +241,8 @@ function parsed(text: string): Record<string, unknown> {
   }
 }
 
-async function namesIn(dir: string): Promise<readonly string[]> {
+/** The names in a directory; none when it is not there. */
+export async function namesIn(dir: string): Promise<readonly string[]> {
   try {
     return await readdir(dir)
   } catch (error) {

@@ -44,7 +44,9 @@ export async function layOut(backup: Backup, to: string, options: LayOutOptions)
 
 async function putDown(backup: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
   if (backup.kind === 'archive') return await fromArchive(backup, to, work)
-  return await fromDirectory(backup.path, backup.manifest, to, work)
+  // Of what is followed its newest base; the log is brought in afterwards.
+  const from = backup.kind === 'followed' ? backup.followed.bases.at(-1)?.path : undefined
+  return await fromDirectory(from ?? backup.path, backup.manifest, to, work)
 }
 
 function neededBy({manifest}: Backup): number {

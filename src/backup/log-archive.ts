@@ -197,6 +197,21 @@ async function* fromPlace(
   }
 }
 
+/** Gives the hash of an entry, or of the one before the archive begins; undefined when it is not kept. @throws RegistryError `REG_BACKUP_DAMAGED` */
+export async function hashInArchive(dir: string, offset: number): Promise<string | undefined> {
+  const segments = await archiveSegments(dir)
+  const at = segments.findLastIndex(({first}) => first <= offset + 1)
+  const path = segments[at]?.path
+  if (path === undefined) return undefined
+  const place = (await readSegmentHeader(path))?.place
+  if (place?.nextOffset === offset + 1) return place.lastHash
+  for await (const entries of readSegment(path, {isLast: at === segments.length - 1})) {
+    const found = entries.find((entry) => entry.offset === offset)
+    if (found !== undefined) return found.hash
+  }
+  return undefined
+}
+
 /** Where an archive ends, from its last segment alone; undefined when it has none. @throws RegistryError `REG_BACKUP_DAMAGED` */
 export async function archiveEnd(dir: string): Promise<SegmentEnd | undefined> {
   const segments = await archiveSegments(dir)

@@ -4,15 +4,17 @@ import {basename, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {type OpenOptions, readArchiveManifest, verifyArchive} from './archive-read.ts'
 import type {WorkOptions} from './copy-files.ts'
+import {type Followed, isFollowed, readFollowed} from './followed.ts'
 import {decodeManifest, MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
 import {isPartialName} from './stage.ts'
 import {type Finding, verifyTree} from './verify.ts'
+import {verifyFollowed} from './verify-followed.ts'
 
 /** The manifest of a million files has some 200 MB. */
 const MANIFEST_BYTES_MAX = 256 * 1024 * 1024
 
 /** A backup that was found to be one: it has a manifest that is complete. Whether its files are is for `verifyBackup` to say. */
-export type Backup = DirectoryBackup | ArchiveBackup
+export type Backup = DirectoryBackup | ArchiveBackup | FollowedBackup
 
 /** A backup that is a directory. */
 interface DirectoryBackup {
@@ -31,6 +33,16 @@ interface ArchiveBackup {
   readonly isEncrypted: boolean
 }
 
+/** What `backup follow` keeps: bases, and the change log from the oldest of them on. */
+export interface FollowedBackup {
+  readonly kind: 'followed'
+  /** Absolute: its directory, or that of one of its histories. */
+  readonly path: string
+  /** Of its newest base. */
+  readonly manifest: Manifest
+  readonly followed: Followed
+}
+
 /**
  * Looks what is at a path.
  *
@@ -41,6 +53,7 @@ export async function openBackup(path: string, options: OpenOptions = {}): Promi
   const place = resolve(path)
   if (isPartialName(basename(place))) throw noBackup(place, 'it was not finished')
   const kind = await kindAt(place)
+  if (kind === 'directory' && (await isFollowed(place))) return await openFollowed(place)
   if (kind === 'directory') return {kind, path: place, manifest: await readManifest(place)}
   if (kind === 'file') return {kind: 'archive', path: place, ...(await readArchiveManifest(place, options))}
   throw noBackup(place, 'it is neither a directory nor a file')
@@ -53,8 +66,15 @@ export async function openBackup(path: string, options: OpenOptions = {}): Promi
  */
 export async function verifyBackup(backup: Backup, work: WorkOptions & OpenOptions): Promise<readonly Finding[]> {
   if (backup.kind === 'archive') return await verifyArchive(backup.path, work)
+  if (backup.kind === 'followed') return await verifyFollowed(backup.followed, work)
   work.progress.phase('verifying', totalsOf(backup.manifest.files).bytes)
   return await verifyTree(backup.path, backup.manifest, work)
+}
+
+async function openFollowed(path: string): Promise<FollowedBackup> {
+  const followed = await readFollowed(path)
+  const {manifest} = followed.bases.at(-1) ?? followed.bases[0]
+  return {kind: 'followed', path, manifest, followed}
 }
 
 /** Reads the manifest of a backup that is a directory. Throws as `openBackup`. */

@@ -1,3 +1,4 @@
+import type {Followed} from '../backup/followed.ts'
 import type {Manifest} from '../backup/manifest.ts'
 import {totalsOf} from '../backup/manifest.ts'
 import type {Backup} from '../backup/open-backup.ts'
@@ -21,8 +22,11 @@ export interface VerifyReport {
   readonly findings: readonly Finding[]
 }
 
-export function verifyReport({kind, path, manifest}: Backup, findings: readonly Finding[]): VerifyReport {
-  const {cell, madeAt, how, log} = manifest
+export function verifyReport(backup: Backup, findings: readonly Finding[]): VerifyReport {
+  const {kind, path, manifest} = backup
+  const {cell, madeAt, how} = manifest
+  // Of what is followed: as far as its log goes.
+  const log = backup.kind === 'followed' ? {...manifest.log, ...endOf(backup.followed)} : manifest.log
   const {files, bytes} = totalsOf(manifest.files)
   return {ok: findings.length === 0, backup: path, kind, cell, madeAt, how, log, files, bytes, findings}
 }
@@ -44,4 +48,8 @@ function cellText({cell, madeAt, log}: VerifyReport): string {
   const name = cell.name ?? `${cell.type ?? cell.kind} ${cell.iden}`
   const index = log.index === null ? '' : ` at index ${log.index}`
   return `${name}${index}, ${localTime(Date.parse(madeAt))}`
+}
+
+function endOf({nextOffset, lastHash}: Followed): Partial<Manifest['log']> {
+  return {index: nextOffset, hash: lastHash}
 }

@@ -1,8 +1,9 @@
-/** The methods of the cell for its mirrors: the feed of the change log, and what they tell. Our own, which no peer has. */
+/** The methods of the cell for who follows its change log: its mirrors and what they tell, and archives. Our own, which no peer has. */
 import type {Need} from '../auth/need.ts'
 import type {Value} from '../wire/msgpack/value.ts'
+import {feedArchive} from './archive-feed.ts'
 import type {CellCall} from './cell-call.ts'
-import {type CellMethod, generator, method, required} from './cell-method.ts'
+import {type CellMethod, generator, method, optional, required} from './cell-method.ts'
 import {withCode} from './mirroring/feed-errors.ts'
 import {packFeedStart, packFeedStep, readFollowTold, readFollowWish} from './mirroring/feed-messages.ts'
 
@@ -12,6 +13,7 @@ const ADMIN: Need = {kind: 'admin'}
 export const MIRRORING_METHODS = {
   followLog: generator(ADMIN, [required('about')], feed, {isUnawaited: true} as const),
   followAck: method(ADMIN, [required('told')], told),
+  archiveLog: generator(ADMIN, [optional('from')], archive, {isUnawaited: true} as const),
 } as const satisfies Record<string, CellMethod>
 
 async function* feed(call: CellCall): AsyncGenerator<Value, void> {
@@ -30,4 +32,14 @@ async function* feed(call: CellCall): AsyncGenerator<Value, void> {
 function told(call: CellCall): Value {
   call.parts.mirroring.feed.ack(readFollowTold(call.value('told')), call.session.id)
   return true
+}
+
+async function* archive(call: CellCall): AsyncGenerator<Value, void> {
+  const {entries, changes, mirroring, clock, cellIden} = call.parts
+  const ports = {entries, changes, roles: mirroring.roles, clock, cellIden}
+  try {
+    yield* feedArchive(ports, call.optionalInteger('from', 0, Number.MAX_SAFE_INTEGER), call.signal)
+  } catch (error) {
+    throw withCode(error)
+  }
 }

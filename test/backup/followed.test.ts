@@ -69,7 +69,7 @@ describe('what is followed', () => {
     )
     assert.deepEqual(rest, {
       ...{dir, path: history, cell: CELL, why: 'first', others: [], isTorn: false},
-      ...{firstOffset: 0, nextOffset: 10, lastOffset: 9, lastTimeMs: entries[9]?.timeMs},
+      ...{firstOffset: 0, nextOffset: 10, lastHash: entries[9]?.hash, lastOffset: 9, lastTimeMs: entries[9]?.timeMs},
     })
     const from = {offset: 4, hash: bases[1]?.hash ?? ''}
     assert.deepEqual((await Array.fromAsync(readArchivedLog(dir, from))).flat(), entries.slice(4))

@@ -68,6 +68,8 @@ const MAX_URL = 1024
 const MAX_IDS = 100_000
 const MAX_ID = 4096
 const MAX_ENTRIES = 10_000
+/** Text of one message, at most; an entry that is larger has a message of its own. */
+const MESSAGE_CHARS = 1024 * 1024
 
 type Fields = Readonly<Record<string, Value>>
 
@@ -145,6 +147,22 @@ export function readFollowTold(value: Value): FollowTold {
     closed: idsOf(of['closed'], 'told.closed', badRequest),
     isWhole,
   }
+}
+
+/** Divides entries such that no message is large. */
+export function* inMessages(entries: readonly Entry[]): Generator<readonly Entry[], void> {
+  let some: Entry[] = []
+  let chars = 0
+  for (const entry of entries) {
+    if (some.length > 0 && chars + entry.change.length > MESSAGE_CHARS) {
+      yield some
+      some = []
+      chars = 0
+    }
+    some.push(entry)
+    chars += entry.change.length
+  }
+  if (some.length > 0) yield some
 }
 
 function packEntry({offset, epoch, hash, timeMs, actor, change}: Entry): Value {

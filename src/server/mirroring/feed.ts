@@ -6,7 +6,7 @@ import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {LeadMember} from '../../registry/lead.ts'
 import {verifyChain} from '../../store/chain.ts'
 import type {Entry, Store} from '../../store/store.ts'
-import type {FeedStart, FeedStep, FollowTold, FollowWish} from './feed-messages.ts'
+import {type FeedStart, type FeedStep, type FollowTold, type FollowWish, inMessages} from './feed-messages.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import type {MirrorPlace, Mirrors} from './mirrors.ts'
 import type {Renewals, RenewalTaker} from './renewals.ts'
@@ -34,8 +34,6 @@ export interface FeedPorts {
 
 /** Entries of one read; the store has other work too. */
 const CHUNK = 512
-/** Text of one message, at most; an entry that is larger has a message of its own. */
-const MESSAGE_CHARS = 1024 * 1024
 /** After the first new entry others are waited for: fewer messages, and less work for leader and mirror. */
 const GATHER_MS = 12
 /** How often renewals are passed on. */
@@ -233,20 +231,4 @@ export class Feed {
 function differs({name, nextOffset}: FollowWish, offset: number): RegistryError {
   const text = `the change log of ${name} is not a beginning of this one: entry ${offset} is another one, or is not here; it has ${nextOffset}`
   return new RegistryError('REG_HISTORY_DIFFERS', text, {info: {offset, next: nextOffset}})
-}
-
-/** Divides entries such that no message is large. */
-function* inMessages(entries: readonly Entry[]): Generator<readonly Entry[], void> {
-  let some: Entry[] = []
-  let chars = 0
-  for (const entry of entries) {
-    if (some.length > 0 && chars + entry.change.length > MESSAGE_CHARS) {
-      yield some
-      some = []
-      chars = 0
-    }
-    some.push(entry)
-    chars += entry.change.length
-  }
-  if (some.length > 0) yield some
 }

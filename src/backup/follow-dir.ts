@@ -1,0 +1,243 @@
+/** The directory that `backup follow` keeps (`followed.ts`), for the one process that writes it. */
+import {rename, rm, stat} from 'node:fs/promises'
+import {dirname, join, resolve} from 'node:path'
+import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {makePrivateDir, removeFile, syncDir} from '../base/files.ts'
+import {tryFileLock} from '../store/file-lock.ts'
+import {
+  beginHistory,
+  claimedCell,
+  type FollowedBase,
+  type HistoryDir,
+  type HistoryReason,
+  halfRemovedBases,
+  namesIn,
+  newBasePath,
+  readHistories,
+  writeFollowFile,
+} from './followed.ts'
+import {hashInArchive, LogArchiveWriter} from './log-archive.ts'
+import type {ArchivePlace} from './log-segment.ts'
+import {MANIFEST_FILE, type Manifest} from './manifest.ts'
+
+const LOCK_FILE = 'lock.db'
+/** Bases that are being fetched, or wait until the log has reached them. */
+const COMING = 'coming'
+
+/** A base that is whole, and has not its place yet. */
+export interface ComingBase {
+  readonly path: string
+  readonly manifest: Manifest
+}
+
+/** A directory that belongs to this process until it is disposed of. */
+export class FollowDir implements AsyncDisposable {
+  /** Absolute. */
+  readonly path: string
+  readonly #lock: Disposable
+  #cell: string | undefined
+  #history: HistoryDir | undefined
+  #archive: LogArchiveWriter | undefined
+  #damage: RegistryError | undefined
+
+  private constructor(path: string, lock: Disposable, cell: string | undefined) {
+    this.path = path
+    this.#lock = lock
+    this.#cell = cell
+  }
+
+  /**
+   * Takes a directory, making it when it is not there, and removes what a process that was killed left unfinished.
+   *
+   * @throws RegistryError `REG_DIR_LOCKED` when another process follows into it; `REG_CONFLICT` when it holds something else; `REG_DIR_UNUSABLE`
+   */
+  static async open(dir: string): Promise<FollowDir> {
+    const path = resolve(dir)
+    const lock = await takeDir(path)
+    try {
+      const cell = await claimedCell(path)
+      const others = (await namesIn(path)).filter((name) => name !== LOCK_FILE)
+      if (cell === undefined && others.length > 0) throw holdsOther(path, others)
+      await rm(join(path, COMING), {recursive: true, force: true})
+      const follow = new FollowDir(path, lock, cell)
+      await follow.reopen()
+      return follow
+    } catch (error) {
+      lock[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  /** Whose log it keeps; undefined in a new one. */
+  get cell(): string | undefined {
+    return this.#cell
+  }
+
+  /** Where its log ends; undefined while it has no base, or its log is damaged. */
+  get place(): ArchivePlace | undefined {
+    return this.#archive?.place
+  }
+
+  /** Why its log cannot be gone on with. */
+  get damage(): RegistryError | undefined {
+    return this.#damage
+  }
+
+  /** The newest base; undefined while there is none. */
+  get newestBase(): FollowedBase | undefined {
+    return this.#history?.bases.at(-1)
+  }
+
+  /** Where bases are fetched to. */
+  get comingPath(): string {
+    return join(this.path, COMING)
+  }
+
+  /** Opens the newest history again, after a failure of the disk. @throws RegistryError `REG_STORE_FAILED` */
+  async reopen(): Promise<void> {
+    await this.#closeArchive()
+    this.#damage = undefined
+    const histories = await readHistories(this.path)
+    for (const {path} of histories) for (const left of await halfRemovedBases(path)) await rm(left, {recursive: true})
+    this.#history = histories.findLast(({bases}) => bases.length > 0)
+    const base = this.newestBase
+    if (this.#history === undefined || base === undefined) return
+    try {
+      this.#archive = await this.#openArchive(this.#history.path, base)
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.code !== 'REG_BACKUP_DAMAGED') throw error
+      this.#damage = error
+    }
+  }
+
+  /** Makes it the directory of a cell. @throws RegistryError `REG_CONFLICT` when it is that of another one */
+  async claim(cell: string): Promise<void> {
+    if (this.#cell === undefined) await writeFollowFile(this.path, cell)
+    this.#cell ??= cell
+    if (this.#cell === cell) return
+    const text = `${this.path} keeps what is of the cell ${this.#cell}, and this is the cell ${cell}`
+    throw new RegistryError('REG_CONFLICT', text, {
+      info: {path: this.path, cell: this.#cell, other: cell},
+      hints: ['registry backup follow ANOTHER-DIR', `registry backup show ${this.path}`],
+    })
+  }
+
+  /** Adds entries to the log: they are on the disk when it resolves. Throws as `LogArchiveWriter.append`. */
+  async append(entries: Parameters<LogArchiveWriter['append']>[0]): Promise<void> {
+    if (this.#archive === undefined) throw new RegistryError('REG_STORE_FAILED', `the log in ${this.path} is not open`)
+    await this.#archive.append(entries)
+  }
+
+  /** Gives the hash of an archived entry; undefined when it is not kept. @throws RegistryError `REG_BACKUP_DAMAGED` */
+  async hashAt(offset: number): Promise<string | undefined> {
+    const history = this.#history
+    if (history === undefined) return undefined
+    return history.bases.find(({index}) => index === offset + 1)?.hash ?? (await hashInArchive(history.path, offset))
+  }
+
+  /** Begins a history with a base; gives its place. What is older is left as it is. */
+  async begin(why: HistoryReason, base: ComingBase, at: string): Promise<string> {
+    await this.#closeArchive()
+    const number = ((await readHistories(this.path)).findLast(({bases}) => bases.length > 0)?.number ?? 0) + 1
+    // One that never got a base: a killed process began it.
+    await rm(join(this.path, `history-${number}`), {recursive: true, force: true})
+    const history = await beginHistory(this.path, number, why, at)
+    const path = await this.#place(history, base)
+    await this.reopen()
+    return path
+  }
+
+  /** Gives a base its place in the history; gives that. Its log has to have reached it. */
+  async add(base: ComingBase): Promise<string> {
+    const history = this.#history
+    if (history === undefined) throw new TypeError('a base was added before a history was begun')
+    const path = await this.#place(history.path, base)
+    this.#history = (await readHistories(this.path)).find((one) => one.path === history.path)
+    return path
+  }
+
+  /**
+   * Removes the bases of the history but the newest `keep`, the log before them, and, when there are so many, older histories that this one
+   * goes on after a gap. A history that differs is left to people. Gives what was removed.
+   */
+  async prune(keep: number): Promise<readonly string[]> {
+    const history = this.#history
+    const kept = history?.bases.slice(-keep) ?? []
+    const [oldest] = kept
+    if (history === undefined || oldest === undefined) return []
+    const removed = history.bases.slice(0, -keep).map(({path}) => path)
+    for (const path of removed) await removeBase(path)
+    await this.#archive?.removeBefore(oldest.index)
+    this.#history = {...history, bases: kept}
+    if (kept.length < keep) return removed
+    return [...removed, ...(await this.#pruneHistories(history.number))]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#closeArchive()
+    this.#lock[Symbol.dispose]()
+  }
+
+  async #pruneHistories(current: number): Promise<readonly string[]> {
+    const removed: string[] = []
+    let {why} = this.#history ?? {why: 'first'}
+    for (const history of (await readHistories(this.path)).filter(({number}) => number < current).toReversed()) {
+      if (why !== 'trimmed') break
+      for (const base of history.bases) await removeBase(base.path)
+      await rm(history.path, {recursive: true})
+      removed.push(history.path)
+      why = history.why
+    }
+    return removed
+  }
+
+  async #place(history: string, {path, manifest}: ComingBase): Promise<string> {
+    const place = await newBasePath(history, manifest.log.index ?? 0)
+    await rename(path, place)
+    await syncDir(history)
+    await syncDir(dirname(path))
+    return place
+  }
+
+  async #openArchive(history: string, {index, hash, manifest}: FollowedBase): Promise<LogArchiveWriter> {
+    const start = {nextOffset: index, lastHash: hash, epoch: manifest.log.epoch ?? 1}
+    return await LogArchiveWriter.open(history, {cell: this.#cell ?? manifest.cell.iden, start})
+  }
+
+  async #closeArchive(): Promise<void> {
+    const archive = this.#archive
+    this.#archive = undefined
+    await archive?.[Symbol.asyncDispose]()
+  }
+}
+
+/** What has no manifest any more is no base: it goes first. */
+async function removeBase(path: string): Promise<void> {
+  await removeFile(join(path, MANIFEST_FILE))
+  await rm(path, {recursive: true})
+}
+
+async function takeDir(path: string): Promise<Disposable> {
+  try {
+    await makePrivateDir(path)
+    await stat(path)
+    const lock = tryFileLock(join(path, LOCK_FILE))
+    if (lock !== undefined) return lock
+  } catch (error) {
+    throw unusable(path, error)
+  }
+  throw new RegistryError('REG_DIR_LOCKED', `another process follows into ${path}`, {
+    info: {path},
+    hints: ['stop that one, or give another directory', `registry backup show ${path}`],
+  })
+}
+
+function holdsOther(path: string, names: readonly string[]): RegistryError {
+  const text = `${path} holds something else: ${names.slice(0, 3).join(', ')}`
+  return new RegistryError('REG_CONFLICT', text, {info: {path}, hints: ['give a new directory']})
+}
+
+function unusable(path: string, cause: unknown): RegistryError {
+  const reason = systemCode(cause) ?? messageOf(cause)
+  return new RegistryError('REG_DIR_UNUSABLE', `cannot use ${path}: ${reason}`, {info: {path, reason}, cause})
+}
