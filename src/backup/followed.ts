@@ -160,10 +160,10 @@ export async function halfRemovedBases(history: string): Promise<readonly string
 /** Where a base of this index goes: several may have the same. */
 export async function newBasePath(history: string, index: number): Promise<string> {
   const name = `base-${String(index).padStart(12, '0')}`
-  for (let number = 1; ; number += 1) {
-    const path = join(history, number === 1 ? name : `${name}-${number}`)
-    if (!(await exists(path))) return path
-  }
+  // Behind those that are there: the numbers say which is newer.
+  const numbers = (await namesIn(history)).map((one) => BASE.exec(one)).filter((match) => Number(match?.[1]) === index)
+  const number = Math.max(0, ...numbers.map((match) => Number(match?.[2] ?? 1))) + 1
+  return join(history, number === 1 ? name : `${name}-${number}`)
 }
 
 /** Gives the complete bases of a history, in the order in which they were taken. */

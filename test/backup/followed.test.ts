@@ -75,6 +75,19 @@ describe('what is followed', () => {
     assert.deepEqual((await Array.fromAsync(readArchivedLog(dir, from))).flat(), entries.slice(4))
   })
 
+  test('has newer bases of an index behind older ones, also when the oldest is gone', async () => {
+    await writeFollowFile(dir, CELL)
+    const history = await beginHistory(dir, 1, 'first', AT)
+    const first = await addBase(history, 7, 'a'.repeat(64))
+    const second = await addBase(history, 7, 'a'.repeat(64))
+    await rm(first, {recursive: true})
+    const third = await addBase(history, 7, 'a'.repeat(64))
+    assert.deepEqual(
+      (await readFollowed(dir)).bases.map(({path}) => path),
+      [second, third],
+    )
+  })
+
   test('may be a base alone', async () => {
     await writeFollowFile(dir, CELL)
     await addBase(await beginHistory(dir, 1, 'first', AT), 7, 'a'.repeat(64))
