@@ -14,7 +14,7 @@ const reports = process.env['REGISTRY_TEST_REPORTS']
 const json: ['json', {outputFile: string}][] = reports ? [['json', {outputFile: `${reports}/${process.pid}.json`}]] : []
 
 // What takes long, of what shorter ones prove less often: in the long form alone (`npm run test:fault`).
-const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts']
+const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts', 'test/fault/backup-follow-moves.test.ts']
 
 /** Processes are waited for first, and the short tests fill what is left at the end. */
 class ProcessesFirst extends BaseSequencer {

@@ -34,7 +34,7 @@ interface ArchiveBackup {
 }
 
 /** What `backup follow` keeps: bases, and the change log from the oldest of them on. */
-export interface FollowedBackup {
+interface FollowedBackup {
   readonly kind: 'followed'
   /** Absolute: its directory, or that of one of its histories. */
   readonly path: string
