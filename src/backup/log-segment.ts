@@ -5,7 +5,8 @@
  *     [offset,epoch,"hash",timeMs,"actor","change"]
  *
  * The hashes prove each entry by the one before it, and the first one by `previous`. What a crash left at the end is torn: a line without its end, or
- * with the zeros of a block that was never written. It was never said to be kept, and is cut off. Anything else that is wrong is damage.
+ * with the zeros of a block that was never written, and no entry behind it. It was never said to be kept, and is cut off. Anything else that is wrong is
+ * damage.
  */
 import {type FileHandle, open} from 'node:fs/promises'
 import {RegistryError} from '../base/errors.ts'
@@ -20,6 +21,8 @@ const LINE_END = 0x0a
 const LINE_BYTES_MAX = 64 * 1024 * 1024
 const HASH = /^[0-9a-f]{64}$/
 const IDEN = /^[0-9a-f]{32}$/
+/** An append ends with the last of its entries: what is whole behind zeros was kept, as what is under them was. */
+const BEHIND_ZEROS = 'zeros stand in it, and entries behind them'
 
 /** A place between two entries of an archive. */
 export interface ArchivePlace {
@@ -91,6 +94,7 @@ export async function* readSegment(
     const header = headLine && headerIn(headLine, path, isLast)
     if (headLine === undefined || header === undefined) {
       if (!isLast) throw damaged(path, 0, before?.nextOffset ?? 0, 'it has no beginning')
+      for await (const entry of entriesIn(rest, lines)) throw damaged(path, 0, entry.offset, BEHIND_ZEROS)
       return undefined
     }
     assertFollows(header.place, before, path)
@@ -103,10 +107,20 @@ export async function* readSegment(
       isTorn = reader.take(step.value, isLast)
       yield reader.taken
     }
-    return reader.end(isTorn)
+    const end = reader.end(isTorn)
+    for await (const _ of entriesIn(reader.left, lines))
+      throw damaged(path, end.bytes, end.place.nextOffset, BEHIND_ZEROS)
+    return end
   } finally {
     await file.close()
   }
+}
+
+/** Yields what may be entries in the lines that are left, and in all that come. */
+async function* entriesIn(left: readonly Line[], lines: AsyncIterable<readonly Line[]>): AsyncGenerator<Entry, void> {
+  const found = (some: readonly Line[]) => some.flatMap((line) => (line.isWhole ? (entryIn(line) ?? []) : []))
+  yield* found(left)
+  for await (const some of lines) yield* found(some)
 }
 
 /** Says what is wrong with an archive, and where. */
@@ -123,6 +137,8 @@ class SegmentReader {
   #lastTimeMs: number | undefined
   /** What the last call took. */
   taken: readonly Entry[] = []
+  /** What it did not look at any more, behind a line that is torn. */
+  left: readonly Line[] = []
 
   constructor(path: string, place: ArchivePlace, bytes: number) {
     this.#path = path
@@ -134,10 +150,11 @@ class SegmentReader {
   take(lines: readonly Line[], mayBeTorn: boolean): boolean {
     const entries: Entry[] = []
     this.taken = entries
-    for (const line of lines) {
+    for (const [at, line] of lines.entries()) {
       const entry = line.isWhole ? entryIn(line) : undefined
       const reason = entry === undefined ? 'it is not an entry' : this.#wrong(entry)
       if (entry === undefined || reason !== undefined) {
+        this.left = lines.slice(at + 1)
         if (mayBeTorn && this.#isTorn(line)) return true
         throw damaged(this.#path, line.start, this.#place.nextOffset, reason ?? 'it is not an entry')
       }

@@ -154,15 +154,36 @@ describe('the end that a crash leaves', () => {
 
   test('may have zeros where nothing was written', async () => {
     await archive(entries)
-    const {file, start} = await placeOf(entries[18] as Entry)
+    const {file, start, end} = await placeOf(entries[18] as Entry)
     const bytes = await readFile(file)
-    bytes.fill(0, start, start + 40)
+    bytes.fill(0, start, end + 20)
     await writeFile(file, bytes)
     assert.deepEqual(await readAll(), entries.slice(0, 18))
     assert.equal((await archiveEnd(dir))?.isTorn, true)
     await archive(entries.slice(18))
     assert.deepEqual(await readAll(), entries)
   })
+
+  test.each([
+    ['the first line', 0],
+    ['an entry', 12],
+    ['the last but one', 18],
+  ])(
+    'is none where entries follow: zeros in %s are damage, and nothing is cut off or removed',
+    async (what, offset) => {
+      await archive(entries)
+      const {file, start} = await placeOf(entries[offset] as Entry)
+      const bytes = await readFile(file)
+      const at = what === 'the first line' ? 4 : start + 4
+      bytes.fill(0, at, at + 1)
+      // All of it in one segment, which is the last.
+      for (const name of await files()) if (join(dir, 'log', name) > file) await rm(join(dir, 'log', name))
+      await writeFile(file, bytes)
+      await assert.rejects(readAll(), {code: 'REG_BACKUP_DAMAGED'})
+      await assert.rejects(openArchive(), {code: 'REG_BACKUP_DAMAGED'})
+      assert.deepEqual(await readFile(file), bytes)
+    },
+  )
 
   test('is not there after a clean end', async () => {
     await archive(entries)
