@@ -93,14 +93,19 @@ export function skipGlobs(globs: readonly string[]): (path: string) => boolean {
 /** What a registry keeps for the moment only, at the top of its data directory. */
 const MOMENTARY = ['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'registry.db-wal', 'registry.db-shm']
 
+/** Locks, and the copy of the store of another member that is coming (`server/mirroring/copy.ts`). */
+const MOMENTARY_BEGIN = /^(lock\.db|registry\.db\.part)/
+/** A backup that is being written, and its lock (`stage.ts`). Other names with `.part` in them are those of somebody: `00.partner.example.net.key`. */
+const PARTIAL = /^\..+\.partial-[0-9a-f]{8}(\.lock)?$/
+
 /** Says whether something in the data directory of a cell is never part of a backup, whoever asks. The `backup:dir` is for the caller to know. */
 export function isNeverPart(kind: 'registry' | 'synapse', path: string, isDirectory: boolean): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const isScratch = isDirectory && (name === 'tmp' || name === 'backups')
   if (path === MANIFEST_FILE || path === PROOFS_FILE) return true
   if (kind === 'synapse') return isScratch || name === 'lock.mdb'
-  if (path === name && (isScratch || MOMENTARY.includes(name) || name.startsWith('lock.db'))) return true
-  return name.includes('.part') || isUnfinished(name)
+  if (path === name && (isScratch || MOMENTARY.includes(name) || MOMENTARY_BEGIN.test(name))) return true
+  return PARTIAL.test(name) || isUnfinished(name)
 }
 
 /** Name of the proofs in a backup: when a drill restored it. */

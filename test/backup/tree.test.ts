@@ -122,18 +122,23 @@ describe('never part of a backup', () => {
     'registry.db-wal',
     'registry.db-shm',
     'registry.db.part',
+    'registry.db.part.json',
+    'registry.db.part-journal',
+    '.20261121120000.partial-0123abcd',
+    'nightly/.20261121120000.partial-0123abcd.lock',
     'backup.json',
     'backup.proofs.json',
     `certs/hosts/.x.key.${'a'.repeat(32)}.tmp`,
   ])('%s of a registry', (path) => {
     expect(isNeverPart('registry', path, false)).toBe(true)
   })
-  test.each(['registry.db', 'cell.yaml', 'certs/lock.pid', 'tmp', 'certs/backup.json'])(
-    'but the file %s is',
-    (path) => {
-      expect(isNeverPart('registry', path, false)).toBe(false)
-    },
-  )
+  test.each([
+    ...['registry.db', 'cell.yaml', 'certs/lock.pid', 'tmp', 'certs/backup.json'],
+    // Names of certificates are those of hosts, networks and users.
+    ...['certs/cas/partners.net.key', 'certs/hosts/00.partner.example.net.key', 'certs/users/visi@x.part.net.crt'],
+  ])('but the file %s is', (path) => {
+    expect(isNeverPart('registry', path, false)).toBe(false)
+  })
   test('are tmp and backups, at the top of a registry and anywhere in a Synapse service', () => {
     for (const name of ['tmp', 'backups']) {
       expect(isNeverPart('registry', name, true)).toBe(true)
