@@ -1,5 +1,6 @@
 /** Values of a cell's configuration files that a backup needs, ours or a Synapse service's. */
-import {relative, resolve} from 'node:path'
+import {resolve} from 'node:path'
+import {pathWithin} from '../base/files.ts'
 import {readConfigFile} from '../config/read-file.ts'
 import {YAML_LIMITS} from '../config/yaml-scalars.ts'
 
@@ -15,10 +16,10 @@ export async function readCellConf(dir: string): Promise<CellConf> {
   const conf = {...(await valuesOf(`${dir}/cell.yaml`)), ...(await valuesOf(`${dir}/cell.mods.yaml`))}
   const text = (name: string) => (typeof conf[name] === 'string' && conf[name] !== '' ? conf[name] : undefined)
   const [name, network, backups] = [text('aha:name'), text('aha:network'), text('backup:dir')]
-  const within = backups === undefined ? '' : relative(resolve(dir), resolve(dir, backups))
+  const within = backups === undefined ? undefined : await pathWithin(dir, resolve(dir, backups)).catch(() => undefined)
   return {
     name: name === undefined ? null : network === undefined ? name : `${name}.${network}`,
-    backupDir: within === '' || within.startsWith('..') ? undefined : within,
+    backupDir: within === '' ? undefined : within,
   }
 }
 

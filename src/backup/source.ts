@@ -137,8 +137,10 @@ async function look(
     })
   }
   const conf = await readCellConf(dir)
+  // What the cell itself lies in is no directory of backups, whatever its configuration says.
+  const shelf = needed.some((path) => `${path}/`.startsWith(`${conf.backupDir}/`)) ? undefined : conf.backupDir
   const leave = (path: string, isDirectory: boolean) => {
-    if (isNeverPart(kind, path, isDirectory) || path === conf.backupDir) return 'always'
+    if (isNeverPart(kind, path, isDirectory) || path === shelf) return 'always'
     return isSkipped(path) ? 'asked' : undefined
   }
   return {conf, tree: await readTree(dir, {leave, signal})}

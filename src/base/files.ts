@@ -1,6 +1,6 @@
 import {closeSync, openSync} from 'node:fs'
-import {type FileHandle, link, mkdir, open, rename, rm, stat} from 'node:fs/promises'
-import {basename, dirname, join} from 'node:path'
+import {type FileHandle, link, mkdir, open, readlink, realpath, rename, rm, stat} from 'node:fs/promises'
+import {basename, dirname, join, relative, resolve} from 'node:path'
 import {systemCode} from './errors.ts'
 import {newGuid} from './ids.ts'
 
@@ -138,4 +138,24 @@ export async function syncDir(path: string): Promise<void> {
   } finally {
     await folder.close()
   }
+}
+
+/** Follows all links, of a path whose end need not be there, also those of a link that leads to such a place. Throws what the system says. */
+export async function realPlace(path: string): Promise<string> {
+  const place = resolve(path)
+  try {
+    return await realpath(place)
+  } catch (error) {
+    const above = dirname(place)
+    if (systemCode(error) !== 'ENOENT' || above === place) throw error
+    const name = join(await realPlace(above), basename(place))
+    const target = await readlink(name).catch(() => undefined)
+    return target === undefined ? name : await realPlace(resolve(dirname(name), target))
+  }
+}
+
+/** Gives a path relative to a directory that it is in, by whatever links; empty for the directory itself, undefined when it is elsewhere. */
+export async function pathWithin(dir: string, path: string): Promise<string | undefined> {
+  const within = relative(await realPlace(dir), await realPlace(path))
+  return within === '..' || within.startsWith('../') ? undefined : within
 }

@@ -1,10 +1,11 @@
 /** A stopped cell that is about to be backed up: is it one, does it run, can the backup be where it should be; and then it is kept from starting. */
 import {realpath, stat} from 'node:fs/promises'
-import {basename, dirname, join, resolve} from 'node:path'
+import {dirname, join, resolve} from 'node:path'
 import {assertRoom} from '../backup/free-space.ts'
 import {MANIFEST_FILE} from '../backup/manifest.ts'
 import {type OfflineSource, registrySource, synapseSource} from '../backup/source.ts'
 import {RegistryError, systemCode} from '../base/errors.ts'
+import {realPlace} from '../base/files.ts'
 import {type DirKind, readDirKind} from './dir-kind.ts'
 import {lockCellDir} from './dirs.ts'
 import {holdGuid} from './guid-lock.ts'
@@ -99,7 +100,7 @@ async function isThere(path: string): Promise<boolean> {
 }
 
 async function assertNoOverlap(dir: string, to: string): Promise<void> {
-  const place = await realPlace(resolve(to))
+  const place = await realPlace(to)
   const isWithin = (inner: string, outer: string) => `${inner}/`.startsWith(`${outer}/`)
   if (!isWithin(place, dir) && !isWithin(dir, place)) return
   const text = isWithin(place, dir) ? `${to} lies in the directory that is to be backed up` : `${dir} lies in ${to}`
@@ -107,16 +108,6 @@ async function assertNoOverlap(dir: string, to: string): Promise<void> {
     info: {from: dir, to: place},
     hints: ['give a place outside of it, best on another disk'],
   })
-}
-
-/** Follows all links, of a path whose end need not be there. */
-async function realPlace(path: string): Promise<string> {
-  try {
-    return await realpath(path)
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error
-    return join(await realPlace(dirname(path)), basename(path))
-  }
 }
 
 /**

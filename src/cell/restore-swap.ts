@@ -19,7 +19,7 @@ import {lstat, readdir, readFile, rename, rm} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {setTimeout} from 'node:timers/promises'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {createFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {createFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, realPlace, syncDir} from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 
 const VERSION = 1
@@ -116,7 +116,8 @@ export class RestoreSite implements AsyncDisposable {
  *
  * @throws RegistryError `REG_DIR_LOCKED` while somebody restores there; `REG_DIR_UNUSABLE`
  */
-export async function mendRestore(dir: string): Promise<boolean> {
+export async function mendRestore(path: string): Promise<boolean> {
+  const dir = await usable(path, () => realPlace(path))
   const place = placeOf(dir)
   return await usable(place.container, async () => {
     if (!(await isUnderWay(place)) || !(await isVacant(dir))) return false
@@ -222,7 +223,7 @@ async function freeName(dir: string, nowMs: number): Promise<string> {
 }
 
 /** Nothing is there, or an empty directory, which another one can take the place of. */
-async function isVacant(dir: string): Promise<boolean> {
+export async function isVacant(dir: string): Promise<boolean> {
   try {
     return (await readdir(dir)).length === 0
   } catch (error) {

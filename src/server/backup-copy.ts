@@ -6,6 +6,7 @@ import type {Manifest, ManifestCell, ManifestFile} from '../backup/manifest.ts'
 import {isNeverPart, readTree, type Tree} from '../backup/tree.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
+import {pathWithin} from '../base/files.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {storeCensus} from '../store/census.ts'
@@ -80,8 +81,10 @@ async function copyPlain(cell: RunningCell, to: string, work: WorkOptions): Prom
   const left = new Set<string>()
   for (let tries = 1; ; tries++) {
     try {
-      const {files, directories} = await treeOf(cell, left, work.signal)
-      return {files: await copyTree({from: cell.dir, to, files, directories, ...work}), directories, left: [...left]}
+      const tree = await treeOf(cell, left, work.signal)
+      const {files, directories} = tree
+      const copied = await copyTree({from: cell.dir, to, files, directories, ...work})
+      return {files: copied, directories, left: [...left, ...linksIn(cell, tree)]}
     } catch (error) {
       const path = changedPath(error, cell.dir)
       if (path === undefined || tries === TRIES) throw error
@@ -92,6 +95,13 @@ async function copyPlain(cell: RunningCell, to: string, work: WorkOptions): Prom
   }
 }
 
+/** A link is no part of a backup, and may be the way to what the cell needs: who reads the log, or the manifest, is told. */
+function linksIn({log}: RunningCell, {left}: Tree): readonly string[] {
+  const paths = left.flatMap(({path, reason}) => (reason === 'link' || reason === 'device' ? [path] : []))
+  for (const path of paths) log.warning('backup.link-left', {path})
+  return paths
+}
+
 /** Removes all but the store. */
 async function clear(to: string): Promise<void> {
   for (const name of await readdir(to)) {
@@ -99,12 +109,13 @@ async function clear(to: string): Promise<void> {
   }
 }
 
-function treeOf({dir, backupDir}: RunningCell, left: ReadonlySet<string>, signal: AbortSignal): Promise<Tree> {
+async function treeOf({dir, backupDir}: RunningCell, left: ReadonlySet<string>, signal: AbortSignal): Promise<Tree> {
+  const shelf = await pathWithin(dir, backupDir)
   const leave = (path: string, isDirectory: boolean) => {
-    const isLeft = left.has(path) || path === STORE_FILE || join(dir, path) === backupDir
+    const isLeft = left.has(path) || path === STORE_FILE || path === shelf
     return isLeft || isNeverPart('registry', path, isDirectory) ? 'always' : undefined
   }
-  return readTree(dir, {leave, signal})
+  return await readTree(dir, {leave, signal})
 }
 
 /** Gives the file that was not left alone, relative to the directory; undefined for all other errors. */

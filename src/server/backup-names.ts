@@ -2,9 +2,12 @@
 import type {Dirent} from 'node:fs'
 import {lstat, readdir, realpath, stat} from 'node:fs/promises'
 import {dirname, isAbsolute, join} from 'node:path'
+import {FOLLOW_FILE} from '../backup/followed.ts'
 import {isSafePath, MANIFEST_FILE} from '../backup/manifest.ts'
 import {isPartialName} from '../backup/stage.ts'
+import {PROOFS_FILE} from '../backup/tree.ts'
 import {RegistryError, systemCode} from '../base/errors.ts'
+import {pathWithin} from '../base/files.ts'
 
 /** Deeper names are not looked for. */
 const DEPTH_MAX = 8
@@ -13,12 +16,35 @@ const DIRECTORIES_MAX = 10_000
 /** Room is left in the length of a file's name for that of the unfinished backup. */
 const PART_MAX = 200
 
+/** What says of a directory what it is. */
+const RESERVED = [MANIFEST_FILE, PROOFS_FILE, FOLLOW_FILE, 'history.json', 'cell.guid']
+
 /** A backup on the shelf. */
 export interface NamedBackup {
   readonly name: string
   readonly path: string
   /** When it was finished. */
   readonly doneMs: number
+}
+
+/** What a cell has in its data directory, and what is emptied when it starts. */
+const TAKEN = ['certs', 'slabs', 'tmp']
+
+/**
+ * Makes sure that a directory is one of its own for backups: else each would have those before it in it, or lack what belongs to the cell, or be gone
+ * after the next start.
+ *
+ * @throws RegistryError `REG_CONFIG_INVALID`
+ */
+export async function assertOwnShelf(cellDir: string, dir: string): Promise<void> {
+  const within = await pathWithin(cellDir, dir)
+  const [top = ''] = within?.split('/') ?? []
+  if (within !== '' && !TAKEN.includes(top)) return
+  const what = within === '' ? 'the data directory itself' : `${top} of the data directory, which is not for them`
+  throw new RegistryError('REG_CONFIG_INVALID', `backup:dir is ${what}: no backup is made`, {
+    info: {option: 'backup:dir', path: dir},
+    hints: ['give backup:dir a directory of its own', 'best on another disk'],
+  })
 }
 
 /**
@@ -30,6 +56,8 @@ export async function newPlace(dir: string, name: string): Promise<string> {
   const path = await placeOf(dir, name)
   if (await isThere(path)) throw refused('Backup with name already exists', name)
   const parts = name.split('/')
+  if (parts.some((part) => RESERVED.includes(part)))
+    throw refused('this name has a meaning of its own in backups', name)
   if (parts.length > DEPTH_MAX || parts.some((part) => Buffer.byteLength(part) > PART_MAX || isPartialName(part))) {
     throw refused(`a name has at most ${DEPTH_MAX} parts of ${PART_MAX} bytes`, name)
   }
@@ -46,7 +74,8 @@ export async function newPlace(dir: string, name: string): Promise<string> {
  */
 export async function knownPlace(dir: string, name: string): Promise<string> {
   const path = await placeOf(dir, name)
-  if (await isThere(join(path, MANIFEST_FILE))) return path
+  const isPartial = name.split('/').some((part) => isPartialName(part))
+  if (!isPartial && (await isFile(join(path, MANIFEST_FILE)))) return path
   // The words are the peer's.
   throw refused('Specified backup path has no cell.guid file.', name)
 }
@@ -113,6 +142,10 @@ function refused(text: string, name: string): RegistryError {
     info: {name},
     hints: ['registry backup list', 'give another name'],
   })
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await isThere(path)) && (await lstat(path)).isFile()
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -13,7 +13,7 @@ import type {BackupHealth} from '../cell/health.ts'
 import type {Store} from '../store/store.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import {copyRunning, plainBytes, type RunningCell} from './backup-copy.ts'
-import {foldersOf, knownPlace, namedBackups, newPlace} from './backup-names.ts'
+import {assertOwnShelf, foldersOf, knownPlace, namedBackups, newPlace} from './backup-names.ts'
 import {BackupRecord, type KeptPlace, packFailure} from './backup-record.ts'
 import {BackupShelf, readManifest} from './backup-shelf.ts'
 
@@ -252,6 +252,7 @@ export class Backups {
     let isBegun = false
     const stop = AbortSignal.any([signal, this.#stop.signal])
     try {
+      await assertOwnShelf(this.#ports.dir, this.dir)
       const given = name ?? (await freeName(this.dir, startMs))
       const path = await newPlace(this.dir, given)
       await this.#assertRoom(stop)

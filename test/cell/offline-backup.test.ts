@@ -169,6 +169,20 @@ describe('a stopped Synapse service', () => {
     expect(notes).toContainEqual(expect.stringContaining('killed rather than stopped'))
   })
 
+  test.each(['slabs', 'slabs/cell.lmdb'])('has its own files in it, even with backup:dir: %s', async (name) => {
+    write('cell.mods.yaml', `backup:dir: ${name}\n`)
+    const {manifest} = await backUpOffline(wish())
+    expect(manifest.files.map(({path}) => path)).toContain('slabs/cell.lmdb/data.mdb')
+  })
+
+  test('has no backups in it, by whatever way they are named', async () => {
+    symlinkSync(from, join(home, 'link'))
+    write('cell.mods.yaml', `backup:dir: ${join(home, 'link', 'shelf')}\n`)
+    write('shelf/b0/big')
+    const {manifest} = await backUpOffline(wish())
+    expect(manifest.files.map(({path}) => path)).not.toContain('shelf/b0/big')
+  })
+
   test('is held meanwhile, such that nobody can lock it', async () => {
     const states: unknown[] = []
     const progress = when('copying', () => states.push(locksOn(join(from, 'cell.guid'))))

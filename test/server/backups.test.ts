@@ -108,6 +108,39 @@ describe('a live backup', () => {
     expect(await backups.list()).toEqual([])
   })
 
+  test.each(['a/backup.json', 'backup.proofs.json/b', 'follow.json', 'a/cell.guid'])(
+    'is not made at %s, which would make another one of what is around it',
+    async (name) => {
+      await expect(backups.run(name, never)).rejects.toEqual(failing('REG_BAD_REQUEST', /meaning of its own/))
+    },
+  )
+
+  test('does not go where a cell keeps what is its own, nor where a start empties', async () => {
+    for (const name of ['.', 'certs', 'certs/old', 'tmp/b']) {
+      const odd = await Backups.open({...ports(), backupDir: join(dir, name)})
+      await expect(odd.run(undefined, never)).rejects.toEqual(failing('REG_CONFIG_INVALID', /backup:dir is /))
+      await odd.close()
+    }
+  })
+
+  test('has none of those before it, by whatever way the directory of backups is named', async () => {
+    const link = `${dir}.link`
+    await symlink(dir, link)
+    const linked = await Backups.open({...ports(), backupDir: join(link, 'nightly')})
+    for (const name of ['one', 'two']) await linked.run(name, never)
+    const {files} = await readManifest(join(dir, 'nightly', 'two'))
+    expect(files.map(({path}) => path)).not.toContain('nightly/one/registry.db')
+    await linked.close()
+    await rm(link)
+  })
+
+  test('says which links it left out', async () => {
+    await symlink('/etc/hostname', join(dir, 'certs', 'cas', 'b.crt'))
+    await backups.run('one', never)
+    expect((await readManifest(placeOf('one'))).skipped).toEqual(['certs/cas/b.crt'])
+    expect(lines.join('')).toContain('backup.link-left')
+  })
+
   test('is refused in the order of the peers: running, name, room', async () => {
     await backups.run('one', never)
     const full = await Backups.open({...ports(), minFreePercent: () => 100})
@@ -179,7 +212,10 @@ describe('the backups', () => {
     await mkdir(placeOf('no-manifest'))
     await rm(join(placeOf('b2'), MANIFEST_FILE))
     expect(await backups.list()).toEqual(['b1'])
-    for (const name of ['b2', 'no-manifest', 'nothing']) {
+    await mkdir(join(placeOf('odd'), MANIFEST_FILE), {recursive: true})
+    await mkdir(placeOf('.c.partial-0123abcd'))
+    await writeFile(join(placeOf('.c.partial-0123abcd'), MANIFEST_FILE), '')
+    for (const name of ['b2', 'no-manifest', 'nothing', 'odd', '.c.partial-0123abcd']) {
       await expect(backups.remove(name)).rejects.toEqual(failing('REG_BAD_REQUEST', /no cell.guid file/))
     }
     await backups.remove('b1')

@@ -1,16 +1,18 @@
 /** What can be restored: a backup, what `backup follow` keeps, and the directory of a backup that Synapse's own tool made. */
-import {readFile} from 'node:fs/promises'
-import {join, resolve} from 'node:path'
+import {lstat} from 'node:fs/promises'
+import {basename, join, resolve} from 'node:path'
 import {copyTree, type WorkOptions} from '../../backup/copy-files.ts'
 import {type FollowedBase, isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {assertRoom} from '../../backup/free-space.ts'
 import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
 import {MANIFEST_FILE, type Manifest, totalsOf} from '../../backup/manifest.ts'
 import {openBackup} from '../../backup/open-backup.ts'
+import {isPartialName} from '../../backup/stage.ts'
 import {readSynapseFacts} from '../../backup/synapse-facts.ts'
 import {isNeverPart, readTree, type Tree} from '../../backup/tree.ts'
-import {RegistryError} from '../../base/errors.ts'
+import {RegistryError, systemCode} from '../../base/errors.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
+import {checkRunning} from '../../cell/running.ts'
 import type {Entry} from '../../store/store.ts'
 import type {ReplayEnd} from '../replay.ts'
 import {endOf} from './restore-history.ts'
@@ -89,14 +91,19 @@ function baseFor(bases: readonly [FollowedBase, ...FollowedBase[]], last: Replay
 
 /** A directory of a Synapse service without a manifest: what its own tool makes. */
 async function isForeign(path: string): Promise<boolean> {
-  if ((await readDirKind(path)).kind !== 'synapse') return false
-  const manifest = await readFile(join(path, MANIFEST_FILE)).catch(() => undefined)
-  return manifest === undefined
+  if (isPartialName(basename(path)) || (await readDirKind(path)).kind !== 'synapse') return false
+  // One that is there and cannot be read is no reason to believe the rest.
+  return await lstat(join(path, MANIFEST_FILE)).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'ENOENT',
+  )
 }
 
 async function foreignSource(path: string, signal: AbortSignal): Promise<RestoreSource> {
   const kind = await readDirKind(path)
   if (kind.kind !== 'synapse') throw new RegistryError('REG_BACKUP_INVALID', `${path} is no backup`, {info: {path}})
+  const {state, checked} = await checkRunning(path, kind)
+  if (state !== 'stopped') throw runs(path, checked)
   const {type, index} = readSynapseFacts(path)
   const name = path.slice(path.lastIndexOf('/') + 1)
   return {
@@ -105,6 +112,17 @@ async function foreignSource(path: string, signal: AbortSignal): Promise<Restore
     warnings: ['it has no manifest, as the backups of Synapse’s own tool: whether it is whole cannot be told'],
     layOut: async (to, _, options) => await copyForeign(path, to, {...options, signal}),
   }
+}
+
+function runs(path: string, checked: string): RegistryError {
+  return new RegistryError(
+    'REG_CELL_RUNS',
+    `${path} is no backup, but the directory of a service that runs: ${checked}`,
+    {
+      info: {path, checked},
+      hints: [`back it up as it runs: registry livebackup cell://${path}`],
+    },
+  )
 }
 
 async function copyForeign(from: string, to: string, {room, progress, signal}: LayOutOptions): Promise<number> {

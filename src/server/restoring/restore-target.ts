@@ -1,7 +1,8 @@
 /** What has to be so before a directory is replaced by a restored one. */
-import {readFile, realpath, stat} from 'node:fs/promises'
-import {dirname, join, relative, resolve, sep} from 'node:path'
+import {readFile, stat} from 'node:fs/promises'
+import {dirname, join, sep} from 'node:path'
 import {RegistryError, systemCode} from '../../base/errors.ts'
+import {realPlace} from '../../base/files.ts'
 import {type DirKind, readDirKind} from '../../cell/dir-kind.ts'
 import {checkRunning} from '../../cell/running.ts'
 
@@ -33,8 +34,8 @@ export interface RestoreTarget {
  * runs, or may; `REG_DIR_UNUSABLE`
  */
 export async function checkTarget(wanted: string, backupPath: string, cell: RestoredCell): Promise<RestoreTarget> {
-  const dir = await realDir(resolve(wanted))
-  const backup = await realDir(resolve(backupPath))
+  const dir = await realDir(wanted)
+  const backup = await realDir(backupPath)
   if (isWithin(dir, backup)) throw refused(dir, `it is ${dir === backup ? '' : 'in '}the backup itself`)
   const kind = await readDirKind(dir)
   const same = await sameKind(dir, kind, cell)
@@ -77,11 +78,9 @@ function nameOf({kind, type}: {readonly kind: string; readonly type?: string | n
 
 async function realDir(path: string): Promise<string> {
   try {
-    return await realpath(path)
+    return await realPlace(path)
   } catch (error) {
-    const above = dirname(path)
-    if (systemCode(error) !== 'ENOENT' || above === path) throw unusable(path, error)
-    return join(await realDir(above), relative(above, path))
+    throw unusable(path, error)
   }
 }
 

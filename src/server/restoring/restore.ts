@@ -7,7 +7,7 @@ import {join, relative} from 'node:path'
 import type {Progress} from '../../backup/progress.ts'
 import {RegistryError} from '../../base/errors.ts'
 import {holdGuid} from '../../cell/guid-lock.ts'
-import {RestoreSite} from '../../cell/restore-swap.ts'
+import {isVacant, mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
 import {readStoreMember} from '../new-epoch.ts'
 import type {ReplayEnd} from '../replay.ts'
@@ -79,13 +79,15 @@ export class Restoring implements AsyncDisposable {
   }
 
   /**
-   * Looks whether it may be done. Throws as `checkTarget`.
+   * Looks whether it may be done; goes on first with one that was killed. Throws as `checkTarget` and `mendRestore`.
    *
    * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have
    */
   static async open(wish: RestoreWish): Promise<Restoring> {
     const {source, last} = wish
     const {cell, end} = source
+    // What a killed one left between two names is the directory to look at.
+    await mendRestore(wish.dir)
     const target = await checkTarget(wish.dir, source.path, cell)
     if (last !== undefined && cell.kind !== 'registry') throw noMoments()
     assertMoment(last, end)
@@ -121,6 +123,7 @@ export class Restoring implements AsyncDisposable {
     if (site === undefined) throw new Error('a restore is prepared before it is done')
     // Nobody starts in the one that goes, nor in the one that comes, before it is done.
     using stack = new DisposableStack()
+    if (target.was !== 'cell' && !(await isVacant(dir))) throw madeMeanwhile(dir)
     if (target.was === 'cell') stack.use(holdCell(dir, cell.kind) ?? refuseRunning(dir))
     stack.use(holdCell(site.data, cell.kind))
     const kept = await site.swap(shelf, this.#wish.wallMs())
@@ -191,6 +194,13 @@ function refuseRunning(dir: string): never {
   throw new RegistryError('REG_CELL_RUNS', `the cell of ${dir} was started meanwhile: nothing was replaced`, {
     info: {dir},
     hints: ['stop it first, then restore'],
+  })
+}
+
+function madeMeanwhile(dir: string): RegistryError {
+  return new RegistryError('REG_CONFLICT', `something was put into ${dir} meanwhile: nothing was replaced`, {
+    info: {dir},
+    hints: ['look what it is', 'stop what runs there, and run it again'],
   })
 }
 

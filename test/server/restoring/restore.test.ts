@@ -1,11 +1,16 @@
-import {existsSync} from 'node:fs'
-import {mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {once} from 'node:events'
+import {existsSync, readFileSync} from 'node:fs'
+import {mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
+import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
-import {afterAll, beforeAll, expect, test} from 'vitest'
+import {basename, join} from 'node:path'
+import {gunzipSync} from 'node:zlib'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {Manifest} from '../../../src/backup/manifest.ts'
 import {openBackup} from '../../../src/backup/open-backup.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
+import {lockCellDir} from '../../../src/cell/dirs.ts'
+import {mendRestore} from '../../../src/cell/restore-swap.ts'
 import {readStoreMember} from '../../../src/server/new-epoch.ts'
 import type {ReplayEnd} from '../../../src/server/replay.ts'
 import {Restoring} from '../../../src/server/restoring/restore.ts'
@@ -16,6 +21,8 @@ import {makeBackup} from '../../support/made-backup.ts'
 import {copyOf, NETWORK, newLeader, TestMember} from '../../support/mirror-pair.ts'
 
 const {signal} = new AbortController()
+const [, slab] = JSON.parse(readFileSync(new URL('../../vectors/lmdb.json', import.meta.url).pathname, 'utf8'))
+const SLAB = gunzipSync(Buffer.from(slab.gzip, 'base64'))
 const NOW = Date.parse('2026-11-21T12:00:00Z')
 let home = ''
 let leader: TestMember
@@ -251,4 +258,66 @@ test('a directory on which a server runs, or is started meanwhile, is not replac
   }
   await expect(open(backup, dir)).rejects.toMatchObject({code: 'REG_CELL_RUNS'})
   expect(await usersOf(again)).toContain('visi')
+})
+
+test('what a server made meanwhile where nothing was is not replaced', async () => {
+  const dir = newDir()
+  await using restoring = await open(backup, dir)
+  await restoring.prepare()
+  await using cell = await lockCellDir(dir)
+  await expect(restoring.swap()).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  expect((await readFile(join(dir, 'cell.guid'), 'utf8')).trim()).toBe(cell.guid)
+})
+
+test('a restore that was killed between its two moves is finished before the next one looks at the directory', async () => {
+  const dir = newDir()
+  await restore(backup, dir)
+  const container = join(home, `.${basename(dir)}.restore`)
+  await mkdir(container)
+  await rename(dir, join(container, 'data'))
+  await writeFile(join(container, 'swap.json'), JSON.stringify({v: 1, kept: null, shelf: 'backups'}))
+  await using restoring = await open(backup, dir)
+  expect(restoring.plan.target).toMatchObject({was: 'cell', iden: manifest.cell.iden})
+})
+
+test('a link is followed to where it leads, also when nothing is there yet', async () => {
+  const [dir, link] = [newDir(), newDir()]
+  await symlink(dir, link)
+  expect(await restore(backup, link)).toMatchObject({kept: null})
+  expect(existsSync(join(dir, 'registry.db'))).toBe(true)
+  const container = join(home, `.${basename(dir)}.restore`)
+  await mkdir(container)
+  await rename(dir, join(container, 'data'))
+  await writeFile(join(container, 'swap.json'), JSON.stringify({v: 1, kept: null, shelf: 'backups'}))
+  expect(await mendRestore(link)).toBe(true)
+  expect(existsSync(join(dir, 'registry.db'))).toBe(true)
+})
+
+describe('a directory of a Synapse service without a manifest', () => {
+  async function foreign(name: string): Promise<string> {
+    const path = join(home, name)
+    await mkdir(join(path, 'slabs/cell.lmdb'), {recursive: true})
+    await writeFile(join(path, 'cell.guid'), 'ab'.repeat(16))
+    await writeFile(join(path, 'slabs/cell.lmdb/data.mdb'), SLAB)
+    return path
+  }
+
+  test('is taken for a backup, unless it is one that was not finished', async () => {
+    expect(await openSource(await foreign('by-their-tool'), {signal})).toMatchObject({cell: {kind: 'synapse'}})
+    const partial = openSource(await foreign('.axon.partial-0123abcd'), {signal})
+    await expect(partial).rejects.toMatchObject({code: 'REG_BACKUP_INVALID'})
+  })
+
+  test('is none when there is a manifest that cannot be read', async () => {
+    const path = await foreign('odd-manifest')
+    await symlink('backup.json', join(path, 'backup.json'))
+    await expect(openSource(path, {signal})).rejects.toMatchObject({code: 'REG_BACKUP_INVALID'})
+  })
+
+  test('is none when its service runs', async () => {
+    const path = await foreign('running')
+    await using server = createServer().listen(join(path, 'sock'))
+    await once(server, 'listening')
+    await expect(openSource(path, {signal})).rejects.toMatchObject({code: 'REG_CELL_RUNS'})
+  })
 })
