@@ -147,7 +147,8 @@ export async function realPlace(path: string): Promise<string> {
     return await realpath(place)
   } catch (error) {
     const above = dirname(place)
-    if (systemCode(error) !== 'ENOENT' || above === place) throw error
+    const isAbsent = ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
+    if (!isAbsent || above === place) throw error
     const name = join(await realPlace(above), basename(place))
     const target = await readlink(name).catch(() => undefined)
     return target === undefined ? name : await realPlace(resolve(dirname(name), target))
