@@ -1,17 +1,21 @@
 /**
- * Compression of archives. One thread of libuv does it: zstd with workers of its own (`ZSTD_c_nbWorkers`) loses data in Node 24, whose stream
+ * Compression of archives. For zstd one thread of libuv does it: zstd with workers of its own (`ZSTD_c_nbWorkers`) loses data in Node 24, whose stream
  * ends before the workers are done.
  */
 import {pipeline, type Transform} from 'node:stream'
-import {constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress} from 'node:zlib'
+import {constants, createGunzip, createZstdCompress, createZstdDecompress} from 'node:zlib'
 import {messageOf} from '../base/errors.ts'
 import {damaged} from './archive-refusal.ts'
 import type {ByteReader} from './byte-reader.ts'
+import {GZIP_BLOCK, gzipped} from './gzip.ts'
+import {collecting} from './spent-bytes.ts'
 
 /** How an archive is compressed: ours by zstd, as Synapse has it by gzip. */
 export type Compression = 'zstd' | 'gzip'
 
 const CHUNK = 256 * 1024
+/** So much may wait for the thread, so that it never waits for the next piece. */
+const WAITING = 4 * CHUNK
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 /** A frame may ask for so much memory to be unpacked: 16 MiB. Ours ask for 512 KiB, the tool `zstd -19` for 8 MiB. */
@@ -19,10 +23,11 @@ const WINDOW_LOG_MAX = 24
 
 /** Compresses at the level of the highest speed: what is copied once is read seldom. */
 export function compressed(chunks: AsyncIterable<Uint8Array>, kind: Compression): AsyncGenerator<Uint8Array, void> {
+  const plain = collecting(chunks)
+  if (kind === 'gzip') return gzipped(gathered(plain, GZIP_BLOCK))
   const params = {[constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1}
-  const transform =
-    kind === 'zstd' ? createZstdCompress({chunkSize: CHUNK, params}) : createGzip({level: 1, chunkSize: CHUNK})
-  return through(gathered(chunks), transform)
+  const options = {chunkSize: CHUNK, params, writableHighWaterMark: WAITING}
+  return through(gathered(plain, CHUNK), createZstdCompress(options))
 }
 
 /** Bytes that went in, for those who look at how much comes out. */
@@ -45,7 +50,7 @@ export async function* decompressed(reader: ByteReader, meter: Meter): AsyncGene
       : undefined
   if (transform === undefined) return yield* counted(reader.all(), meter)
   try {
-    yield* through(counted(reader.all(), meter), transform)
+    yield* collecting(through(counted(reader.all(), meter), transform))
   } catch (error) {
     throw isCodecError(error) ? damaged(messageOf(error).toLowerCase(), undefined, error) : error
   }
@@ -77,14 +82,14 @@ async function* through(chunks: AsyncIterable<Uint8Array>, transform: Transform)
   }
 }
 
-/** Puts small chunks together: each that is compressed takes a way to another thread and back. */
-async function* gathered(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+/** Puts small chunks together to some of at least `least` bytes: each that is compressed takes a way to another thread and back. */
+async function* gathered(chunks: AsyncIterable<Uint8Array>, least: number): AsyncGenerator<Uint8Array, void> {
   let gathered: Uint8Array[] = []
   let length = 0
   for await (const chunk of chunks) {
     gathered.push(chunk)
     length += chunk.length
-    if (length < CHUNK) continue
+    if (length < least) continue
     yield gathered.length === 1 ? chunk : Buffer.concat(gathered, length)
     gathered = []
     length = 0

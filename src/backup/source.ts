@@ -74,10 +74,10 @@ export async function registrySource(dir: string, options: SourceOptions): Promi
       const from = join(dir, STORE)
       work.progress.phase('copying the database', undefined)
       const {epoch, nextOffset, lastHash} = await copyStore(from, join(scratch, STORE), work.signal)
-      const made = [await madeAt(scratch, STORE, work)]
+      const hashing = madeAt(scratch, STORE, work)
+      const [made, census] = await Promise.all([hashing, storeCensus(join(scratch, STORE), work.signal)])
       const log = {epoch, index: nextOffset, hash: lastHash}
-      const census = await storeCensus(join(scratch, STORE), work.signal)
-      return {made, asIs, usedBytes: new Map(), log, census, notes: []}
+      return {made: [made], asIs, usedBytes: new Map(), log, census, notes: []}
     },
     assertUnchanged() {}, // it is locked
   }

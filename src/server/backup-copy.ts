@@ -44,7 +44,8 @@ export async function copyRunning(
   const madeAt = new Date(cell.clock.wallMs()).toISOString()
   const path = join(to, STORE_FILE)
   const {epoch, nextOffset, lastHash} = await cell.store.snapshot(path, work.signal)
-  const stored = {path: STORE_FILE, ...(await hashFile(path, work)), allocated: (await stat(path)).blocks * BLOCK_BYTES}
+  const [facts, census] = await Promise.all([hashFile(path, work), storeCensus(path, work.signal)])
+  const stored = {path: STORE_FILE, ...facts, allocated: (await stat(path)).blocks * BLOCK_BYTES}
   const {files, directories, left} = await copyPlain(cell, to, work)
   return {
     name: basename(name),
@@ -56,7 +57,7 @@ export async function copyRunning(
     skipped: left,
     directories,
     files: [...files, stored].sort((a, b) => (a.path < b.path ? -1 : 1)),
-    census: await storeCensus(path, work.signal),
+    census,
   }
 }
 

@@ -3,16 +3,17 @@ import {rm} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {Worker} from 'node:worker_threads'
 import {messageOf, RegistryError} from '../base/errors.ts'
-import {moveFile} from '../base/files.ts'
+import {createPrivateFile, moveFile} from '../base/files.ts'
 import {newGuid} from '../base/ids.ts'
 import {workerUrl} from '../base/package-root.ts'
 import {asStoreError} from './sqlite-errors.ts'
 import {DONE, decodeFailure, decodeHead, type Flat, numberAt} from './sqlite-messages.ts'
 import type {StoreHead} from './store.ts'
+import {syncWhileWritten} from './sync-while-written.ts'
 
 /** What is done to the file at `path`. All but the last one give its head. */
 export type FileTask =
-  /** Copies one moment of the file at `from`, which may be in use, to `path`, where nothing may be. */
+  /** Copies one moment of the file at `from`, which may be in use, to `path`, an empty file. Bringing it to the disk is for the caller. */
   | {readonly kind: 'copy'; readonly from: string; readonly path: string}
   /** Gives the file an iden of its own. */
   | {readonly kind: 'adopt'; readonly path: string; readonly iden: string}
@@ -63,7 +64,8 @@ export function runTask<T>(task: FileTask, decode: (answer: Flat) => T, signal?:
 export async function copyFile(from: string, path: string, signal?: AbortSignal): Promise<StoreHead> {
   const temporary = join(dirname(path), `.${basename(path)}.${newGuid()}.tmp`)
   try {
-    const head = await runFileTask({kind: 'copy', from, path: temporary}, signal)
+    createPrivateFile(temporary)
+    const head = await syncWhileWritten(temporary, () => runFileTask({kind: 'copy', from, path: temporary}, signal))
     await moveFile(temporary, path)
     return head
   } catch (error) {
