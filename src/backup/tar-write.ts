@@ -6,7 +6,7 @@ export const TAR_BLOCK = 512
 const TAR_END = new Uint8Array(20 * TAR_BLOCK)
 
 /** A member of a tar, as it is written. */
-export interface TarEntry {
+interface TarEntry {
   readonly path: string
   readonly isDirectory: boolean
   readonly size: number

@@ -13,7 +13,7 @@ import {LeadPair} from '../support/lead-pair.ts'
 import type {TestMember} from '../support/mirror-pair.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {StormPeer} from '../support/storm-peer.ts'
-import {prepareBackups} from './example-backups.ts'
+import {prepareBackups, prepareDrill, prepareLive} from './example-backups.ts'
 import {prepareCerts} from './example-certs.ts'
 import {prepareLost, prepareRejoin} from './example-rejoin.ts'
 import {prepareRestore} from './example-restore.ts'
@@ -37,7 +37,7 @@ const STORM = [
 
 const CELL_COMMAND = /^(user|role|apikey|query|service:(maintenance|history))\b/
 /** Those that talk to a cell, and change no user. */
-const OTHER_CELL_COMMAND = /^(freeze|resume|trim)$/
+const OTHER_CELL_COMMAND = /^(freeze|resume|trim|livebackup|backup:follow)$/
 const AHA_COMMAND = /^(provision|pool|clone)\b/
 
 // The examples of the commands, typed as they stand, by a user whose registry runs. Only addresses that belong to the machine are put in
@@ -174,6 +174,8 @@ describe.each(commands)('%s', (id, {examples = []}) => {
     if (id === 'rejoin' || id === 'clone') leader ??= await prepareRejoin(home)
     if (id === 'service:history') await prepareLost(home)
     if (id.startsWith('backup')) await prepareBackups(home)
+    if (id === 'backup:drill') await prepareDrill(home, server.dir)
+    if (id === 'livebackup' || id === 'backup:follow') await prepareLive(home)
     if (id === 'restore') await prepareRestore(home)
     if (id.startsWith('cert:')) await prepareCerts(home, id.slice('cert:'.length))
   })
@@ -211,6 +213,10 @@ async function typeLine(
     .replaceAll('ssl://01.registry.example.net:27492', leader?.url ?? '')
     .replaceAll(/ssl:\/\/aha\.example\.net:27272\/[0-9a-f]{32}\?certhash=[0-9a-f]{64}/g, onceUrl)
     .replaceAll(/cell:\/\/\/srv\/\w+/g, `cell://${server.dir}`)
+    .replaceAll(/(?<=^registry livebackup .*)aha:\/\/cortex\.\.\./g, `cell://${server.dir}`)
+    .replaceAll('ssl://root@aha.example.net', `cell://${server.dir}`)
+    .replaceAll('/etc/registry/', 'srv/')
+    .replaceAll(/(?<= )\/(?=(?:srv|mnt)\/)/g, '')
     .replaceAll(/(?<=^registry query .*)aha:\/\/(?:cortex|axon)\.\.\./g, cortex.url)
   const adapted = line.startsWith('registry serve') ? onFreePorts(line) : ours
   const env = cleanEnv({
@@ -239,15 +245,19 @@ function onFreePorts(line: string): string {
 }
 
 function endsByItself(line: string): boolean {
-  return !/^registry (serve|service watch(?!.* --for))/.test(line)
+  return !/^registry (serve|service watch(?!.* --for)|backup follow(?!.* --once))/.test(line)
 }
 
 /** What is told to stop says whether that was its end (a server) or an early one. */
 function statusOf(line: string): number {
-  return endsByItself(line) || line.startsWith('registry serve') ? 0 : 130
+  // Nothing was proven of a service that is not installed here.
+  if (line.includes(' --python ')) return 1
+  return endsByItself(line) || /^registry (serve|backup follow)/.test(line) ? 0 : 130
 }
 
 /** A stream has one JSON value per line, anything else is one value. */
 function jsonTexts(line: string, stdout: string): string[] {
-  return /^registry (service (watch|history)|query .*--query-file)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
+  return /^registry (service (watch|history)|backup follow|query .*--query-file)/.test(line)
+    ? stdout.trimEnd().split('\n')
+    : [stdout]
 }
