@@ -87,10 +87,12 @@ class Drill {
   readonly #home: string
   readonly protections: string[] = []
   readonly checks: ProofCheck[] = []
-  manifest: Manifest | undefined
+  /** A damaged backup is not laid out, and what was found out is of this very backup all the same. */
+  readonly manifest: Manifest | undefined
 
   constructor(backup: Backup, options: DrillOptions, scratch: string) {
     this.#backup = backup
+    this.manifest = 'manifest' in backup ? backup.manifest : undefined
     this.#options = options
     this.#dir = join(scratch, 'cell')
     this.#home = join(scratch, 'home')
@@ -128,7 +130,6 @@ class Drill {
     const {signal, progress, identities} = this.#options
     const more = {room: {minFreePercent: MIN_FREE_PERCENT}, ...(identities === undefined ? {} : {identities})}
     const {files, manifest} = await layOut(this.#backup, this.#dir, {progress, signal, ...more})
-    this.manifest = manifest
     if (manifest !== undefined) {
       this.checks.push(compare('files: size and hash of each', filesText(manifest.files), filesText(files)))
     }

@@ -6,6 +6,7 @@ import {decodeManifest, encodeManifest, type Manifest} from '../../../src/backup
 import {openBackup} from '../../../src/backup/open-backup.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
 import {readProofs} from '../../../src/backup/proofs.ts'
+import {readShelf} from '../../../src/backup/shelf.ts'
 import {systemClock} from '../../../src/base/clock.ts'
 import {backUpOffline} from '../../../src/cell/offline-backup.ts'
 import {openTelepath} from '../../../src/client/telepath/open.ts'
@@ -104,13 +105,17 @@ describe('the drill of a registry', () => {
   })
 
   test('fails for a damaged file, which it names, without starting anything', async () => {
+    await drill()
     await using file = await open(join(backup, 'registry.db'), 'r+')
     await file.write('damage', 5000)
     const report = await drill()
     expect(report).toMatchObject({result: 'failed', reason: expect.stringContaining('registry.db is altered')})
     expect(report.protections).toEqual([])
-    expect(await readProofs(backup)).toMatchObject([{result: 'failed'}])
+    expect(await readProofs(backup)).toMatchObject([{result: 'proven'}, {result: 'failed'}])
     expect(await readdir(scratch)).toEqual([])
+    // What an earlier drill proved is no longer so.
+    const [item] = await readShelf(join(backup, '..'), {signal: new AbortController().signal})
+    expect(item).toMatchObject({proof: {result: 'failed'}, isProven: false})
   })
 
   test('finds nothing out when the service has no time to answer, and leaves what it restored when it is asked to', async () => {
