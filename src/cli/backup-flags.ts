@@ -7,6 +7,7 @@ export const identityFlags = {
       'File with the identity that opens an encrypted archive, as age-keygen writes it. May be given several times.',
     helpValue: '<file>',
     multiple: true,
+    multipleNonGreedy: true,
     default: [],
   }),
 }

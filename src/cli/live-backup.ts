@@ -1,9 +1,13 @@
+import {stat} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
 import {totalsOf} from '../backup/manifest.ts'
 import {formatDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
 import {fetchArchive, fetchBackup, type LiveBackupOptions, makeBackup} from '../client/live-backup.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
+import {parseUrl, placeOf} from '../wire/telepath/url.ts'
 import {formatBytes} from './bytes.ts'
+import {shelfOf} from './shelf-dir.ts'
 
 export interface LiveBackupWish extends LiveBackupOptions {
   /** As it may be shown. */
@@ -21,7 +25,7 @@ export interface LiveBackupReport {
   readonly url: string
   readonly name: string
   readonly where: 'service' | 'directory' | 'archive'
-  /** On this machine; null when it stays at the service. */
+  /** On this machine; null when it stays at a service on another one. */
   readonly path: string | null
   /** Of an archive its length, else what it takes on the disk; null when it is not known. */
   readonly bytes: number | null
@@ -47,7 +51,20 @@ type Made = Omit<LiveBackupReport, 'url' | 'seconds'>
 
 async function atService(cell: Callable, wish: LiveBackupWish): Promise<Made> {
   const {name, bytes} = await makeBackup(cell, wish)
-  return {name, where: 'service', path: null, bytes, files: null, index: null}
+  return {name, where: 'service', path: await placeAt(wish.url, name), bytes, files: null, index: null}
+}
+
+/** Gives the place of a backup that stays at a service of this machine. */
+async function placeAt(url: string, name: string): Promise<string | null> {
+  const parsed = parseUrl(url)
+  if (parsed.scheme !== 'cell' && parsed.scheme !== 'unix') return null
+  const place = placeOf(parsed)
+  if (place.kind !== 'unix') return null
+  const path = join(await shelfOf(dirname(place.path)), name)
+  return await stat(path).then(
+    () => path,
+    () => null,
+  )
 }
 
 async function toDirectory(cell: Callable, dir: string, wish: LiveBackupWish): Promise<Made> {
@@ -76,14 +93,20 @@ async function explained<T>({url, name}: LiveBackupWish, work: () => Promise<T>)
   try {
     return await work()
   } catch (error) {
-    const hints = error instanceof RegistryError ? hintsFor(error, url, name) : undefined
-    if (!(error instanceof RegistryError) || hints === undefined) throw error
-    throw withHints(error, hints)
+    throw error instanceof RegistryError ? explainedError(error, url, name) : error
   }
 }
 
-function withHints({code, message, info, telepath, cause}: RegistryError, hints: readonly string[]): RegistryError {
-  return new RegistryError(code, message, {hints, info, telepath, cause})
+function explainedError(error: RegistryError, url: string, name: string | undefined): RegistryError {
+  const {code, message, info, telepath, cause} = error
+  const hints = hintsFor(error, url, name)
+  if (hints === undefined) return error
+  // The words for these are the peers', and name nothing.
+  const isTaken = code === 'REG_BAD_REQUEST' && message.includes('exists')
+  if (isTaken) return new RegistryError('REG_CONFLICT', `${url} has a backup ${name} already`, {hints, info, cause})
+  const isAway = code === 'REG_BAD_REQUEST' && message.includes('traversal')
+  const text = isAway ? `${name} is no name of a backup: it leads out of the directory` : message
+  return new RegistryError(code, text, {hints, info, telepath, cause})
 }
 
 function hintsFor(
@@ -98,6 +121,11 @@ function hintsFor(
       return name !== undefined && /exists|traversal/.test(message)
         ? ['give another --name, or none for the time', `registry livebackup ${url}`]
         : undefined
+    case 'REG_DENIED':
+      return [
+        'only administrators back up: registry user set NAME --admin, there',
+        'on its machine: registry livebackup cell://DIR',
+      ]
     case 'REG_DISK_LOW':
       return ['free space there, or give backup:dir on another volume', `registry livebackup ${url} --stream DIR`]
     default:
@@ -112,6 +140,9 @@ export function liveBackupText({url, name, where, path, bytes, files, index, sec
     ...(index === null ? [] : [`log index ${index}`]),
     `in ${formatDuration(seconds * 1000)}`,
   ].join(', ')
-  if (where === 'service') return `backup created: ${name} (${facts})\nit stays at ${url}`
-  return `backup created: ${path} (${facts})\nprove that it can be restored: registry backup drill ${path}`
+  if (path === null) {
+    return `backup created: ${name} (${facts})\nit stays at ${url}; to have one here: registry livebackup ${url} --stream DIR`
+  }
+  const stays = where === 'service' ? `\nit stays at ${url}` : ''
+  return `backup created: ${path} (${facts})${stays}\nprove that it can be restored: registry backup drill ${path}`
 }

@@ -114,7 +114,8 @@ function backupText({health}: RegistryStatus): string | undefined {
     typeof last === 'number' && typeof age === 'number'
       ? `${localTime(last)}, ${formatDuration(age)} ago${how === 'kept' ? '' : `, ${String(how)}`}`
       : 'none'
-  if (typeof proof !== 'string' || typeof proofat !== 'number') return `${made}; no drill`
+  if (typeof proof !== 'string' || typeof proofat !== 'number')
+    return `${made}; ${how === undefined || how === 'kept' ? 'no drill' : 'no drill of those kept here'}`
   return `${made}; ${proof} ${localTime(proofat)} (${String(proofof)})`
 }
 

@@ -87,7 +87,10 @@ function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined
   }
   const start = [`registry serve ${dir}`, `registry status cell://${dir} --verify`]
   if (history?.role === 'mirror') return start
-  const mirrors = (history?.others ?? []).map(
+  // Who has no name of a host is called by its iden, which `clone` does not take.
+  // Who has no name of a host is called by its iden, and nobody can be let in by that.
+  const names = (history?.others ?? []).filter((name) => !name.startsWith('member '))
+  const mirrors = names.map(
     (name) => `registry clone ${name} --url cell://${dir}, and on its host start with an empty directory`,
   )
   return [...start, ...mirrors]

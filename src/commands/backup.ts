@@ -40,17 +40,19 @@ no part of it; databases are compacted: that of a registry always, those of Syna
   ]
   static override readonly flags = {
     skip: Flags.string({
-      summary: 'Leave out what matches, relative to the data directory. Can be given more than once.',
+      summary: 'Leave out what matches, relative to the data directory. May be given several times.',
       helpValue: '<glob>',
       multiple: true,
+      multipleNonGreedy: true,
       default: [],
     }),
     archive: Flags.boolean({summary: 'Make TARGET one file: a tar, compressed by zstd.', default: false}),
     'encrypt-to': Flags.string({
       summary:
-        'Encrypt the archive for this recipient of age, or those in a file; with --archive. Can be given more than once.',
+        'Encrypt the archive for this age recipient, or for those in a file; with --archive. May be given several times.',
       helpValue: 'age1…|@<file>',
       multiple: true,
+      multipleNonGreedy: true,
       default: [],
     }),
   }

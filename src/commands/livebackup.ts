@@ -17,7 +17,7 @@ one file. A backup holds the keys and the passwords of the service, so that who 
 and at a mirror it is the same.`
   static override readonly exits = {
     4: 'it does not let you: a backup is for administrators',
-    5: 'another backup is being made there, or there is too little room',
+    5: 'another backup is being made there, the name is taken, or there is too little room',
     8: 'what came is damaged; nothing was kept',
   }
   static override readonly args = {url: Args.string({description: 'Service to back up, instead of --url.'})}
@@ -42,9 +42,11 @@ and at a mirror it is the same.`
     }),
     archive: Flags.string({summary: 'Fetch it into this file.', helpValue: '<file>'}),
     'encrypt-to': Flags.string({
-      summary: 'Encrypt the archive to this age recipient, or to those in a file: age1… or @FILE.',
-      helpValue: '<recipient>',
+      summary:
+        'Encrypt the archive for this age recipient, or for those in a file; with --archive. May be given several times.',
+      helpValue: 'age1…|@<file>',
       multiple: true,
+      multipleNonGreedy: true,
       default: [],
     }),
     ...cellFlags,

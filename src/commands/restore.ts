@@ -1,9 +1,11 @@
 import {basename} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
+import {identitiesIn, identityFlags} from '../cli/backup-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {confirmFlags} from '../cli/cell-command.ts'
 import {confirm} from '../cli/confirm.ts'
+import {onBackup} from '../cli/given-backup.ts'
 import {momentOf, type RestoreReport, restoreAbout, restoreReport, restoreText} from '../cli/restore-text.ts'
 import type {RestoreConf, Restoring} from '../server/restoring/restore.ts'
 
@@ -54,10 +56,7 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
       summary: 'Apply the change log up to this time: no entry that was made later.',
       helpValue: '<time>',
     }),
-    identity: Flags.string({
-      summary: 'File with the age identity that opens an encrypted archive.',
-      helpValue: '<file>',
-    }),
+    ...identityFlags,
     ...confirmFlags,
   }
 
@@ -66,8 +65,9 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
     const {openSource} = await import('../server/restoring/restore-source.ts')
     const {Restoring} = await import('../server/restoring/restore.ts')
     const last = momentOf(flags['to-offset'], flags['to-time'])
-    const identities = await this.#identities(flags.identity)
-    const source = await openSource(args.backup, {identities, signal: this.signal})
+    const identities = await identitiesIn(flags.identity)
+    const {signal} = this
+    const source = await onBackup(args.backup, async () => await openSource(args.backup, {identities, signal}))
     using progress = this.workProgress()
     const wallMs = () => systemClock.wallMs()
     await using restoring = await Restoring.open({
@@ -75,21 +75,15 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
       dir: args.dir,
       last,
       progress,
-      signal: this.signal,
+      signal,
       wallMs,
       readConf,
     })
     if (!flags['dry-run']) await this.#confirm(restoring, flags.yes)
-    const restored = await restoring.prepare()
+    const restored = await onBackup(args.backup, async () => await restoring.prepare())
     const done = flags['dry-run'] ? undefined : await restoring.swap()
     progress[Symbol.dispose]()
     return this.show(restoreReport(source, restoring.plan, restored, done), restoreText)
-  }
-
-  async #identities(file: string | undefined): Promise<readonly string[] | undefined> {
-    if (file === undefined) return undefined
-    const {readIdentities} = await import('../backup/age-keys.ts')
-    return await readIdentities(file)
   }
 
   /** Only where something is taken away. Another cell is to be named. */

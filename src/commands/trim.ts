@@ -55,6 +55,7 @@ server of ours knows its mirrors by itself, trims to the entry, and gives the sp
       summary: 'One more who follows the log, as the service reaches it; can be given several times.',
       helpValue: 'URL',
       multiple: true,
+      multipleNonGreedy: true,
       default: [],
     }),
     keep: Flags.integer({summary: 'How many of the newest entries stay.', min: 0, exclusive: ['keep-for']}),

@@ -1,4 +1,4 @@
-import {readFile} from 'node:fs/promises'
+import {glob, readFile} from 'node:fs/promises'
 import {describe, expect, test} from 'vitest'
 import {EXIT_STATUSES} from '../../scripts/pages/exit-statuses.ts'
 import {ERRORS, type ErrorSpec} from '../../src/base/errors.ts'
@@ -46,6 +46,16 @@ describe('the interface of the command line', () => {
 
   test('has a meaning for each exit status', () => {
     for (const {exit} of Object.values(ERRORS)) expect(EXIT_STATUSES).toHaveProperty(String(exit))
+  })
+
+  // Else `--identity key.txt BACKUP` takes the backup for another key. The manifest does not tell.
+  test('has no flag that swallows the arguments behind it', async () => {
+    const src = new URL('../../src/', import.meta.url).pathname
+    for await (const file of glob(['commands/**/*.ts', 'cli/*.ts'], {cwd: src})) {
+      const text = await readFile(`${src}${file}`, 'utf8')
+      const greedy = text.match(/^ +multiple: true,\n(?! +multipleNonGreedy: true,)/gm)
+      expect(greedy, file).toBeNull()
+    }
   })
 
   test.each(Object.keys(manifest.commands).filter((id) => id !== 'service:run'))('has --json in %s', (id) => {

@@ -147,6 +147,15 @@ const LINES = [
   'backup show DIR/whole',
   'backup show DIR/whole --files',
   'backup prune DIR/shelf --keep-last 1 --dry-run',
+  'livebackup --name nightly',
+  'livebackup --timeout 30s --name nightly',
+  'livebackup --stream DIR/tmp/fetched --name 01',
+  'livebackup --archive DIR/tmp/fetched.tar.zst',
+  'backup drill DIR/tmp/fetched/01',
+  'backup follow DIR/tmp/followed --once',
+  'restore DIR/tmp/followed DIR/tmp/restored --dry-run',
+  'restore DIR/tmp/fetched/01 DIR/tmp/restored',
+  'restore DIR/tmp/fetched/01 DIR --yes',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.
@@ -156,7 +165,9 @@ describe('what --json prints keeps its shape', () => {
     const {status, stdout} = await runCli(args, {
       env: {REGISTRY_DIR: (/^(provision|pool|clone)/.test(line) ? aha : server).dir, SYN_DIR: join(server.dir, 'syn')},
     })
-    const values = /^(service watch|query --call getTasks)/.test(line) ? stdout.trimEnd().split('\n') : [stdout]
+    const values = /^(service watch|query --call getTasks|backup follow)/.test(line)
+      ? stdout.trimEnd().split('\n')
+      : [stdout]
     const shape = values.map((text) => JSON.stringify(shapeOf(JSON.parse(text)), undefined, 2)).join('\n')
     await expect(`$ registry ${line}\n# status ${status}\n${shape}\n`).toMatchFileSnapshot(
       `./shapes/${line

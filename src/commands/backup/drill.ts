@@ -2,9 +2,11 @@ import {tmpdir} from 'node:os'
 import {resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {systemClock} from '../../base/clock.ts'
+import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {type DrillReport, drillText} from '../../cli/drill-text.ts'
 import {durationFlag} from '../../cli/flags.ts'
+import {onBackup} from '../../cli/given-backup.ts'
 
 const START_MS = 120_000
 /** Of a drill that could not find out. */
@@ -22,7 +24,10 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
     8: 'failed: the backup is damaged, or what it restores to is not what was backed up',
   }
   static override readonly args = {
-    backup: Args.string({description: 'The backup: its directory, or its archive.', required: true}),
+    backup: Args.string({
+      description: 'The backup: its directory, its archive, or a directory of backup follow.',
+      required: true,
+    }),
   }
   static override readonly examples = [
     {description: 'Prove a backup.', command: '<%= config.bin %> <%= command.id %> ./backups/20261121120000'},
@@ -36,9 +41,12 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
     },
   ]
   static override readonly flags = {
-    identity: Flags.string({summary: 'File with the key of an encrypted archive.', helpValue: 'FILE'}),
-    python: Flags.string({summary: 'Python that has Synapse; without it, the one on the PATH.', helpValue: 'PATH'}),
-    scratch: Flags.string({summary: 'Directory for the copy; without it, that for temporary files.', helpValue: 'DIR'}),
+    ...identityFlags,
+    python: Flags.string({summary: 'Python that has Synapse; without it, the one on the PATH.', helpValue: '<path>'}),
+    scratch: Flags.string({
+      summary: 'Directory for the copy; without it, that for temporary files.',
+      helpValue: '<directory>',
+    }),
     keep: Flags.boolean({summary: 'Leave the copy where it is.'}),
     timeout: durationFlag({summary: 'How long the service may take until it answers.', default: START_MS}),
   }
@@ -48,12 +56,11 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
     const {openBackup} = await import('../../backup/open-backup.ts')
     const {runDrill} = await import('../../server/drill/drill.ts')
     const {signal} = this
-    const {readIdentities} = await import('../../backup/age-keys.ts')
-    const sealed = flags.identity === undefined ? {} : {identities: await readIdentities(flags.identity)}
-    const backup = await openBackup(args.backup, sealed)
+    const identities = await identitiesIn(flags.identity)
+    const backup = await onBackup(args.backup, async () => await openBackup(args.backup, {identities}))
     using progress = this.workProgress()
     const report = await runDrill(backup, {
-      ...{...sealed, progress, signal, clock: systemClock, startMs: flags.timeout, isKept: flags.keep},
+      ...{identities, progress, signal, clock: systemClock, startMs: flags.timeout, isKept: flags.keep},
       python: flags.python,
       scratch: resolve(flags.scratch ?? tmpdir()),
     })

@@ -2,6 +2,7 @@ import {Args, Flags} from '@oclif/core'
 import {type BackupShown, backupDetails, backupShown} from '../../cli/backup-details.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {onBackup} from '../../cli/given-backup.ts'
 
 export default class BackupShow extends BaseCommand {
   static override readonly summary =
@@ -10,7 +11,10 @@ export default class BackupShow extends BaseCommand {
     'Only its manifest is read: registry backup verify says whether its files are as that says.'
   static override readonly exits = {4: 'it is encrypted, and no given identity opens it', 8: 'it is no backup'}
   static override readonly args = {
-    backup: Args.string({description: 'The backup: its directory, or its archive.', required: true}),
+    backup: Args.string({
+      description: 'The backup: its directory, its archive, or a directory of backup follow.',
+      required: true,
+    }),
   }
   static override readonly flags = {
     files: Flags.boolean({summary: 'Show all of its files.', default: false}),
@@ -28,7 +32,8 @@ export default class BackupShow extends BaseCommand {
     const {args, flags} = await this.parse(BackupShow)
     const {openBackup} = await import('../../backup/open-backup.ts')
     const {readProofs} = await import('../../backup/proofs.ts')
-    const backup = await openBackup(args.backup, {identities: await identitiesIn(flags.identity)})
+    const identities = await identitiesIn(flags.identity)
+    const backup = await onBackup(args.backup, async () => await openBackup(args.backup, {identities}))
     return this.show(backupShown(backup, await readProofs(backup.path), flags.files), backupDetails)
   }
 }

@@ -3,6 +3,7 @@ import {type Backup, openBackup, verifyBackup} from '../../backup/open-backup.ts
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {type VerifyReport, verifyReport, verifyText} from '../../cli/backup-text.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {onBackup} from '../../cli/given-backup.ts'
 
 export default class BackupVerify extends BaseCommand {
   static override readonly summary =
@@ -14,7 +15,10 @@ export default class BackupVerify extends BaseCommand {
     8: 'it is no backup, or it is damaged',
   }
   static override readonly args = {
-    backup: Args.string({description: 'The backup: its directory, or its archive.', required: true}),
+    backup: Args.string({
+      description: 'The backup: its directory, its archive, or a directory of backup follow.',
+      required: true,
+    }),
   }
   static override readonly flags = identityFlags
   static override readonly examples = [
@@ -35,8 +39,10 @@ export default class BackupVerify extends BaseCommand {
   async run(): Promise<VerifyReport> {
     const {args, flags} = await this.parse(BackupVerify)
     const identities = await identitiesIn(flags.identity)
-    const backup = await openBackup(args.backup, {identities})
-    const report = verifyReport(backup, await this.#verify(backup, identities))
+    const report = await onBackup(args.backup, async () => {
+      const backup = await openBackup(args.backup, {identities})
+      return verifyReport(backup, await this.#verify(backup, identities))
+    })
     if (!report.ok) this.sayNo()
     return this.show(report, verifyText)
   }

@@ -1,0 +1,45 @@
+import {stat} from 'node:fs/promises'
+import {dirname, join, resolve} from 'node:path'
+import {ERRORS, RegistryError} from '../base/errors.ts'
+
+/**
+ * Works on the backup that was named on the command line. An error that says nothing more than that it is no backup, or a damaged one, names the
+ * place, and what can be typed next for that very place.
+ */
+export async function onBackup<T>(given: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw error instanceof RegistryError ? await explained(error, resolve(given)) : error
+  }
+}
+
+async function explained(error: RegistryError, place: string): Promise<RegistryError> {
+  const {code, info, telepath, cause, hints} = error
+  if (code !== 'REG_BACKUP_INVALID' && code !== 'REG_BACKUP_DAMAGED' && code !== 'REG_BACKUP_SEALED') return error
+  const isGeneral = hints === ERRORS[code].hints
+  const message = error.message.includes(place) ? error.message : `${place}: ${error.message}`
+  if (!isGeneral) return new RegistryError(code, message, {info, telepath, cause, hints})
+  return new RegistryError(code, message, {info, telepath, cause, hints: await hintsFor(code, place)})
+}
+
+async function hintsFor(
+  code: 'REG_BACKUP_INVALID' | 'REG_BACKUP_DAMAGED' | 'REG_BACKUP_SEALED',
+  place: string,
+): Promise<readonly string[]> {
+  if (code === 'REG_BACKUP_SEALED') return [...ERRORS[code].hints]
+  const shelf = await shelfAt(place)
+  const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shelf}`]
+  return [...list, 'make another one: registry livebackup, or registry backup SOURCE TARGET']
+}
+
+/** The place itself when backups may lie in it, else the directory that it is in; undefined when there is none. */
+async function shelfAt(place: string): Promise<string | undefined> {
+  const isCell = await stat(join(place, 'cell.guid')).catch(() => undefined)
+  const candidates = isCell === undefined ? [place, dirname(place)] : [dirname(place)]
+  for (const dir of candidates) {
+    const facts = await stat(dir).catch(() => undefined)
+    if (facts?.isDirectory() === true) return dir
+  }
+  return undefined
+}

@@ -1,0 +1,49 @@
+// What is said of a place that is no backup: which one, and what to type next for that very place.
+import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {afterAll, beforeAll, describe, expect, test} from 'vitest'
+import {openBackup} from '../../src/backup/open-backup.ts'
+import {RegistryError} from '../../src/base/errors.ts'
+import {onBackup} from '../../src/cli/given-backup.ts'
+
+let home: string
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'given-'))
+  await mkdir(join(home, 'shelf', 'cell'), {recursive: true})
+  await writeFile(join(home, 'shelf', 'cell', 'cell.guid'), 'cd'.repeat(16))
+  await writeFile(join(home, 'shelf', 'notes.txt'), 'x'.repeat(2000))
+})
+afterAll(() => rm(home, {recursive: true}))
+
+async function refusalOf(name: string): Promise<RegistryError> {
+  const path = join(home, name)
+  const error = await onBackup(path, async () => await openBackup(path)).catch((thrown: unknown) => thrown)
+  if (error instanceof RegistryError) return error
+  throw new Error(`${name} was taken`)
+}
+
+describe('a place that is no backup', () => {
+  test.each([
+    ['what is not there', 'shelf/nothing', 'shelf'],
+    ['the data directory of a cell', 'shelf/cell', 'shelf'],
+    ['a file', 'shelf/notes.txt', 'shelf'],
+    ['a directory of backups', 'shelf', 'shelf'],
+  ])('is named with the directory to look in: %s', async (_, name, shelf) => {
+    const {code, message, hints} = await refusalOf(name)
+    expect(code).toBe('REG_BACKUP_INVALID')
+    expect(message).toContain(join(home, name))
+    expect(hints[0]).toBe(`see what else is there: registry backup list ${join(home, shelf)}`)
+  })
+
+  test('far from any directory has no such hint', async () => {
+    const {hints} = await refusalOf('no/such/place')
+    expect(hints).toEqual(['make another one: registry livebackup, or registry backup SOURCE TARGET'])
+  })
+
+  test('whose error knows better keeps what that says', async () => {
+    const known = new RegistryError('REG_BACKUP_INVALID', 'it is strange', {hints: ['look at it']})
+    const thrown = onBackup(home, () => Promise.reject(known))
+    await expect(thrown).rejects.toMatchObject({message: `${home}: it is strange`, hints: ['look at it']})
+  })
+})
