@@ -2,6 +2,7 @@ import type {Dirent} from 'node:fs'
 import {lstat, readdir} from 'node:fs/promises'
 import {join, matchesGlob, posix} from 'node:path'
 import {RegistryError} from '../base/errors.ts'
+import {isAside} from './aside-names.ts'
 import {readFault} from './file-faults.ts'
 import {isSafePath, MANIFEST_FILE} from './manifest.ts'
 
@@ -102,7 +103,7 @@ const PARTIAL = /^\..+\.partial-[0-9a-f]{8}(\.lock)?$/
 export function isNeverPart(kind: 'registry' | 'synapse', path: string, isDirectory: boolean): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const isScratch = isDirectory && (name === 'tmp' || name === 'backups')
-  if (path === MANIFEST_FILE || path === PROOFS_FILE) return true
+  if (path === MANIFEST_FILE || path === PROOFS_FILE || (path === name && isAside(name))) return true
   if (kind === 'synapse') return isScratch || name === 'lock.mdb'
   if (path === name && (isScratch || MOMENTARY.includes(name) || MOMENTARY_BEGIN.test(name))) return true
   return PARTIAL.test(name) || isUnfinished(name)

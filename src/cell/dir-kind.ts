@@ -1,5 +1,6 @@
 import {lstat, readdir, readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
+import {isAside} from '../backup/aside-names.ts'
 import {CELL_SLAB, readSynapseFacts} from '../backup/synapse-facts.ts'
 import {messageOf, systemCode} from '../base/errors.ts'
 
@@ -13,11 +14,14 @@ export type DirKind =
   | {readonly kind: 'strange'; readonly reason: string}
   | {readonly kind: 'absent'}
 
+/** What is left of a restore into an empty directory that came to nothing. */
+const LOCKS = new Set(['lock.db', 'lock.pid'])
+
 /** Tells what lies in a directory, by its files alone. Alters nothing, and takes no lock. What cannot be read is strange. */
 export async function readDirKind(dir: string): Promise<DirKind> {
   try {
     if (!(await stat(dir)).isDirectory()) return {kind: 'strange', reason: 'it is no directory'}
-    if ((await readdir(dir)).length === 0) return {kind: 'empty'}
+    if ((await readdir(dir)).every((name) => isAside(name) || LOCKS.has(name))) return {kind: 'empty'}
     return await kindOfFull(dir)
   } catch (error) {
     const code = systemCode(error)

@@ -23,7 +23,7 @@ import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '..
 import {newGuid} from '../base/ids.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {isBusy} from '../store/sqlite-errors.ts'
-import {isBeingRestored} from './restore-swap.ts'
+import {isBeingRestored, isHalfRestored} from './restore-swap.ts'
 
 const LOCK_FILE = 'lock.db'
 const PID_FILE = 'lock.pid'
@@ -156,12 +156,13 @@ export async function lockCellDir(directory: string, options: LockOptions = {}):
   await usable(path, () => makePrivateDir(path))
   const lock = await takeLock(path)
   try {
+    if (await isHalfRestored(path)) throw beingRestored(path, {isVacating: false})
     await usable(path, () => writeFileAtomic(join(path, PID_FILE), [process.pid, options.purpose].join(' ').trim()))
     await usable(path, () => removeFile(join(path, RUN_FILE)))
     const {guid, isNew} = await cellGuid(path, options.guid)
     return new CellDir(path, guid, isNew, lock)
   } catch (error) {
-    if (isRestoring(error)) await vacate(path)
+    if (isInTheWay(error)) await vacate(path)
     lock.close()
     throw error
   }
@@ -173,8 +174,8 @@ async function vacate(path: string): Promise<void> {
   await rmdir(path).catch(() => undefined) // the restore says what is in its way
 }
 
-function isRestoring(error: unknown): boolean {
-  return error instanceof RegistryError && error.info['isRestoring'] === true
+function isInTheWay(error: unknown): boolean {
+  return error instanceof RegistryError && error.info['isVacating'] === true
 }
 
 /**
@@ -251,7 +252,7 @@ async function cellGuid(path: string, wanted: string | undefined): Promise<{guid
   const file = join(path, GUID_FILE)
   const old = (await readOrUndefined(file))?.trim()
   if (old === undefined) {
-    if (await isBeingRestored(path)) throw beingRestored(path)
+    if (await isBeingRestored(path)) throw beingRestored(path, {isVacating: true})
     const guid = wanted ?? newGuid()
     await usable(file, () => writeFileAtomic(file, guid))
     return {guid, isNew: true}
@@ -262,9 +263,10 @@ async function cellGuid(path: string, wanted: string | undefined): Promise<{guid
   return {guid: old, isNew: false}
 }
 
-function beingRestored(path: string): RegistryError {
+/** `isVacating`: the directory is in the way. */
+function beingRestored(path: string, {isVacating}: {readonly isVacating: boolean}): RegistryError {
   return new RegistryError('REG_DIR_LOCKED', `${path} is being restored`, {
-    info: {path, isRestoring: true},
+    info: {path, isVacating},
     hints: ['start again when the restore has ended'],
   })
 }

@@ -3,6 +3,7 @@ import {existsSync} from 'node:fs'
 import {lstat, readdir, readFile} from 'node:fs/promises'
 import {connect} from 'node:net'
 import {dirname, join} from 'node:path'
+import {isAside} from '../backup/aside-names.ts'
 import {systemCode} from '../base/errors.ts'
 import type {DirKind} from './dir-kind.ts'
 import {isCellDirLocked} from './dirs.ts'
@@ -92,7 +93,8 @@ async function lockFiles(dir: string): Promise<readonly string[]> {
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const item of await readdir(join(dir, folder), {withFileTypes: true})) {
       const path = join(folder, item.name)
-      if (item.isDirectory() && item.name !== 'backups' && item.name !== 'tmp') folders.push(path)
+      const isOther = item.name === 'backups' || item.name === 'tmp' || isAside(item.name)
+      if (item.isDirectory() && !isOther) folders.push(path)
       if (item.isFile() && item.name === 'lock.mdb') paths.push(path)
     }
   }

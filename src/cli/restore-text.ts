@@ -6,6 +6,7 @@ interface Plan {
   readonly dir: string
   readonly cell: {readonly kind: 'registry' | 'synapse'; readonly iden: string; readonly type: string | null}
   readonly target: {readonly was: 'absent' | 'empty' | 'cell'; readonly checked: string | null}
+  readonly isWithin: boolean
   readonly otherCell: string | null
   readonly warnings: readonly string[]
 }
@@ -97,10 +98,11 @@ function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined
 }
 
 /** Says what the swap does to a directory that is there, one line each. */
-export function restoreAbout({dir, target, otherCell, cell, warnings}: Plan): readonly string[] {
-  const lines = [
-    `${dir} is kept beside, under the name ${dir}.before-restore-TIME; nothing runs there: ${target.checked}`,
-  ]
+export function restoreAbout({dir, target, isWithin, otherCell, cell, warnings}: Plan): readonly string[] {
+  const kept = isWithin
+    ? `what is in ${dir} is kept in ${dir}/.before-restore-TIME`
+    : `${dir} is kept beside, under the name ${dir}.before-restore-TIME`
+  const lines = [`${kept}; nothing runs there: ${target.checked}`]
   if (otherCell !== null) lines.push(`it is another cell: ${otherCell}, and the backup is of ${cell.iden}`)
   return [...lines, ...warnings]
 }

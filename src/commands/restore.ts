@@ -12,7 +12,7 @@ import type {RestoreConf, Restoring} from '../server/restoring/restore.ts'
 async function readConf(dir: string): Promise<RestoreConf> {
   const {loadConf} = await import('../config/load.ts')
   const {conf} = await loadConf({dir})
-  return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null}
+  return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null, backupDir: conf['backup:dir']}
 }
 
 export default class Restore extends BaseCommand {

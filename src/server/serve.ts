@@ -101,7 +101,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningRegistry
   const logs = new LogTail()
   const log = makeLog(loaded.conf, logs, options.writeLog)
   noteWarnings(log, loaded)
-  if (isMended) log.warning('restore.finished', {dir, reason: 'it was killed before the directory had its name'})
+  if (isMended) log.warning('restore.finished', {dir, reason: 'it was killed before its end'})
   if (environment.restoreUrl !== undefined) {
     await restoreFirst(environment.restoreUrl, dir, log, options.signal)
     loaded = await loadConf(sources)
@@ -529,7 +529,7 @@ async function restoreFirst(url: string, dir: string, log: Log, signal: AbortSig
   const {restoreFromUrl} = await import('./restoring/restore-url.ts')
   const readConf = async (path: string) => {
     const {conf} = await loadConf({dir: path})
-    return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null}
+    return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null, backupDir: conf['backup:dir']}
   }
   const wallMs = () => systemClock.wallMs()
   await restoreFromUrl(url, {dir, log, wallMs, readConf, signal: signal ?? new AbortController().signal})

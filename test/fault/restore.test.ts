@@ -65,7 +65,7 @@ test(`what backup follow keeps can be restored to any entry: ${OFFSETS} of them`
   for (let round = 0; round < OFFSETS; round++) {
     const offset = round === 0 ? entries.length - 1 : randomInt(entries.length)
     const dir = join(home, 'restored')
-    const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+    const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
     const source = await openSource(followed, {signal})
     const last = round === 0 ? undefined : {offset}
     {

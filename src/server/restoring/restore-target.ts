@@ -1,6 +1,7 @@
 /** What has to be so before a directory is replaced by a restored one. */
-import {readFile, stat} from 'node:fs/promises'
-import {dirname, join, sep} from 'node:path'
+import {constants, existsSync} from 'node:fs'
+import {access, readFile, stat} from 'node:fs/promises'
+import {dirname, join, relative, sep} from 'node:path'
 import {RegistryError, systemCode} from '../../base/errors.ts'
 import {realPlace} from '../../base/files.ts'
 import {type DirKind, readDirKind} from '../../cell/dir-kind.ts'
@@ -30,7 +31,7 @@ export interface RestoreTarget {
 /**
  * Makes sure that a directory may be replaced by what a backup holds. `backupPath` is where that lies.
  *
- * @throws RegistryError `REG_CONFLICT` for what is no cell, another kind of cell, a mount point, or one within the other; `REG_CELL_RUNS` when its cell
+ * @throws RegistryError `REG_CONFLICT` for what is no cell, another kind of cell, or one within the other; `REG_CELL_RUNS` when its cell
  * runs, or may; `REG_DIR_UNUSABLE`
  */
 export async function checkTarget(wanted: string, backupPath: string, cell: RestoredCell): Promise<RestoreTarget> {
@@ -39,10 +40,6 @@ export async function checkTarget(wanted: string, backupPath: string, cell: Rest
   if (isWithin(dir, backup)) throw refused(dir, `it is ${dir === backup ? '' : 'in '}the backup itself`)
   const kind = await readDirKind(dir)
   const same = await sameKind(dir, kind, cell)
-  if (await isMountPoint(dir))
-    throw refused(dir, 'a volume is mounted there, which cannot be replaced', [
-      `restore beside it, and move what is in it: registry restore ${backupPath} ${dir}.restored`,
-    ])
   if (same.kind === 'absent' || same.kind === 'empty') return {dir, was: same.kind, iden: null, checked: null}
   return {dir, was: 'cell', iden: 'iden' in same ? same.iden : null, checked: await assertStopped(dir, same)}
 }
@@ -89,16 +86,47 @@ export function isWithin(path: string, above: string): boolean {
   return path === above || path.startsWith(above.endsWith(sep) ? above : above + sep)
 }
 
-async function isMountPoint(dir: string): Promise<boolean> {
-  try {
-    const [own, above] = await Promise.all([stat(dir), stat(dirname(dir))])
-    if (own.dev !== above.dev || own.ino === above.ino) return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw unusable(dir, error)
-  }
+/**
+ * Tells whether a directory has to stay where it is, and only what is in it can be replaced: it, or its backups in `shelf`, are the mount point of a
+ * volume, or nothing can be made beside it.
+ *
+ * @throws RegistryError `REG_CONFLICT` when something else in it is a mount point, which cannot be moved
+ */
+export async function hasToStay(dir: string, shelf: string): Promise<boolean> {
+  if (!existsSync(dir)) return false
+  const mounts = await mountPoints()
+  const isMount = async (path: string) => mounts.has(path) || (await isOtherDevice(path))
+  if (!((await isMount(dir)) || (await isMount(join(dir, shelf))) || !(await isWritable(dirname(dir))))) return false
+  const stuck = [...mounts].find((path) => dirname(path) === dir && relative(dir, path) !== shelf)
+  if (stuck !== undefined)
+    throw refused(dir, `${stuck} is mounted in it, and cannot be moved`, [
+      `unmount it for the restore: umount ${stuck}`,
+    ])
+  return true
+}
+
+async function mountPoints(): Promise<ReadonlySet<string>> {
   const mounts = await readFile(MOUNTS, 'utf8').catch(() => '') // another system: the devices have to do
-  return mounts.split('\n').some((line) => unescaped(line.split(' ')[4] ?? '') === dir)
+  return new Set(mounts.split('\n').map((line) => unescaped(line.split(' ')[4] ?? '')))
+}
+
+async function isOtherDevice(path: string): Promise<boolean> {
+  try {
+    const [own, above] = await Promise.all([stat(path), stat(dirname(path))])
+    return own.dev !== above.dev || own.ino === above.ino
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false
+    throw unusable(path, error)
+  }
+}
+
+async function isWritable(dir: string): Promise<boolean> {
+  try {
+    await access(dir, constants.W_OK)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'ENOENT' // it is made
+  }
 }
 
 /** Blanks and the like stand there as octal numbers. */

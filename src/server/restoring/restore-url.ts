@@ -12,13 +12,15 @@ import {get} from 'node:https'
 import {basename, dirname, join} from 'node:path'
 import {Transform} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
+import {DOWNLOAD_FILE} from '../../backup/aside-names.ts'
 import {NO_PROGRESS} from '../../backup/progress.ts'
 import {messageOf, RegistryError} from '../../base/errors.ts'
-import {makePrivateDir, PRIVATE_FILE_MODE, writeFileAtomic} from '../../base/files.ts'
+import {makePrivateDir, PRIVATE_FILE_MODE, realPlace, writeFileAtomic} from '../../base/files.ts'
 import type {Log} from '../../base/log.ts'
 import {encode} from '../../wire/msgpack/encode.ts'
 import {type RestoreConf, Restoring} from './restore.ts'
 import {openSource} from './restore-source.ts'
+import {hasToStay} from './restore-target.ts'
 
 export interface RestoreUrlPorts {
   readonly dir: string
@@ -52,8 +54,8 @@ export async function restoreFromUrl(text: string, ports: RestoreUrlPorts): Prom
     return
   }
   if (isInsecure) log.warning('restore.insecure', {url: shown, reason: 'the certificate of the server is not verified'})
-  const archive = join(dirname(dir), `.${basename(dir)}.download`)
-  await makePrivateDir(dirname(dir))
+  const archive = await downloadPlace(dir)
+  await makePrivateDir(dirname(archive))
   try {
     log.info('restore.fetching', {url: shown})
     await download(url, archive, {...ports, isInsecure})
@@ -62,6 +64,13 @@ export async function restoreFromUrl(text: string, ports: RestoreUrlPorts): Prom
   } finally {
     await rm(archive, {force: true})
   }
+}
+
+/** On the volume of the directory. */
+async function downloadPlace(dir: string): Promise<string> {
+  const place = await realPlace(dir)
+  if (await hasToStay(place, 'backups')) return join(place, DOWNLOAD_FILE)
+  return join(dirname(place), `.${basename(place)}.download`)
 }
 
 async function restoreArchive(archive: string, text: string, ports: RestoreUrlPorts): Promise<void> {

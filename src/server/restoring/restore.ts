@@ -1,19 +1,24 @@
 /**
  * Restores a backup: looks whether it may be done, makes the directory anew beside its place, brings it to the wanted moment, and gives it the name when
- * all of it is right and on the disk. Until then the directory that is there is not touched; afterwards it is kept beside.
+ * all of it is right and on the disk. Until then the directory that is there is not touched; afterwards it is kept beside. A directory that has to stay, as
+ * the mount point of a volume, has both in itself.
  */
 import {existsSync} from 'node:fs'
-import {join, relative} from 'node:path'
+import {join, relative, resolve, sep} from 'node:path'
+import {isAside} from '../../backup/aside-names.ts'
+import {readCellConf} from '../../backup/cell-conf.ts'
 import type {Progress} from '../../backup/progress.ts'
 import {RegistryError} from '../../base/errors.ts'
+import {pathWithin} from '../../base/files.ts'
+import {readDirKind} from '../../cell/dir-kind.ts'
 import {holdGuid} from '../../cell/guid-lock.ts'
-import {isVacant, mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
+import {mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
 import {readStoreMember} from '../new-epoch.ts'
 import type {ReplayEnd} from '../replay.ts'
 import {assertMoment, bringToMoment, type RestoredHistory} from './restore-history.ts'
 import type {RestoreSource} from './restore-source.ts'
-import {checkTarget, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
+import {checkTarget, hasToStay, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
 
 export interface RestoreWish {
   readonly source: RestoreSource
@@ -34,6 +39,8 @@ export interface RestoreConf {
   readonly minFreePercent: number
   /** `mirror` is set. */
   readonly isMirror: boolean
+  /** `backup:dir` */
+  readonly backupDir: string | null
 }
 
 /** What is known before anything is done. */
@@ -41,6 +48,8 @@ export interface RestorePlan {
   readonly dir: string
   readonly cell: RestoredCell
   readonly target: RestoreTarget
+  /** What is in the directory is replaced, and not the directory. */
+  readonly isWithin: boolean
   /** Iden of another cell that is there and would be replaced; null when there is none. */
   readonly otherCell: string | null
   /** What to know, one line each. */
@@ -79,21 +88,22 @@ export class Restoring implements AsyncDisposable {
   }
 
   /**
-   * Looks whether it may be done; goes on first with one that was killed. Throws as `checkTarget` and `mendRestore`.
+   * Looks whether it may be done, when a restore that was killed there has come to its end. Throws as `mendRestore`, `checkTarget` and `hasToStay`.
    *
    * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have
    */
   static async open(wish: RestoreWish): Promise<Restoring> {
     const {source, last} = wish
     const {cell, end} = source
-    // What a killed one left between two names is the directory to look at.
     await mendRestore(wish.dir)
     const target = await checkTarget(wish.dir, source.path, cell)
     if (last !== undefined && cell.kind !== 'registry') throw noMoments()
     assertMoment(last, end)
     const otherCell = target.iden === null || target.iden === cell.iden ? null : target.iden
-    const plan = {dir: target.dir, cell, target, otherCell, warnings: warningsOf(source)}
-    return new Restoring(wish, plan, await settingsOf(target, wish))
+    const settings = await settingsOf(target, wish)
+    const isStaying = await hasToStay(target.dir, settings.shelf)
+    const plan = {dir: target.dir, cell, target, isWithin: isStaying, otherCell, warnings: warningsOf(source)}
+    return new Restoring(wish, plan, settings)
   }
 
   /**
@@ -103,7 +113,7 @@ export class Restoring implements AsyncDisposable {
    */
   async prepare(): Promise<Restored> {
     const {source, last, progress, signal} = this.#wish
-    const site = await RestoreSite.open(this.plan.dir)
+    const site = await RestoreSite.open(this.plan.dir, this.plan)
     this.#site = site
     const {minFreePercent} = this.#settings
     const files = await source.layOut(site.data, last, {progress, signal, room: {minFreePercent}})
@@ -117,19 +127,15 @@ export class Restoring implements AsyncDisposable {
    * @throws RegistryError `REG_CELL_RUNS` when a server was started there meanwhile
    */
   async swap(): Promise<Swapped> {
-    const {dir, target, cell} = this.plan
+    const {dir, target} = this.plan
     const {shelf} = this.#settings
     const site = this.#site
     if (site === undefined) throw new Error('a restore is prepared before it is done')
-    // Nobody starts in the one that goes, nor in the one that comes, before it is done.
-    using stack = new DisposableStack()
-    if (target.was !== 'cell' && !(await isVacant(dir))) throw madeMeanwhile(dir)
-    if (target.was === 'cell') stack.use(holdCell(dir, cell.kind) ?? refuseRunning(dir))
-    stack.use(holdCell(site.data, cell.kind))
+    if (target.was !== 'cell' && !(await isStillEmpty(dir))) throw madeMeanwhile(dir)
+    using _ = holdBoth(this.plan, site.data)
     const kept = await site.swap(shelf, this.#wish.wallMs())
     const {path} = this.#wish.source
-    const isInShelf = isWithin(path, join(dir, shelf))
-    const movedBackup = kept === null || isInShelf || !isWithin(path, dir) ? null : join(kept, relative(dir, path))
+    const movedBackup = kept === null || !isMoved(dir, shelf, path) ? null : join(kept, relative(dir, path))
     return {kept, movedBackup}
   }
 
@@ -160,13 +166,23 @@ interface TargetSettings {
 }
 
 async function settingsOf({dir}: RestoreTarget, {source, readConf}: RestoreWish): Promise<TargetSettings> {
-  if (source.cell.kind !== 'registry') return {minFreePercent: 0, shelf: SHELF}
+  const {backupDir} = await readCellConf(dir)
+  const asWritten = {minFreePercent: 0, shelf: backupDir ?? SHELF}
+  if (source.cell.kind !== 'registry') return asWritten
   try {
-    const {minFreePercent} = await readConf(dir)
-    return {minFreePercent, shelf: SHELF}
+    const {minFreePercent, backupDir: inForce} = await readConf(dir)
+    const within = await pathWithin(dir, resolve(dir, inForce ?? SHELF))
+    return {minFreePercent, shelf: within || SHELF}
   } catch {
-    return {minFreePercent: 0, shelf: SHELF} // that it is damaged may be why it is restored
+    return asWritten // that it is damaged may be why it is restored
   }
+}
+
+/** Tells whether what lies at a path goes away with the directory. */
+function isMoved(dir: string, shelf: string, path: string): boolean {
+  if (!isWithin(path, dir) || isWithin(path, join(dir, shelf))) return false
+  const [top = ''] = relative(dir, path).split(sep, 1)
+  return !isAside(top)
 }
 
 /**
@@ -182,6 +198,20 @@ async function epochOf({dir, was}: RestoreTarget): Promise<number> {
   } catch {
     return 0 // that it is damaged may be why it is restored
   }
+}
+
+async function isStillEmpty(dir: string): Promise<boolean> {
+  const {kind} = await readDirKind(dir)
+  return kind === 'empty' || kind === 'absent'
+}
+
+/** Nobody starts in the one that goes, nor in the one that comes, before it is done. */
+function holdBoth({dir, target, cell: {kind}, isWithin: isStaying}: RestorePlan, data: string): Disposable {
+  using stack = new DisposableStack()
+  const isOurs = kind === 'registry' && (isStaying || existsSync(join(dir, 'lock.db')))
+  if (target.was === 'cell' || isOurs) stack.use(holdCell(dir, kind) ?? refuseRunning(dir))
+  if (!isStaying) stack.use(holdCell(data, kind))
+  return stack.move()
 }
 
 function holdCell(dir: string, kind: 'registry' | 'synapse'): Disposable | undefined {

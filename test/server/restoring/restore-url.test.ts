@@ -1,28 +1,23 @@
 import {existsSync} from 'node:fs'
 import {mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises'
-import {createServer, type Server} from 'node:https'
-import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {directorySource, writeArchive} from '../../../src/backup/archive-write.ts'
 import type {Manifest} from '../../../src/backup/manifest.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
-import {CertDir} from '../../../src/pki/cert-dir.ts'
-import {issueInto} from '../../../src/pki/issuer.ts'
 import {restoreFromUrl} from '../../../src/server/restoring/restore-url.ts'
 import {SqliteStore} from '../../../src/store/sqlite.ts'
 import {backUp} from '../../support/cell-backup.ts'
 import {makeBackup} from '../../support/made-backup.ts'
+import {serveWebPages, type WebPages} from '../../support/web-pages.ts'
 import {silentLog} from '../../wire/telepath/silent-log.ts'
 
 const {signal} = new AbortController()
 const SECRET = 'token=s3cret'
 let home = ''
-let web: Server
+let web: WebPages
 let port = 0
-/** What is served, by path. */
-const pages = new Map<string, Buffer>()
 let made = 0
 
 async function archiveOf(dir: string, manifest: Manifest, compression: 'gzip' | 'zstd'): Promise<Buffer> {
@@ -32,6 +27,9 @@ async function archiveOf(dir: string, manifest: Manifest, compression: 'gzip' | 
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'registry-restore-url-'))
+  web = await serveWebPages()
+  const {pages} = web
+  port = web.port
   const cell = join(home, 'cell')
   await mkdir(cell)
   {
@@ -49,23 +47,9 @@ beforeAll(async () => {
   const cellOf = {kind: 'synapse', iden: 'cd'.repeat(16), type: 'axon', name: null, version: null} as const
   const axon = await makeBackup(join(home, 'axon'), undefined, {cell: cellOf})
   pages.set('/axon.tgz', await archiveOf(join(home, 'axon'), axon, 'gzip'))
-  const certs = new CertDir(join(home, 'certs'))
-  const terms = {nowMs: Date.now(), ttlMs: 3_600_000, keyType: 'p256', replace: false, purpose: 'host'} as const
-  await issueInto(certs, {...terms, purpose: 'ca', name: 'web', signAs: undefined})
-  await issueInto(certs, {...terms, name: 'localhost', signAs: 'web'})
-  const [cert, key] = await Promise.all(
-    ['crt', 'key'].map((end) => readFile(join(home, 'certs/hosts', `localhost.${end}`))),
-  )
-  web = createServer({cert, key}, (request, response) => {
-    const page = pages.get(new URL(request.url ?? '', 'https://x').pathname)
-    response.writeHead(page === undefined ? 404 : 200).end(page)
-  })
-  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
-  port = (web.address() as AddressInfo).port
 })
 afterAll(async () => {
-  web.closeAllConnections()
-  web.close()
+  await web[Symbol.asyncDispose]()
   await rm(home, {recursive: true})
 })
 
@@ -73,7 +57,7 @@ const urlOf = (path: string, scheme = 'https+insecure') => `${scheme}://visi:pw0
 
 async function restore(url: string, dir: string): Promise<readonly string[]> {
   const lines: string[] = []
-  const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+  const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
   try {
     await restoreFromUrl(url, {
       dir,

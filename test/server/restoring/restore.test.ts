@@ -59,7 +59,7 @@ afterAll(async () => {
   await rm(home, {recursive: true})
 })
 
-const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
 
 async function open(path: string, dir: string, last?: ReplayEnd): Promise<Restoring> {
   const wish = {dir, last, progress: NO_PROGRESS, signal, wallMs: () => NOW, readConf}
