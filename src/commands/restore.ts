@@ -20,7 +20,7 @@ export default class Restore extends BaseCommand {
     'Restore a backup to a directory, of a registry or of a real Synapse service, up to any moment that it has.'
   static override readonly description =
     `The backup is verified, to the byte, while the new directory is made beside DIR; then it gets the name, and what was there before is kept as
-DIR.before-restore-TIME. When anything fails, DIR is as it was. The backups in DIR/backups stay there. A restored registry leads from a new epoch on,
+DIR.before-restore-TIME; of the mount point of a volume, within it. When anything fails, DIR is as it was. Its backups stay where they are. A restored registry leads from a new epoch on,
 so that mirrors and clients of what went on elsewhere notice; one that was a mirror follows its leader again.`
   static override readonly exits = {
     3: 'the backup does not have that moment',

@@ -115,7 +115,7 @@ test.each(CASES)(
   60_000,
 )
 
-test.each(CASES)(
+test.each(CASES.filter((_, at) => at % 2 === 1))(
   'a swap %s that goes back where that cannot be noted, and is killed, is brought to its end',
   async (_, old, shelved, shelf) => {
     const {steps, backSteps} = (await begin(old, shelf)).swap
