@@ -106,11 +106,6 @@ export async function readLayers(sources: ConfSources): Promise<Layers> {
   return layers
 }
 
-/** Variables of the peer that order something which this version cannot do; ignoring them in silence would be dangerous. */
-const LATER_VARIABLES: Readonly<Record<string, string>> = {
-  SYN_RESTORE_HTTPS_URL: 'restoring from a URL is not in this version; unset it',
-}
-
 class Collector implements Layers {
   readonly files: string[] = []
   readonly settings: Setting[] = []
@@ -193,14 +188,12 @@ class Collector implements Layers {
   }
 
   #takeUnknownVariable(name: string): void {
-    const origin: Origin = {kind: 'variable', variable: name}
-    const later = Object.hasOwn(LATER_VARIABLES, name) ? LATER_VARIABLES[name] : undefined
-    if (later !== undefined) this.problems.push({option: name, message: `${name}: ${later}`, origin})
     const prefix = PREFIXES.find((start) => name.startsWith(start))
     if (prefix === undefined) return
     const known = OPTION_NAMES.flatMap(variablesOf).filter((variable) => variable.startsWith(prefix))
     const nearest = suggestion(name, known, prefix.length)
     if (prefix === PREFIXES[0]) {
+      const origin: Origin = {kind: 'variable', variable: name}
       this.problems.push({option: name, message: `${name} is not an option of the registry${nearest}`, origin})
     } else {
       const message = `${name} is not an option of the registry and has no effect${nearest}`

@@ -501,12 +501,6 @@ describe('options of parts that are not there', () => {
     )
     expect((await problemsOf()).map((problem) => problem.split(' ', 1)[0])).toEqual(['clone', 'provision:listen:'])
   })
-
-  test('restoring from a URL is refused rather than forgotten', async () => {
-    expect(await problemsOf({SYN_RESTORE_HTTPS_URL: 'https://example.net/b.tar.gz'})).toEqual([
-      'SYN_RESTORE_HTTPS_URL: restoring from a URL is not in this version; unset it',
-    ])
-  })
 })
 
 describe('warnings', () => {
