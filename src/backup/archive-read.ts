@@ -99,6 +99,15 @@ export async function readArchiveManifest(
   return {manifest: manifestOf(archive), isEncrypted: archive.isEncrypted}
 }
 
+/** As `readArchiveManifest`, and gives undefined for an archive without a manifest, as Synapse services send them. */
+export async function readArchiveHead(
+  file: string,
+  {identities = []}: OpenOptions,
+): Promise<{manifest: Manifest | undefined; isEncrypted: boolean}> {
+  await using archive = await OpenArchive.open(readArchiveFile(file), {identities, isForeign: true})
+  return {manifest: archive.manifest, isEncrypted: archive.isEncrypted}
+}
+
 /**
  * Compares an archive with its manifest, without writing anything. Where it cannot be read any further, the file that this happens in is an altered
  * one, and those behind it are missing.

@@ -12,7 +12,7 @@
  * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
  */
 import {readdir, readFile, stat} from 'node:fs/promises'
-import {dirname, join, resolve} from 'node:path'
+import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, writeFileAtomic} from '../base/files.ts'
 import {parseJson} from '../base/json-parse.ts'
@@ -78,6 +78,11 @@ export interface HistoryDir {
   readonly number: number
   readonly why: HistoryReason
   readonly bases: readonly FollowedBase[]
+}
+
+/** Names a history: proofs are of it, whatever bases it has by then. */
+export function historyOf({cell, path}: Followed): string {
+  return `${cell}/${basename(path)}`
 }
 
 /** Tells whether a directory is one that `backup follow` keeps, or a history of one. */

@@ -1,10 +1,11 @@
 /** Putting a backup down as the directory of a cell: verified while it is copied, so that what lies there in the end is what was backed up. */
-import {mkdir, rm} from 'node:fs/promises'
+import {mkdir, rm, stat} from 'node:fs/promises'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {readArchiveFile} from './archive-file.ts'
 import {type OpenOptions, unpackArchive} from './archive-read.ts'
 import {copyTree, type WorkOptions} from './copy-files.ts'
 import {writeFault} from './file-faults.ts'
+import {type ForeignBackup, foreignTree, putForeignDown} from './foreign.ts'
 import {assertRoom} from './free-space.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import type {Backup} from './open-backup.ts'
@@ -30,9 +31,9 @@ export interface LaidOut {
  * @throws RegistryError `REG_BACKUP_DAMAGED`, `REG_BACKUP_INVALID`, `REG_BACKUP_SOURCE` when it is not whole or cannot be read, `REG_BACKUP_SEALED` when no identity opens it; `REG_CONFLICT` when
  * something is at `to`; `REG_DISK_LOW`, `REG_DIR_UNUSABLE` when it cannot be written
  */
-export async function layOut(backup: Backup, to: string, options: LayOutOptions): Promise<LaidOut> {
-  const {room} = options
-  if (room !== undefined) await assertRoom({path: to, bytes: neededBy(backup), ...room})
+export async function layOut(backup: Backup | ForeignBackup, to: string, options: LayOutOptions): Promise<LaidOut> {
+  const {room, signal} = options
+  if (room !== undefined) await assertRoom({path: to, bytes: await neededBy(backup, signal), ...room})
   await makeNew(to)
   try {
     return await putDown(backup, to, options)
@@ -42,15 +43,20 @@ export async function layOut(backup: Backup, to: string, options: LayOutOptions)
   }
 }
 
-async function putDown(backup: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
+async function putDown(backup: Backup | ForeignBackup, to: string, work: LayOutOptions): Promise<LaidOut> {
+  if (backup.kind === 'foreign') return {files: await putForeignDown(backup, to, work), manifest: undefined}
   if (backup.kind === 'archive') return await fromArchive(backup, to, work)
   // Of what is followed its newest base; the log is brought in afterwards.
   const from = backup.kind === 'followed' ? backup.followed.bases.at(-1)?.path : undefined
   return await fromDirectory(from ?? backup.path, backup.manifest, to, work)
 }
 
-function neededBy({manifest}: Backup): number {
-  return totalsOf(manifest.files).allocated
+/** Of an archive without a manifest at least its own length: what is beyond the room ends it then. */
+async function neededBy(backup: Backup | ForeignBackup, signal: AbortSignal): Promise<number> {
+  if (backup.kind !== 'foreign') return totalsOf(backup.manifest.files).allocated
+  if (backup.form === 'archive') return (await stat(backup.path)).size
+  const {files} = await foreignTree(backup.path, signal)
+  return files.reduce((sum, {allocated}) => sum + allocated, 0)
 }
 
 /** No more than what the manifest says that was looked at before. */

@@ -2,9 +2,10 @@ import {constants} from 'node:fs'
 import {lstat, open, stat} from 'node:fs/promises'
 import {basename, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {type OpenOptions, readArchiveManifest, verifyArchive} from './archive-read.ts'
+import {type OpenOptions, readArchiveHead, verifyArchive} from './archive-read.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {type Followed, isFollowed, readFollowed} from './followed.ts'
+import {type ForeignBackup, findForeignDir, foreignArchive, UNVERIFIED} from './foreign.ts'
 import {decodeManifest, MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
 import {isPartialName} from './stage.ts'
 import {type Finding, verifyTree} from './verify.ts'
@@ -34,7 +35,7 @@ interface ArchiveBackup {
 }
 
 /** What `backup follow` keeps: bases, and the change log from the oldest of them on. */
-interface FollowedBackup {
+export interface FollowedBackup {
   readonly kind: 'followed'
   /** Absolute: its directory, or that of one of its histories. */
   readonly path: string
@@ -50,13 +51,36 @@ interface FollowedBackup {
  * that cannot be read up to its manifest
  */
 export async function openBackup(path: string, options: OpenOptions = {}): Promise<Backup> {
+  const backup = await openAnyBackup(path, options)
+  if (backup.kind !== 'foreign') return backup
+  throw new RegistryError('REG_BACKUP_INVALID', `${backup.path} cannot be verified: ${UNVERIFIED}`, {
+    info: {place: backup.path, reason: UNVERIFIED},
+    hints: [
+      `prove it all the same: registry backup drill ${backup.path}`,
+      `restore it all the same: registry restore ${backup.path} DIR`,
+      'make one that has a manifest: registry livebackup URL --stream DIR',
+    ],
+  })
+}
+
+/** As `openBackup`, and takes what Synapse's own tools made as well. */
+export async function openAnyBackup(path: string, options: OpenOptions = {}): Promise<Backup | ForeignBackup> {
   const place = resolve(path)
   if (isPartialName(basename(place))) throw noBackup(place, 'it was not finished')
   const kind = await kindAt(place)
-  if (kind === 'directory' && (await isFollowed(place))) return await openFollowed(place)
-  if (kind === 'directory') return {kind, path: place, manifest: await readManifest(place)}
-  if (kind === 'file') return {kind: 'archive', path: place, ...(await readArchiveManifest(place, options))}
+  if (kind === 'directory') return await openDirectory(place)
+  if (kind === 'file') return await openArchive(place, options)
   throw noBackup(place, 'it is neither a directory nor a file')
+}
+
+async function openDirectory(path: string): Promise<Backup | ForeignBackup> {
+  if (await isFollowed(path)) return await openFollowed(path)
+  return (await findForeignDir(path)) ?? {kind: 'directory', path, manifest: await readManifest(path)}
+}
+
+async function openArchive(path: string, options: OpenOptions): Promise<ArchiveBackup | ForeignBackup> {
+  const {manifest, isEncrypted} = await readArchiveHead(path, options)
+  return manifest === undefined ? foreignArchive(path) : {kind: 'archive', path, manifest, isEncrypted}
 }
 
 /**

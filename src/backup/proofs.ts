@@ -39,7 +39,7 @@ export interface Proof {
   readonly result: ProofResult
   /** Why, in one sentence. */
   readonly reason: string
-  /** Which backup: `backupDigest` of its manifest; null for one without a manifest. */
+  /** Which backup: `subjectDigest` of it; null for one without a manifest. */
   readonly backup: string | null
   /** Version of this software. */
   readonly by: string
@@ -49,9 +49,22 @@ export interface Proof {
   readonly checks: readonly ProofCheck[]
 }
 
+/** What a proof is of: a backup; a history that is followed, of which it is true as far as it was kept then; or one without a manifest. */
+export type ProofSubject = Manifest | {readonly history: string} | undefined
+
+/** Names a backup by what is in it, and a history by its name; 64 hex digits. Null for one without a manifest. */
+export function subjectDigest(subject: ProofSubject): string | null {
+  if (subject === undefined) return null
+  return 'history' in subject ? digestOf(`history ${subject.history}`) : backupDigest(subject)
+}
+
 /** Names a backup by what is in it; 64 hex digits. */
 export function backupDigest(manifest: Manifest): string {
-  return createHash('sha256').update(encodeManifest(manifest)).digest('hex')
+  return digestOf(encodeManifest(manifest))
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /** Tells where the proofs of a backup are: in its directory, or beside its archive. Throws what the system says. */
@@ -76,13 +89,9 @@ export async function readProofs(backupPath: string): Promise<readonly Proof[]> 
   }
 }
 
-/** Gives the newest proof among them of the backup with that manifest, or of one with no manifest; with `result` the newest that says so. */
-export function newestProof(
-  proofs: readonly Proof[],
-  manifest: Manifest | undefined,
-  result?: ProofResult,
-): Proof | undefined {
-  const digest = manifest === undefined ? null : backupDigest(manifest)
+/** Gives the newest proof among them of that backup; with `result` the newest that says so. */
+export function newestProof(proofs: readonly Proof[], subject: ProofSubject, result?: ProofResult): Proof | undefined {
+  const digest = subjectDigest(subject)
   return proofs.findLast((proof) => proof.backup === digest && (result === undefined || proof.result === result))
 }
 

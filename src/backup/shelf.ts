@@ -3,11 +3,12 @@ import type {Dirent} from 'node:fs'
 import {lstat, readdir} from 'node:fs/promises'
 import {join, relative, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {readArchiveManifest} from './archive-read.ts'
-import {FOLLOW_FILE} from './followed.ts'
-import {MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
+import {readArchiveHead} from './archive-read.ts'
+import {FOLLOW_FILE, historyOf, readFollowed} from './followed.ts'
+import {type ForeignBackup, findForeignDir, UNVERIFIED} from './foreign.ts'
+import {MANIFEST_FILE, type Manifest, type ManifestCell, totalsOf} from './manifest.ts'
 import {readManifest} from './open-backup.ts'
-import {newestProof, type Proof, readProofs} from './proofs.ts'
+import {newestProof, type Proof, type ProofSubject, readProofs} from './proofs.ts'
 import {isPartialName} from './stage.ts'
 
 /** Something on a shelf. */
@@ -15,9 +16,15 @@ export interface ShelfItem {
   readonly path: string
   /** Path below the shelf. */
   readonly name: string
-  /** `incomplete`: was not finished, or is being written; `unreadable`: a backup whose manifest cannot be read, see `reason`. */
-  readonly kind: 'directory' | 'archive' | 'followed' | 'incomplete' | 'unreadable'
+  /**
+   * `foreign`: made by Synapse's own tools, without a manifest; `incomplete`: was not finished, or is being written; `unreadable`: a backup whose
+   * manifest cannot be read, see `reason`.
+   */
+  readonly kind: 'directory' | 'archive' | 'followed' | 'foreign' | 'incomplete' | 'unreadable'
+  /** Of a backup that is one by itself. */
   readonly manifest?: Manifest
+  /** What is known of the others: the newest moment that they have. */
+  readonly about?: {readonly cell: ManifestCell; readonly madeAt: string | null; readonly index: number | null}
   /** What it takes on the disk. */
   readonly bytes: number
   /** Newest drill of it. */
@@ -63,8 +70,9 @@ export async function readShelf(dir: string, options: ShelfOptions): Promise<rea
   return reader.items.toSorted((a, b) => timeOf(a) - timeOf(b) || (a.name < b.name ? -1 : 1))
 }
 
-function timeOf({manifest}: ShelfItem): number {
-  return manifest === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(manifest.madeAt)
+function timeOf({manifest, about}: ShelfItem): number {
+  const madeAt = manifest?.madeAt ?? about?.madeAt ?? null
+  return madeAt === null ? Number.MAX_SAFE_INTEGER : Date.parse(madeAt)
 }
 
 class ShelfReader {
@@ -103,15 +111,17 @@ class ShelfReader {
   async #directory(path: string, name: string): Promise<Found | undefined> {
     if (isPartialName(name)) return {kind: 'incomplete', bytes: await bytesBelow(path), isProven: false}
     const names = new Set((await this.#entries(path)).map((entry) => entry.name))
-    if (names.has(FOLLOW_FILE)) return {kind: 'followed', bytes: await bytesBelow(path), isProven: false}
+    if (names.has(FOLLOW_FILE)) return await this.#backup(path, 'followed', () => followedAt(path))
     if (names.has(MANIFEST_FILE)) {
       return await this.#backup(path, 'directory', async () => {
         const manifest = await readManifest(path)
-        return {manifest, bytes: totalsOf(manifest.files).allocated}
+        return {manifest, bytes: totalsOf(manifest.files).allocated, subject: manifest}
       })
     }
     if (!names.has('cell.guid')) return undefined
-    const reason = `it has no ${MANIFEST_FILE}: the directory of a cell, or a backup by another tool`
+    const foreign = await findForeignDir(path)
+    if (foreign !== undefined) return await this.#backup(path, 'foreign', () => foreignAt(path, foreign))
+    const reason = `it has no ${MANIFEST_FILE}: the directory of a cell, or an unfinished copy of one`
     return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason}
   }
 
@@ -122,19 +132,21 @@ class ShelfReader {
     if (isPartialName(entry.name)) return {kind: 'incomplete', bytes, isProven: false}
     if (!ARCHIVE.test(entry.name)) return undefined
     return await this.#backup(path, 'archive', async () => {
-      const {manifest} = await readArchiveManifest(path, this.#options)
-      return {manifest, bytes}
+      const {manifest} = await readArchiveHead(path, this.#options)
+      return manifest === undefined
+        ? {kind: 'foreign', bytes, subject: undefined, reason: UNVERIFIED}
+        : {manifest, bytes, subject: manifest}
     })
   }
 
   async #backup(
     path: string,
-    kind: 'directory' | 'archive',
-    read: () => Promise<{manifest: Manifest; bytes: number}>,
+    kind: 'directory' | 'archive' | 'followed' | 'foreign',
+    read: () => Promise<Read>,
   ): Promise<Found> {
     try {
-      const {manifest, bytes} = await read()
-      return {kind, manifest, bytes, ...(await provenBy(path, manifest))}
+      const {subject, ...found} = await read()
+      return {kind, ...found, ...(await provenBy(path, subject))}
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
       return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason: error.message}
@@ -143,12 +155,15 @@ class ShelfReader {
 }
 
 /** Proofs that cannot be read may say that it is the last one that is proven: it gets a reason, and nobody removes it. */
-async function provenBy(path: string, manifest: Manifest): Promise<Pick<ShelfItem, 'proof' | 'isProven' | 'reason'>> {
+async function provenBy(
+  path: string,
+  subject: ProofSubject,
+): Promise<Pick<ShelfItem, 'proof' | 'isProven' | 'reason'>> {
   try {
     const proofs = await readProofs(path)
-    const proof = newestProof(proofs, manifest)
-    const failed = newestProof(proofs, manifest, 'failed')
-    const proven = newestProof(proofs, manifest, 'proven')
+    const proof = newestProof(proofs, subject)
+    const failed = newestProof(proofs, subject, 'failed')
+    const proven = newestProof(proofs, subject, 'proven')
     const isProven = proven !== undefined && (failed === undefined || proven.at > failed.at)
     return {isProven, ...(proof === undefined ? {} : {proof})}
   } catch (error) {
@@ -157,6 +172,29 @@ async function provenBy(path: string, manifest: Manifest): Promise<Pick<ShelfIte
 }
 
 type Found = Omit<ShelfItem, 'path' | 'name'>
+
+/** What was read of one, and what its proofs are of. */
+interface Read extends Partial<Pick<ShelfItem, 'kind' | 'manifest' | 'about' | 'reason'>> {
+  readonly bytes: number
+  readonly subject: ProofSubject
+}
+
+async function followedAt(path: string): Promise<Read> {
+  const followed = await readFollowed(path)
+  const {manifest} = followed.bases.at(-1) ?? followed.bases[0]
+  const untilMs = Math.max(followed.lastTimeMs ?? 0, Date.parse(manifest.madeAt))
+  const about = {cell: manifest.cell, madeAt: new Date(untilMs).toISOString(), index: followed.nextOffset}
+  return {about, bytes: await bytesBelow(path), subject: {history: historyOf(followed)}}
+}
+
+async function foreignAt(path: string, {cell}: ForeignBackup): Promise<Read> {
+  const {iden, type, version, index} = cell
+  const known =
+    iden === null
+      ? {}
+      : {about: {cell: {kind: 'synapse', iden, type, name: null, version}, madeAt: null, index} as const}
+  return {...known, bytes: await bytesBelow(path), subject: undefined, reason: UNVERIFIED}
+}
 
 /** Gives what a file, or all below a directory, takes on the disk; of very many files some. */
 async function bytesBelow(path: string): Promise<number> {

@@ -4,8 +4,8 @@ import {lstat, readdir, readFile} from 'node:fs/promises'
 import {connect} from 'node:net'
 import {dirname, join} from 'node:path'
 import {isAside} from '../backup/aside-names.ts'
-import {systemCode} from '../base/errors.ts'
-import type {DirKind} from './dir-kind.ts'
+import {RegistryError, systemCode} from '../base/errors.ts'
+import {type DirKind, readDirKind} from './dir-kind.ts'
 import {isCellDirLocked} from './dirs.ts'
 import {holdGuid} from './guid-lock.ts'
 
@@ -39,6 +39,24 @@ export async function checkRunning(dir: string, kind: DirKind): Promise<RunningC
     case 'absent':
       return {state: 'stopped', checked: 'nothing, for it is no cell'}
   }
+}
+
+/**
+ * Makes sure that no service runs on a directory that is taken for a backup: a copy of its files would be of no moment.
+ *
+ * @throws RegistryError `REG_CELL_RUNS`, also when it may run; as `checkRunning`
+ */
+export async function assertNoService(dir: string): Promise<void> {
+  const {state, checked} = await checkRunning(dir, await readDirKind(dir))
+  if (state === 'stopped') return
+  throw new RegistryError(
+    'REG_CELL_RUNS',
+    `${dir} is no backup, but the directory of a service that runs: ${checked}`,
+    {
+      info: {path: dir, checked},
+      hints: [`back it up as it runs: registry livebackup cell://${dir}`],
+    },
+  )
 }
 
 function checkRegistry(dir: string): RunningCheck {

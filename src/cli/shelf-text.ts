@@ -14,7 +14,7 @@ export interface ShelfReport {
   readonly kind: ShelfItem['kind']
   /** Bytes on the disk. */
   readonly bytes: number
-  /** Null for what cannot be read, and what is no backup by itself; so are the next ones. */
+  /** Null for what cannot be read, as the next ones. */
   readonly cell: Manifest['cell'] | null
   readonly madeAt: string | null
   readonly how: Manifest['how'] | null
@@ -28,13 +28,14 @@ export interface ShelfReport {
   readonly reason: string | null
 }
 
-export function shelfReport({name, path, kind, bytes, manifest, proof, isProven, reason}: ShelfItem): ShelfReport {
+export function shelfReport(item: ShelfItem): ShelfReport {
+  const {name, path, kind, bytes, manifest, about, proof, isProven, reason} = item
   return {
     ...{name, path, kind, bytes},
-    cell: manifest?.cell ?? null,
-    madeAt: manifest?.madeAt ?? null,
+    cell: manifest?.cell ?? about?.cell ?? null,
+    madeAt: madeAtOf(item),
     how: manifest?.how ?? null,
-    log: manifest?.log ?? null,
+    log: manifest?.log ?? (about === undefined ? null : {epoch: null, index: about.index, hash: null}),
     files: manifest === undefined ? null : totalsOf(manifest.files).files,
     drill: proof === undefined ? null : {at: proof.at, result: proof.result, reason: proof.reason},
     proven: isProven,
@@ -73,9 +74,9 @@ function cellText(cell: Manifest['cell'] | undefined): string {
 const SHELF_COLUMNS: readonly Column<ShelfItem>[] = [
   {header: 'name', value: ({name}) => name},
   {header: 'kind', value: ({kind, manifest}) => (manifest === undefined ? kind : `${kind}, ${manifest.how}`)},
-  {header: 'of', value: ({manifest}) => cellText(manifest?.cell)},
+  {header: 'of', value: ({manifest, about}) => cellText(manifest?.cell ?? about?.cell)},
   {header: 'made', value: madeText},
-  {header: 'index', value: ({manifest}) => String(manifest?.log.index ?? '-'), align: 'right'},
+  {header: 'index', value: ({manifest, about}) => String(manifest?.log.index ?? about?.index ?? '-'), align: 'right'},
   {header: 'size', value: ({bytes}) => formatBytes(bytes), align: 'right'},
   {
     header: 'drill',
@@ -84,6 +85,12 @@ const SHELF_COLUMNS: readonly Column<ShelfItem>[] = [
   {header: 'reason', value: ({reason}) => reason ?? ''},
 ]
 
-function madeText({manifest}: ShelfItem): string {
-  return manifest === undefined ? '-' : localTime(Date.parse(manifest.madeAt))
+function madeText(item: ShelfItem): string {
+  const madeAt = madeAtOf(item)
+  return madeAt === null ? '-' : localTime(Date.parse(madeAt))
+}
+
+/** Of what is followed, when the newest of it was made. */
+function madeAtOf({manifest, about}: ShelfItem): string | null {
+  return manifest?.madeAt ?? about?.madeAt ?? null
 }

@@ -29,7 +29,7 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
   }
   static override readonly args = {
     backup: Args.string({
-      description: 'The backup: a directory, an archive, or a directory of backup follow.',
+      description: 'The backup: its directory, its archive, or a directory that is followed into.',
       required: true,
     }),
     dir: Args.string({description: 'Data directory to restore to. It need not be there.', required: true}),

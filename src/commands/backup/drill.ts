@@ -53,11 +53,11 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
 
   async run(): Promise<DrillReport> {
     const {args, flags} = await this.parse(BackupDrill)
-    const {openBackup} = await import('../../backup/open-backup.ts')
+    const {openAnyBackup} = await import('../../backup/open-backup.ts')
     const {runDrill} = await import('../../server/drill/drill.ts')
     const {signal} = this
     const identities = await identitiesIn(flags.identity)
-    const backup = await onBackup(args.backup, async () => await openBackup(args.backup, {identities}))
+    const backup = await onBackup(args.backup, async () => await openAnyBackup(args.backup, {identities}))
     using progress = this.workProgress()
     const report = await runDrill(backup, {
       ...{identities, progress, signal, clock: systemClock, startMs: flags.timeout, isKept: flags.keep},

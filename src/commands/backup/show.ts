@@ -30,10 +30,10 @@ export default class BackupShow extends BaseCommand {
 
   async run(): Promise<BackupShown> {
     const {args, flags} = await this.parse(BackupShow)
-    const {openBackup} = await import('../../backup/open-backup.ts')
+    const {openAnyBackup} = await import('../../backup/open-backup.ts')
     const {readProofs} = await import('../../backup/proofs.ts')
     const identities = await identitiesIn(flags.identity)
-    const backup = await onBackup(args.backup, async () => await openBackup(args.backup, {identities}))
+    const backup = await onBackup(args.backup, async () => await openAnyBackup(args.backup, {identities}))
     return this.show(backupShown(backup, await readProofs(backup.path), flags.files), backupDetails)
   }
 }

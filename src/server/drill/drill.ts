@@ -4,21 +4,31 @@
  */
 import {mkdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {historyOf} from '../../backup/followed.ts'
+import type {ForeignBackup} from '../../backup/foreign.ts'
 import {layOut} from '../../backup/lay-out.ts'
 import type {Manifest} from '../../backup/manifest.ts'
 import {totalsOf} from '../../backup/manifest.ts'
 import type {Backup} from '../../backup/open-backup.ts'
 import type {Progress} from '../../backup/progress.ts'
-import {addProof, backupDigest, type Proof, type ProofCheck, type ProofResult} from '../../backup/proofs.ts'
+import {
+  addProof,
+  type Proof,
+  type ProofCheck,
+  type ProofResult,
+  type ProofSubject,
+  subjectDigest,
+} from '../../backup/proofs.ts'
 import type {Clock} from '../../base/clock.ts'
 import {messageOf, RegistryError} from '../../base/errors.ts'
 import {packageVersion} from '../../base/package-root.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
+import {assertNoService} from '../../cell/running.ts'
 import {compare} from './checks.ts'
 import {ServiceEnded, ServiceLate, startDrilled, whyBroken} from './drilled-cell.ts'
 import {findPython} from './find-python.ts'
 import {makeHarmless} from './harmless.ts'
-import {prepareRegistry} from './registry-drill.ts'
+import {bringUp, prepareRegistry} from './registry-drill.ts'
 import {findSandbox, type Sandbox} from './sandbox.ts'
 import {Scratch} from './scratch.ts'
 import type {DrillSubject, PreparedDrill} from './subject.ts'
@@ -54,7 +64,8 @@ const MIN_FREE_PERCENT = 5
  * @throws RegistryError when there was nothing to find out: `REG_BACKUP_INVALID`, `REG_DISK_LOW`, `REG_DIR_UNUSABLE`, `REG_USAGE`; the reason of the
  * signal; what the system says when the proof cannot be recorded
  */
-export async function runDrill(backup: Backup, options: DrillOptions): Promise<DrillReport> {
+export async function runDrill(backup: Backup | ForeignBackup, options: DrillOptions): Promise<DrillReport> {
+  if (backup.kind === 'foreign') await assertNoService(backup.path)
   const begunMs = performance.now()
   await using scratch = await Scratch.make(options.scratch, options.isKept)
   const drill = new Drill(backup, options, scratch.path)
@@ -62,7 +73,7 @@ export async function runDrill(backup: Backup, options: DrillOptions): Promise<D
   const proof: Proof = {
     at: new Date(options.clock.wallMs()).toISOString(),
     ...outcome,
-    backup: drill.manifest === undefined ? null : backupDigest(drill.manifest),
+    backup: subjectDigest(subjectOf(backup)),
     by: packageVersion(),
     seconds: Math.round((performance.now() - begunMs) / 100) / 10,
     protections: drill.protections,
@@ -70,6 +81,18 @@ export async function runDrill(backup: Backup, options: DrillOptions): Promise<D
   }
   await addProof(backup.path, proof)
   return {...proof, path: backup.path, kept: options.isKept ? scratch.path : null}
+}
+
+/** Of what is followed the proof stays true when another base is taken. */
+function subjectOf(backup: Backup | ForeignBackup): ProofSubject {
+  switch (backup.kind) {
+    case 'foreign':
+      return undefined
+    case 'followed':
+      return {history: historyOf(backup.followed)}
+    default:
+      return backup.manifest
+  }
 }
 
 interface Outcome {
@@ -80,19 +103,20 @@ interface Outcome {
 /** That the drill cannot find out more is told by this; it is neither a proof nor a failure. */
 class NotDrilled extends Error {}
 
+interface Subject extends DrillSubject {
+  readonly kind: 'registry' | 'synapse'
+}
+
 class Drill {
-  readonly #backup: Backup
+  readonly #backup: Backup | ForeignBackup
   readonly #options: DrillOptions
   readonly #dir: string
   readonly #home: string
   readonly protections: string[] = []
   readonly checks: ProofCheck[] = []
-  /** A damaged backup is not laid out, and what was found out is of this very backup all the same. */
-  readonly manifest: Manifest | undefined
 
-  constructor(backup: Backup, options: DrillOptions, scratch: string) {
+  constructor(backup: Backup | ForeignBackup, options: DrillOptions, scratch: string) {
     this.#backup = backup
-    this.manifest = 'manifest' in backup ? backup.manifest : undefined
     this.#options = options
     this.#dir = join(scratch, 'cell')
     this.#home = join(scratch, 'home')
@@ -107,10 +131,18 @@ class Drill {
     }
     const wrong = this.checks.filter(({isRight}) => !isRight)
     const [first] = wrong
-    if (first === undefined) return {result: 'proven', reason: `all ${this.checks.length} comparisons are right`}
+    if (first === undefined)
+      return {result: 'proven', reason: `all ${this.checks.length} comparisons are right${this.#doubt()}`}
     const more = wrong.length === 1 ? '' : `, and ${wrong.length - 1} more`
     const reason = `${first.what} is ${first.found}, expected ${first.expected}${more}`
     return {result: 'failed', reason}
+  }
+
+  /** What was not compared. */
+  #doubt(): string {
+    return this.#backup.kind === 'foreign'
+      ? '; with what was backed up nothing can be compared: it has no manifest'
+      : ''
   }
 
   async #drill(): Promise<void> {
@@ -126,13 +158,22 @@ class Drill {
     await this.#ask(prepared, sandbox)
   }
 
-  async #layOut(): Promise<DrillSubject & {readonly kind: 'registry' | 'synapse'}> {
+  async #layOut(): Promise<Subject> {
     const {signal, progress, identities} = this.#options
     const more = {room: {minFreePercent: MIN_FREE_PERCENT}, ...(identities === undefined ? {} : {identities})}
     const {files, manifest} = await layOut(this.#backup, this.#dir, {progress, signal, ...more})
     if (manifest !== undefined) {
       this.checks.push(compare('files: size and hash of each', filesText(manifest.files), filesText(files)))
     }
+    if (this.#backup.kind === 'followed') {
+      this.checks.push(...(await bringUp(this.#backup, {dir: this.#dir, progress, signal})))
+      return this.#subject(undefined)
+    }
+    return this.#subject(manifest)
+  }
+
+  async #subject(manifest: Manifest | undefined): Promise<Subject> {
+    const {signal} = this.#options
     const kind = await readDirKind(this.#dir)
     if (kind.kind === 'registry') return {...kind, type: 'registry', dir: this.#dir, manifest, signal}
     if (kind.kind !== 'synapse')

@@ -1,6 +1,9 @@
 /** What is asked of a restored registry of ours. */
 import {join} from 'node:path'
+import type {WorkOptions} from '../../backup/copy-files.ts'
+import {readArchivedLog} from '../../backup/followed.ts'
 import type {ManifestLog} from '../../backup/manifest.ts'
+import type {FollowedBackup} from '../../backup/open-backup.ts'
 import type {ProofCheck} from '../../backup/proofs.ts'
 import {programPath} from '../../base/package-root.ts'
 import {fieldsOf} from '../../client/admin-values.ts'
@@ -8,6 +11,7 @@ import {verifyStoreFile} from '../../store/adopt.ts'
 import {type Census, storeCensus} from '../../store/census.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import type {Callable} from '../../wire/telepath/caller.ts'
+import {replayInto} from '../replay.ts'
 import {compare, compareFacts} from './checks.ts'
 import type {DrillSubject, PreparedDrill} from './subject.ts'
 
@@ -15,15 +19,18 @@ import type {DrillSubject, PreparedDrill} from './subject.ts'
 const ANSWER_MS = 600_000
 
 /** Before the start: the file of the store against the manifest. */
-async function checkFile(path: string, subject: DrillSubject): Promise<{checks: ProofCheck[]; census: Census}> {
-  const census = await storeCensus(path, subject.signal)
+async function checkFile(
+  path: string,
+  {manifest, signal}: Pick<DrillSubject, 'manifest' | 'signal'>,
+  what = 'store',
+): Promise<{checks: ProofCheck[]; census: Census}> {
+  const census = await storeCensus(path, signal)
   const nextOffset = Number(census['log.index'])
   await verifyStoreFile(path, {nextOffset, lastHash: String(census['log.hash'])})
-  const checks = [compare('store: every page and entry', 'whole', 'whole')]
-  const {manifest} = subject
+  const checks = [compare(`${what}: every page and entry`, 'whole', 'whole')]
   if (manifest === undefined) return {checks, census}
   const isCounted = Object.keys(manifest.census).length > 0
-  checks.push(...compareFacts('store', {...manifest.census, ...logFacts(manifest.log)}, census, !isCounted))
+  checks.push(...compareFacts(what, {...manifest.census, ...logFacts(manifest.log)}, census, !isCounted))
   return {checks, census}
 }
 
@@ -50,7 +57,30 @@ async function checkService(cell: Callable, before: Census, subject: DrillSubjec
   ]
 }
 
-function storeOf({dir}: DrillSubject): string {
+/** The base of what is followed: its store against its manifest, and then with the archived log, of which every entry is applied. */
+export async function bringUp(
+  {followed, manifest}: FollowedBackup,
+  {dir, signal, progress}: {readonly dir: string} & WorkOptions,
+): Promise<readonly ProofCheck[]> {
+  const path = storeOf({dir})
+  const {checks} = await checkFile(path, {manifest, signal}, 'base')
+  const {index, hash} = followed.bases.at(-1) ?? followed.bases[0]
+  const {nextOffset, lastHash} = followed
+  progress.phase('applying the archived log', undefined)
+  const last = {offset: nextOffset - 1}
+  const head = await replayInto(path, readArchivedLog(followed.path, {offset: index, hash}), {
+    last,
+    signal,
+    onApplied: (count) => progress.add(count),
+  })
+  return [
+    ...checks,
+    compare('archived log: entries behind the base', nextOffset - index, head.nextOffset - index),
+    compare('archived log: hash of the newest entry', lastHash, head.lastHash),
+  ]
+}
+
+function storeOf({dir}: Pick<DrillSubject, 'dir'>): string {
   return join(dir, 'registry.db')
 }
 

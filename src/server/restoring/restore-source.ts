@@ -1,18 +1,12 @@
 /** What can be restored: a backup, what `backup follow` keeps, and the directory of a backup that Synapse's own tool made. */
-import {lstat} from 'node:fs/promises'
-import {basename, join, resolve} from 'node:path'
-import {copyTree, type WorkOptions} from '../../backup/copy-files.ts'
+import {basename, resolve} from 'node:path'
 import {type FollowedBase, isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
-import {assertRoom} from '../../backup/free-space.ts'
+import {type ForeignBackup, UNVERIFIED} from '../../backup/foreign.ts'
 import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
-import {MANIFEST_FILE, type Manifest, totalsOf} from '../../backup/manifest.ts'
-import {openBackup} from '../../backup/open-backup.ts'
-import {isPartialName} from '../../backup/stage.ts'
-import {readSynapseFacts} from '../../backup/synapse-facts.ts'
-import {isNeverPart, readTree, type Tree} from '../../backup/tree.ts'
-import {RegistryError, systemCode} from '../../base/errors.ts'
-import {readDirKind} from '../../cell/dir-kind.ts'
-import {checkRunning} from '../../cell/running.ts'
+import type {Manifest} from '../../backup/manifest.ts'
+import {openAnyBackup, openBackup} from '../../backup/open-backup.ts'
+import {RegistryError} from '../../base/errors.ts'
+import {assertNoService} from '../../cell/running.ts'
 import type {Entry} from '../../store/store.ts'
 import type {ReplayEnd} from '../replay.ts'
 import {endOf} from './restore-history.ts'
@@ -46,11 +40,14 @@ export interface SourceOptions {
  *
  * @throws RegistryError `REG_BACKUP_INVALID`, `REG_BACKUP_DAMAGED`, `REG_BACKUP_SEALED` when it is nothing to restore
  */
-export async function openSource(place: string, {identities, signal}: SourceOptions): Promise<RestoreSource> {
+export async function openSource(place: string, {identities}: SourceOptions): Promise<RestoreSource> {
   const path = resolve(place)
   if (await isFollowed(path)) return await followedSource(path)
-  if (await isForeign(path)) return await foreignSource(path, signal)
-  const backup = await openBackup(path, {identities})
+  const backup = await openAnyBackup(path, {identities})
+  if (backup.kind === 'foreign') {
+    await assertNoService(path)
+    return foreignSource(backup)
+  }
   const put = async (to: string, _: ReplayEnd | undefined, options: LayOutOptions) =>
     (await layOut(backup, to, {...options, identities})).files.length
   return {...factsOf(path, backup.manifest), end: endOf(backup.manifest), layOut: put}
@@ -89,66 +86,20 @@ function baseFor(bases: readonly [FollowedBase, ...FollowedBase[]], last: Replay
   return bases.findLast(fits) ?? bases[0]
 }
 
-/** A directory of a Synapse service without a manifest: what its own tool makes. */
-async function isForeign(path: string): Promise<boolean> {
-  if (isPartialName(basename(path)) || (await readDirKind(path)).kind !== 'synapse') return false
-  // One that is there and cannot be read is no reason to believe the rest.
-  return await lstat(join(path, MANIFEST_FILE)).then(
-    () => false,
-    (error: unknown) => systemCode(error) === 'ENOENT',
-  )
-}
-
-async function foreignSource(path: string, signal: AbortSignal): Promise<RestoreSource> {
-  const kind = await readDirKind(path)
-  if (kind.kind !== 'synapse') throw new RegistryError('REG_BACKUP_INVALID', `${path} is no backup`, {info: {path}})
-  const {state, checked} = await checkRunning(path, kind)
-  if (state !== 'stopped') throw runs(path, checked)
-  const {type, index} = readSynapseFacts(path)
-  const name = path.slice(path.lastIndexOf('/') + 1)
+function foreignSource(backup: ForeignBackup): RestoreSource {
+  const {path, cell} = backup
+  const {iden, type, index} = cell
+  if (iden === null) throw packed(path)
   return {
-    ...{path, name, madeAt: null, cell: {kind: 'synapse', iden: kind.iden, type}},
+    ...{path, name: basename(path), madeAt: null, cell: {kind: 'synapse', iden, type}},
     end: {nextOffset: index ?? 0, untilMs: 0},
-    warnings: ['it has no manifest, as the backups of Synapse’s own tool: whether it is whole cannot be told'],
-    layOut: async (to, _, options) => await copyForeign(path, to, {...options, signal}),
+    warnings: [UNVERIFIED],
+    layOut: async (to, _, options) => (await layOut(backup, to, options)).files.length,
   }
 }
 
-function runs(path: string, checked: string): RegistryError {
-  return new RegistryError(
-    'REG_CELL_RUNS',
-    `${path} is no backup, but the directory of a service that runs: ${checked}`,
-    {
-      info: {path, checked},
-      hints: [`back it up as it runs: registry livebackup cell://${path}`],
-    },
-  )
-}
-
-async function copyForeign(from: string, to: string, {room, progress, signal}: LayOutOptions): Promise<number> {
-  const tree = await readTree(from, {
-    leave: (path, isDir) => (isNeverPart('synapse', path, isDir) ? 'always' : undefined),
-    signal,
+function packed(path: string): RegistryError {
+  return new RegistryError('REG_BACKUP_INVALID', `${path} is an archive without a manifest: unpack it first`, {
+    info: {path},
   })
-  assertNoLinks(from, tree)
-  const {files, directories} = tree
-  if (room !== undefined) await assertRoom({path: to, bytes: allocatedBy(tree), ...room})
-  const work: WorkOptions = {progress, signal}
-  progress.phase('copying', totalBytes(tree))
-  return (await copyTree({from, to, files, directories, ...work})).length
-}
-
-function allocatedBy({files}: Tree): number {
-  return files.reduce((sum, {allocated}) => sum + allocated, 0)
-}
-
-function totalBytes({files}: Tree): number {
-  return totalsOf(files.map((file) => ({...file, sha256: ''}))).bytes
-}
-
-function assertNoLinks(path: string, {left}: Tree): void {
-  const link = left.find(({reason}) => reason === 'link' || reason === 'device')
-  if (link === undefined) return
-  const text = `${path} is not restored: ${link.path} in it is a ${link.reason}`
-  throw new RegistryError('REG_BACKUP_INVALID', text, {info: {path, file: link.path}})
 }
