@@ -28,8 +28,7 @@ export interface ForeignBackup {
 }
 
 /** Says why it is not verified. */
-export const UNVERIFIED =
-  'it has no manifest, as what Synapse’s own tools make: whether all of it is there, and as it was, cannot be told'
+export const UNVERIFIED = 'it has no manifest, as what Synapse’s own tools make: whether it is whole cannot be told'
 
 /**
  * Tells whether a directory is that of a Synapse service without a manifest; undefined for everything else.

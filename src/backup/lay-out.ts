@@ -9,7 +9,7 @@ import {type ForeignBackup, foreignTree, putForeignDown} from './foreign.ts'
 import {assertRoom} from './free-space.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import type {Backup} from './open-backup.ts'
-import {foldersOf, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
+import {foldersOf, isSlabLock, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
 import {assertWhole, type Finding} from './verify.ts'
 
 export interface LayOutOptions extends WorkOptions, OpenOptions {
@@ -80,8 +80,11 @@ async function fromDirectory(from: string, manifest: Manifest, to: string, work:
 }
 
 /** Before the long work: what is missing, has another length, or is too much. */
-async function assertSameNames(from: string, {files, directories}: Manifest, signal: AbortSignal): Promise<void> {
-  const tree = await readTree(from, {leave: (path) => (isNote(path) ? 'always' : undefined), signal})
+async function assertSameNames(from: string, {cell, files, directories}: Manifest, signal: AbortSignal): Promise<void> {
+  const names = new Set(files.map(({path}) => path))
+  const isOfNobody = (path: string) => isSlabLock(path, cell) && !names.has(path)
+  const leave = (path: string) => (isNote(path) || isOfNobody(path) ? 'always' : undefined)
+  const tree = await readTree(from, {leave, signal})
   const there = new Map<string, number | undefined>(tree.directories.map((path) => [path, undefined]))
   for (const {path, size} of tree.files) there.set(path, size)
   for (const {path, reason} of tree.left) if (reason !== 'always') there.set(path, Number.NaN)

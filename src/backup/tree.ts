@@ -104,9 +104,14 @@ export function isNeverPart(kind: 'registry' | 'synapse', path: string, isDirect
   const name = path.slice(path.lastIndexOf('/') + 1)
   const isScratch = isDirectory && (name === 'tmp' || name === 'backups')
   if (path === MANIFEST_FILE || path === PROOFS_FILE || (path === name && isAside(name))) return true
-  if (kind === 'synapse') return isScratch || name === 'lock.mdb'
+  if (kind === 'synapse') return isScratch || isSlabLock(path, {kind})
   if (path === name && (isScratch || MOMENTARY.includes(name) || MOMENTARY_BEGIN.test(name))) return true
   return PARTIAL.test(name) || isUnfinished(name)
+}
+
+/** Says whether a name is that of the locks of a slab: whoever looks into a backup of a Synapse service makes one, and it says nothing. */
+export function isSlabLock(path: string, {kind}: {readonly kind: 'registry' | 'synapse'}): boolean {
+  return kind === 'synapse' && (path === 'lock.mdb' || path.endsWith('/lock.mdb'))
 }
 
 /** Name of the proofs in a backup: when a drill restored it. */

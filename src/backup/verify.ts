@@ -2,7 +2,7 @@ import {join} from 'node:path'
 import {RegistryError} from '../base/errors.ts'
 import {eachFile, hashWith, type WorkOptions} from './copy-files.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestFile} from './manifest.ts'
-import {foldersOf, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
+import {foldersOf, isSlabLock, isUnfinished, PROOFS_FILE, readTree} from './tree.ts'
 
 /** How many damaged files an error names; `registry backup verify` shows all. */
 const NAMED_MAX = 20
@@ -16,7 +16,7 @@ export interface Finding {
 
 /**
  * Compares a directory with its manifest, to the byte: every file is read. Gives what differs, in the order of the paths; nothing when it is whole.
- * The manifest itself and the proofs beside it are no part of it.
+ * The manifest itself and the proofs beside it are no part of it, nor are the locks of slabs.
  *
  * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all
  */
@@ -26,7 +26,8 @@ export async function verifyTree(dir: string, manifest: Manifest, work: WorkOpti
   // What nobody knows is named without looking into it.
   const leave = (path: string, isDirectory: boolean) => {
     if (isNote(path)) return 'always'
-    return (isDirectory ? directories : files).has(path) ? undefined : 'asked'
+    if ((isDirectory ? directories : files).has(path)) return undefined
+    return !isDirectory && isSlabLock(path, manifest.cell) ? 'always' : 'asked'
   }
   const tree = await readTree(dir, {leave, signal: work.signal})
   const findings = new Map<string, Finding>()

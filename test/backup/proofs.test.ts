@@ -3,7 +3,15 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import type {Manifest} from '../../src/backup/manifest.ts'
-import {addProof, backupDigest, newestProof, type Proof, proofsPath, readProofs} from '../../src/backup/proofs.ts'
+import {
+  addProof,
+  backupDigest,
+  newestProof,
+  type Proof,
+  proofsPath,
+  readProofs,
+  subjectDigest,
+} from '../../src/backup/proofs.ts'
 
 const HASH = 'ab'.repeat(32)
 const MANIFEST: Manifest = {
@@ -69,6 +77,10 @@ describe('proofs', () => {
     expect(newestProof(proofs, MANIFEST)).toEqual(proof(1))
     expect(newestProof(proofs, {...MANIFEST, madeAt: '2026-11-21T12:00:00.001Z'})).toBeUndefined()
     expect(newestProof(proofs, undefined)).toBeUndefined()
+    expect(newestProof([{...proof(1), backup: null}], undefined)?.seconds).toBe(1)
+    const ofHistory = [{...proof(1), backup: subjectDigest({history: 'cell/history-1'})}]
+    expect(newestProof(ofHistory, {history: 'cell/history-1'})?.seconds).toBe(1)
+    expect(newestProof(ofHistory, {history: 'cell/history-2'})).toBeUndefined()
   })
 
   test('the newest of a result is found among others', () => {

@@ -2,6 +2,7 @@ import {readdir, writeFile} from 'node:fs/promises'
 import {generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {describe, expect, test} from 'vitest'
 import {saveArchive} from '../../src/backup/archive-file.ts'
+import {UNVERIFIED} from '../../src/backup/foreign.ts'
 import {layOut} from '../../src/backup/lay-out.ts'
 import {encodeManifest, type Manifest} from '../../src/backup/manifest.ts'
 import {openBackup, verifyBackup} from '../../src/backup/open-backup.ts'
@@ -42,6 +43,8 @@ describe('a shelf', () => {
       'peer/cell.guid': Buffer.from('guid'),
       'altered/backup.json': Buffer.from('{}'),
       'kept/follow.json': Buffer.from('{}'),
+      'theirs/cell.guid': Buffer.from('ab'.repeat(16)),
+      'theirs/slabs/cell.lmdb/data.mdb': Buffer.from('of a version that is not known'),
       'broken.tar.zst': Buffer.from('none'),
       'notes.txt': Buffer.from('none of ours'),
       'empty/of/backups': Buffer.from('x'),
@@ -54,12 +57,14 @@ describe('a shelf', () => {
       ['.b3.partial-0123abcd', 'incomplete'],
       ['altered', 'unreadable'],
       ['broken.tar.zst', 'unreadable'],
-      ['kept', 'followed'],
+      ['kept', 'unreadable'],
       ['peer', 'unreadable'],
+      ['theirs', 'foreign'],
       ['y.tar.zst.age', 'unreadable'],
     ])
     expect(items.at(-1)?.reason).toMatch(/encrypted, and no identity/)
-    expect(items.at(-2)?.reason).toMatch(/no backup.json/)
+    expect(items.at(-2)).toMatchObject({reason: UNVERIFIED, about: {cell: {kind: 'synapse', iden: 'ab'.repeat(16)}}})
+    expect(items.at(-3)?.reason).toMatch(/no backup.json/)
   })
 
   test('knows what was proven, and what failed since', async () => {

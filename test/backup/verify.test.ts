@@ -95,6 +95,13 @@ describe('a finding is', () => {
     expect(await findings()).toEqual([{path: 'tmp', problem: 'unexpected'}])
   })
 
+  test('the locks of a slab that somebody looked into, of a registry: those of a Synapse service are nobody’s', async () => {
+    await writeFile(at('certs/lock.mdb'), 'locks')
+    expect(await findings()).toEqual([{path: 'certs/lock.mdb', problem: 'unexpected'}])
+    const theirs = {...manifest, cell: {...manifest.cell, kind: 'synapse'} as const}
+    expect(await verifyTree(dir, theirs, WORK)).toEqual([])
+  })
+
   test('a manifest deeper in the tree, which is no note of this backup', async () => {
     await writeFile(at('certs/backup.json'), '{}')
     expect(await findings()).toEqual([{path: 'certs/backup.json', problem: 'unexpected'}])

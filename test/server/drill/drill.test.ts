@@ -1,7 +1,9 @@
 import {cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
+import {beginHistory, newBasePath, readFollowed, writeFollowFile} from '../../../src/backup/followed.ts'
+import {archiveSegments, LogArchiveWriter} from '../../../src/backup/log-archive.ts'
 import {decodeManifest, encodeManifest, type Manifest} from '../../../src/backup/manifest.ts'
 import {openBackup} from '../../../src/backup/open-backup.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
@@ -11,7 +13,14 @@ import {systemClock} from '../../../src/base/clock.ts'
 import {backUpOffline} from '../../../src/cell/offline-backup.ts'
 import {openTelepath} from '../../../src/client/telepath/open.ts'
 import {type DrillOptions, runDrill} from '../../../src/server/drill/drill.ts'
+import {replayInto} from '../../../src/server/replay.ts'
 import {serve} from '../../../src/server/serve.ts'
+import {CHAIN_START} from '../../../src/store/chain.ts'
+import {SqliteStore} from '../../../src/store/sqlite.ts'
+import {backUp} from '../../support/cell-backup.ts'
+import {chunksOf} from '../../support/replayed-log.ts'
+
+const {signal} = new AbortController()
 
 let folder: string
 let whole: string
@@ -29,7 +38,7 @@ beforeAll(async () => {
   const server = await serve({dir, options, writeLog: () => undefined})
   {
     await using root = await openTelepath(`cell://${dir}`)
-    await root.call('addUser', {args: ['visi']})
+    for (const name of ['visi', 'friend']) await root.call('addUser', {args: [name]})
   }
   await server.stop()
   whole = join(folder, 'whole')
@@ -141,5 +150,56 @@ describe('the drill of a registry', () => {
   test('refuses a scratch directory where sockets have no room', async () => {
     await expect(drill({scratch: join(scratch, 'x'.repeat(80))})).rejects.toMatchObject({code: 'REG_USAGE'})
     await expect(drill({scratch: join(scratch, 'none')})).rejects.toMatchObject({code: 'REG_DIR_UNUSABLE'})
+  })
+})
+
+/** What `backup follow` would keep of it: a base of its first entry, and the log from there on. */
+async function followed(): Promise<string> {
+  await using store = new SqliteStore(join(whole, 'registry.db'))
+  await store.open()
+  const entries = await store.read(0, 1000)
+  const iden = (await readFile(join(whole, 'cell.guid'), 'utf8')).trim()
+  const dir = join(await mkdtemp(join(folder, 'f-')), 'followed')
+  const first = join(dir, '..', 'cell')
+  await mkdir(first)
+  await writeFile(join(first, 'cell.guid'), iden)
+  await replayInto(join(first, 'registry.db'), chunksOf(entries.slice(0, 1), 1), {signal})
+  await mkdir(dir)
+  await writeFollowFile(dir, iden)
+  const history = await beginHistory(dir, 1, 'first', '2026-11-21T12:00:00.000Z')
+  await backUp(first, await newBasePath(history, 1))
+  await using writer = await LogArchiveWriter.open(history, {
+    cell: iden,
+    start: {...CHAIN_START, epoch: 1},
+    segmentBytes: 1,
+  })
+  for (const entry of entries) await writer.append([entry])
+  return dir
+}
+
+describe('the drill of what is followed', () => {
+  test('applies the archived log to the newest base, and proves both', async () => {
+    backup = await followed()
+    const {nextOffset, lastHash} = await readFollowed(backup)
+    expect(nextOffset).toBeGreaterThan(1)
+    const report = await drill()
+    expect(report).toMatchObject({result: 'proven'})
+    const found = new Map(report.checks.map(({what, found: text}) => [what, text]))
+    expect(found.get('base: log.index')).toBe('1')
+    expect(found.get('archived log: hash of the newest entry')).toBe(lastHash)
+    expect(found.get('service: log.index')).toBe(`${nextOffset}`)
+    expect(await readShelf(join(backup, '..'), {signal})).toMatchObject([
+      {kind: 'followed', isProven: true, about: {index: nextOffset}},
+      {name: 'cell'},
+    ])
+  })
+
+  test('fails for an entry that was altered, and names its file', async () => {
+    backup = await followed()
+    const segments = await archiveSegments((await readFollowed(backup)).path)
+    const path = segments.at(-2)?.path ?? ''
+    const text = await readFile(path, 'utf8')
+    await writeFile(path, text.replace('visi', 'evil'))
+    expect(await drill()).toMatchObject({result: 'failed', reason: expect.stringContaining(basename(path))})
   })
 })
