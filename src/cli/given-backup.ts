@@ -30,16 +30,23 @@ async function hintsFor(
   if (code === 'REG_BACKUP_SEALED') return [...ERRORS[code].hints]
   const shelf = await shelfAt(place)
   const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shelf}`]
-  return [...list, 'make another one: registry livebackup, or registry backup SOURCE TARGET']
+  const copy = (await isCell(place)) ? [`of a service that is stopped: registry backup ${place} TARGET`] : []
+  return [...copy, ...list, 'make another one: registry livebackup, or registry backup SOURCE TARGET']
 }
 
 /** The place itself when backups may lie in it, else the directory that it is in; undefined when there is none. */
 async function shelfAt(place: string): Promise<string | undefined> {
-  const isCell = await stat(join(place, 'cell.guid')).catch(() => undefined)
-  const candidates = isCell === undefined ? [place, dirname(place)] : [dirname(place)]
+  const candidates = (await isCell(place)) ? [dirname(place)] : [place, dirname(place)]
   for (const dir of candidates) {
     const facts = await stat(dir).catch(() => undefined)
     if (facts?.isDirectory() === true) return dir
   }
   return undefined
+}
+
+async function isCell(place: string): Promise<boolean> {
+  return await stat(join(place, 'cell.guid')).then(
+    () => true,
+    () => false,
+  )
 }

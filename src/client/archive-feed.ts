@@ -121,7 +121,8 @@ function match(value: Value, form: RegExp, what: string): string {
 }
 
 function cannotFollow(): RegistryError {
-  const text = 'that cell does not give its change log away: only a registry can be followed, not a Synapse service'
+  const text =
+    'that cell does not give its change log away: only a registry can be followed, of this version or a newer one, not a Synapse service'
   return new RegistryError('REG_NOT_FOUND', text, {
     telepath: 'FeatureNotSupported',
     hints: ['back it up now and then instead: registry livebackup URL --stream DIR', 'registry status URL'],

@@ -35,6 +35,8 @@ export interface FollowOptions {
   readonly baseEveryMs: number
   /** How many bases are kept. */
   readonly keepBases: number
+  /** How often at most it is told how far it is; 10 s unless given. */
+  readonly toldEveryMs?: number
   /** Ends when it has what there was at its begin. */
   readonly isOnce: boolean
   /** Ends it in good order. */
@@ -82,6 +84,8 @@ class Follower {
   #wasLinked = false
   #isToReopen = false
   #problem: string | undefined
+  /** Of entries that nobody was told of yet. */
+  #lagMs: number | undefined
   #toldAtMs = Number.NEGATIVE_INFINITY
 
   constructor(dir: FollowDir, options: FollowOptions) {
@@ -178,12 +182,16 @@ class Follower {
     this.#options.onEvent(event)
   }
 
+  /** What came shortly after the last word is told later: pieces without entries come every second. */
   #tellArchived({entries, nowMs}: LogPiece, index: number, behind: number): void {
     const last = entries.at(-1)
-    const atMs = this.#options.clock.monotonicMs()
-    if (last === undefined || atMs - this.#toldAtMs < ARCHIVED_EVERY_MS) return
+    if (last !== undefined) this.#lagMs = Math.max(0, nowMs - last.timeMs)
+    const {clock, toldEveryMs = ARCHIVED_EVERY_MS} = this.#options
+    const atMs = clock.monotonicMs()
+    if (this.#lagMs === undefined || atMs - this.#toldAtMs < toldEveryMs) return
+    this.#tell({event: 'archived', index, behind, lagMs: this.#lagMs})
     this.#toldAtMs = atMs
-    this.#tell({event: 'archived', index, behind, lagMs: Math.max(0, nowMs - last.timeMs)})
+    this.#lagMs = undefined
   }
 
   /** Tells what is new about a failure, and makes ready for another try. Throws what does not mend itself. */

@@ -33,7 +33,14 @@ describe('a place that is no backup', () => {
     const {code, message, hints} = await refusalOf(name)
     expect(code).toBe('REG_BACKUP_INVALID')
     expect(message).toContain(join(home, name))
-    expect(hints[0]).toBe(`see what else is there: registry backup list ${join(home, shelf)}`)
+    expect(hints).toContain(`see what else is there: registry backup list ${join(home, shelf)}`)
+  })
+
+  test('and may be a copy of a service, is backed up', async () => {
+    const cell = join(home, 'shelf', 'cell')
+    expect((await refusalOf('shelf/cell')).hints).toContain(
+      `of a service that is stopped: registry backup ${cell} TARGET`,
+    )
   })
 
   test('far from any directory has no such hint', async () => {

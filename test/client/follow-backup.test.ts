@@ -63,6 +63,17 @@ describe('what is followed into a new directory', () => {
     expect(await follower.stop()).toEqual({index: cell.nextOffset, entries: 4})
   })
 
+  test('is told up to the last change, also of those that came shortly after another one', async () => {
+    const follower = follow({toldEveryMs: 300})
+    await follower.told('following')
+    await cell.append(1)
+    await hasAll()
+    await cell.append(1)
+    await hasAll()
+    const told = () => follower.events.findLast(({event}) => event === 'archived')
+    await vi.waitFor(() => expect(told()).toMatchObject({index: cell.nextOffset}), 10_000)
+  })
+
   test('goes on where it was, after it was stopped and after a cut link, and says so once', async () => {
     await follow().told('following')
     await cell.append(2)
