@@ -1,7 +1,8 @@
 /**
  * Who is believed when two members say that they lead. The higher epoch is. Two can have the same one when they did not see each other: both were
  * promoted by force, or one was while the old leader gave the lead to the other. What a member took itself then counts more than what it was given,
- * because it is sure to have its entry; and of two that took it the larger iden, so that all who meet them agree.
+ * because it is sure to have its entry; what was restored from a backup counts least, because whoever was promoted meanwhile keeps the lead; and of two
+ * that took it the larger iden, so that all who meet them agree.
  *
  * What a fenced member keeps over restarts stands in `fence.json`:
  *
@@ -10,7 +11,7 @@
  */
 import {parseJson} from '../base/json-parse.ts'
 import {isJsonObject} from './aha-entry.ts'
-import {type Lead, readLead} from './lead.ts'
+import {type Lead, type LeadWay, readLead} from './lead.ts'
 
 /** What decides between two who lead. */
 export type Rank = Pick<Lead, 'epoch' | 'member' | 'how'>
@@ -18,8 +19,13 @@ export type Rank = Pick<Lead, 'epoch' | 'member' | 'how'>
 /** Tells whether the first is believed and not the second. */
 export function outranks(one: Rank, other: Rank): boolean {
   if (one.epoch !== other.epoch) return one.epoch > other.epoch
-  const [isGiven, isOtherGiven] = [one.how === 'handed-over', other.how === 'handed-over']
-  return isGiven === isOtherGiven ? one.member > other.member : isOtherGiven
+  const [weight, otherWeight] = [weightOf(one.how), weightOf(other.how)]
+  return weight === otherWeight ? one.member > other.member : weight > otherWeight
+}
+
+function weightOf(how: LeadWay): number {
+  if (how === 'restored') return 0
+  return how === 'handed-over' ? 1 : 2
 }
 
 /** Why a member that led must not lead any more. */

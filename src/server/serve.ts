@@ -258,6 +258,7 @@ class Registry implements RunningRegistry {
     const certs = this.#certs
     const runId = newGuid()
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
+    await mirroring.moves.assertGivenUp()
     mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring)})
     const snapshots = await this.#openSnapshots()
     const backups = await this.#openBackups()

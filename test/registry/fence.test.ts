@@ -21,6 +21,14 @@ describe('of two who lead', () => {
     expect(outranks({epoch: 2, member: ONE, how: 'forced'}, {epoch: 2, member: TWO, how: 'handed-over'})).toBe(true)
   })
 
+  test.each(['forced', 'handed-over', 'rejoined'] as const)(
+    'at the same epoch, %s is believed before restored',
+    (how) => {
+      expect(outranks({epoch: 2, member: ONE, how}, {epoch: 2, member: TWO, how: 'restored'})).toBe(true)
+      expect(outranks({epoch: 2, member: TWO, how: 'restored'}, {epoch: 2, member: ONE, how})).toBe(false)
+    },
+  )
+
   test('at most one is believed, and of several each believes the same one', () => {
     fc.assert(
       fc.property(rank, rank, rank, (one, two, three) => {

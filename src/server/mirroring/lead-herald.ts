@@ -2,6 +2,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import type {Clock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
+import {outranks} from '../../registry/fence.ts'
 import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {LeadGuard, OpenMember} from './lead-guard.ts'
 import type {LeadLedger} from './lead-ledger.ts'
@@ -73,6 +74,24 @@ export class LeadHerald {
   stop(): void {
     this.#isStopped = true
     this.#endAll()
+  }
+
+  /**
+   * To be called before `start`: makes sure that a directory that was restored takes the lead from nobody who lives. Whoever it was copied from may still run,
+   * and would be fenced by the higher epoch. Nobody is told anything.
+   *
+   * @throws RegistryError `REG_CONFLICT` naming who leads
+   */
+  async assertGivenUp(signal: AbortSignal): Promise<void> {
+    const {roles, ledger} = this.#ports
+    const {lead} = ledger.visible
+    if (roles.role.kind !== 'confirms' || lead?.how !== 'restored') return
+    // It has the name and the URLs of the one that it was copied from, which is none of the others any more.
+    const asked = [lead, ...ledger.others].map((member) => this.ask(member, undefined, signal).catch(() => undefined))
+    for (const heard of await Promise.all(asked)) {
+      const isOld = heard?.lead !== undefined && heard.member !== ledger.member && heard.lead.member === heard.member
+      if (isOld && !outranks(heard.lead, lead)) throw stillLeads(heard.lead)
+    }
   }
 
   /** Asks a member whom it takes for the leader, and tells it who is when there is something to tell. @throws RegistryError what it answers */
@@ -190,4 +209,16 @@ export class LeadHerald {
     for (const member of [...this.#telling.keys()]) this.#leave(member)
     this.#heard.clear()
   }
+}
+
+function stillLeads({name, urls, epoch}: Lead): RegistryError {
+  const text = `${name} leads the cell that this directory was restored from, and lives: this one does not take the lead from it`
+  return new RegistryError('REG_CONFLICT', text, {
+    info: {name, urls, epoch},
+    hints: [
+      'to try a backup, which reaches nobody: registry backup drill BACKUP',
+      `to go on with what was restored: stop ${name} for good, then start again`,
+      'to go on with what it has: make this directory a mirror of it, with registry clone',
+    ],
+  })
 }

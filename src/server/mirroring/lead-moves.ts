@@ -60,6 +60,11 @@ export class LeadMoves {
     this.promotion = new Promotion({...ports, guard: this.guard, herald: this.#herald, handOver, leader})
   }
 
+  /** To be called before `start`, and before anything listens. Throws as `LeadHerald.assertGivenUp`. */
+  async assertGivenUp(): Promise<void> {
+    await this.#herald.assertGivenUp(this.#stopped.signal)
+  }
+
   /** Begins, when the listeners are open. */
   start(): void {
     this.guard.start()

@@ -129,6 +129,40 @@ test('a mirror of the history that was given up is refused, named, and nothing i
   }
 })
 
+test('what was restored beside a cell that lives does not start, and nobody of that cell hears of it', async () => {
+  const [ofLeader, ofMirror, again] = [newDir(), newDir(), newDir()]
+  await restore(backup, ofLeader)
+  const path = join(home, 'of-living-mirror')
+  const {log} = await backUp(mirror.dir, path)
+  await restore(path, ofMirror, {offset: (log.index ?? 0) - 2})
+  await leader.start()
+  await mirror.start({mirror: leader.url})
+  await mirror.event('mirror.caught-up', 2)
+  for (const [dir, name] of [
+    [ofLeader, leader.name],
+    [ofMirror, mirror.name],
+  ] as const) {
+    await using lab = new TestMember(dir, name)
+    await expect(lab.start()).rejects.toMatchObject({
+      code: 'REG_CONFLICT',
+      message: expect.stringContaining(leader.name),
+    })
+  }
+  for (const member of [leader, mirror]) {
+    expect(member.logged.map(({message}) => message)).not.toContain('lead.heard')
+    expect(member.logged.map(({message}) => message)).not.toContain('lead.fenced')
+  }
+  await leader.call('addUser', 'still-here')
+  await mirror.stop()
+  await leader.stop()
+  // When it is gone for good, what was restored leads.
+  await restore(backup, again)
+  await using heir = new TestMember(again, leader.name)
+  await heir.start({'leader:confirm': 0.1})
+  await heir.event('lead.unconfirmed')
+  expect(await heir.info()).toMatchObject({active: true})
+})
+
 test('a restored mirror follows its leader as another member, from where the backup was', async () => {
   const [path, dir] = [join(home, 'of-mirror'), newDir()]
   const of = await backUp(mirror.dir, path)
