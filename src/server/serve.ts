@@ -258,7 +258,6 @@ class Registry implements RunningRegistry {
     const certs = this.#certs
     const runId = newGuid()
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
-    await mirroring.moves.assertGivenUp()
     mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring)})
     const snapshots = await this.#openSnapshots()
     const backups = await this.#openBackups()
@@ -339,6 +338,7 @@ class Registry implements RunningRegistry {
     const ports = {store: this.#store, head, changes, log: this.#log, clock: systemClock, version: packageVersion()}
     const cell = {dir: this.dir, cellIden: this.#cellDir.guid}
     this.#mirroring = await Mirroring.open({...ports, ...more, ...cell}, mirroringSettings(this.#conf))
+    await this.#mirroring.moves.assertGivenUp()
     return this.#mirroring
   }
 
