@@ -20,22 +20,37 @@ export interface KeepRules {
 }
 
 /** Why a backup stays. */
-export type KeepReason = 'newest' | 'last proven' | 'last' | 'daily' | 'weekly' | 'monthly'
+export type KeepReason = 'of the future' | 'newest' | 'last proven' | 'last' | 'daily' | 'weekly' | 'monthly'
 
 const DAY_MS = 86_400_000
+/** Clocks of two machines differ by so much at most, unless one is wrong. */
+const AHEAD_MS = DAY_MS
 /** 1970-01-05, the first Monday. */
 const MONDAY_MS = 4 * DAY_MS
 
-/** Gives why each stays, by its path; what is not in it may go. The newest of each cell and the last one that is proven always stay. */
-export function retained(backups: readonly Retainable[], rules: KeepRules): ReadonlyMap<string, readonly KeepReason[]> {
+/**
+ * Gives why each stays, by its path; what is not in it may go. The newest of each cell and the last one that is proven always stay. What a clock that was wrong
+ * dated later than now stays as well, and takes the place of none: it would be the newest for years, and those made after it would go.
+ */
+export function retained(
+  backups: readonly Retainable[],
+  rules: KeepRules,
+  nowMs: number,
+): ReadonlyMap<string, readonly KeepReason[]> {
   const kept = new Map<string, KeepReason[]>()
-  for (const ofCell of Map.groupBy(backups, ({cell}) => cell).values()) {
+  const [ahead, dated] = [backups.filter((one) => isAhead(one, nowMs)), backups.filter((one) => !isAhead(one, nowMs))]
+  for (const {path} of ahead) kept.set(path, ['of the future'])
+  for (const ofCell of Map.groupBy(dated, ({cell}) => cell).values()) {
     const newestFirst = ofCell.toSorted((a, b) => b.madeAtMs - a.madeAtMs || (a.path < b.path ? 1 : -1))
     for (const [reason, some] of reasonsOf(newestFirst, rules)) {
       for (const {path} of some) kept.set(path, [...(kept.get(path) ?? []), reason])
     }
   }
   return kept
+}
+
+function isAhead({madeAtMs}: Retainable, nowMs: number): boolean {
+  return madeAtMs > nowMs + AHEAD_MS
 }
 
 function reasonsOf(

@@ -26,7 +26,7 @@ export interface Pruned {
 /** Plans. Without rules every backup stays. What is neither going nor staying was not looked at: it cannot be read, or is no backup by itself. */
 export async function planPrune(
   items: readonly ShelfItem[],
-  {rules, isIncomplete}: {rules: KeepRules | undefined; isIncomplete: boolean},
+  {rules, isIncomplete, nowMs}: {rules: KeepRules | undefined; isIncomplete: boolean; nowMs: number},
 ): Promise<PrunePlan> {
   const known = items.flatMap((item) => (item.manifest && item.reason === undefined ? [{item, of: item.manifest}] : []))
   const asBackups = known.map(({item, of}) => ({
@@ -35,7 +35,7 @@ export async function planPrune(
     madeAtMs: Date.parse(of.madeAt),
     isProven: item.isProven,
   }))
-  const kept = retained(asBackups, rules ?? {last: known.length, daily: 0, weekly: 0, monthly: 0})
+  const kept = retained(asBackups, rules ?? {last: known.length, daily: 0, weekly: 0, monthly: 0}, nowMs)
   const going = known.filter(({item}) => !kept.has(item.path)).map(({item}) => item)
   const left = isIncomplete ? await leftOf(items) : []
   const staying = new Map(known.flatMap(({item}) => (kept.has(item.path) ? [[item, kept.get(item.path) ?? []]] : [])))

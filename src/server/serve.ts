@@ -103,7 +103,7 @@ export async function serve(options: ServeOptions = {}): Promise<RunningRegistry
   noteWarnings(log, loaded)
   if (isMended) log.warning('restore.finished', {dir, reason: 'it was killed before its end'})
   if (environment.restoreUrl !== undefined) {
-    await restoreFirst(environment.restoreUrl, dir, log, options.signal)
+    await restoreFirst(environment.restoreUrl, {dir, log, signal: options.signal, conf: loaded.conf})
     loaded = await loadConf(sources)
   }
   const cellDir = await lockCellDir(dir, {guid: loaded.conf['cell:guid'] ?? undefined})
@@ -526,14 +526,18 @@ function nothingToShow(dir: string): RegistryError {
 }
 
 /** What is restored has a configuration of its own. */
-async function restoreFirst(url: string, dir: string, log: Log, signal: AbortSignal | undefined): Promise<void> {
+async function restoreFirst(
+  url: string,
+  {dir, log, signal, conf: {mirror, clone}}: {dir: string; log: Log; signal: AbortSignal | undefined; conf: Conf},
+): Promise<void> {
   const {restoreFromUrl} = await import('./restoring/restore-url.ts')
   const readConf = async (path: string) => {
     const {conf} = await loadConf({dir: path})
     return {minFreePercent: conf['limit:disk:free'] ?? 0, isMirror: conf.mirror !== null, backupDir: conf['backup:dir']}
   }
   const wallMs = () => systemClock.wallMs()
-  await restoreFromUrl(url, {dir, log, wallMs, readConf, signal: signal ?? new AbortController().signal})
+  const follows = mirror !== null ? 'mirror' : clone !== null ? 'clone' : undefined
+  await restoreFromUrl(url, {dir, log, wallMs, readConf, follows, signal: signal ?? new AbortController().signal})
 }
 
 function makeLog(conf: Conf, logs: LogTail, write: ((line: string) => void) | undefined): Log {

@@ -12,6 +12,9 @@ import {versionOf} from './sqlite-schema.ts'
 import type {FileTask} from './sqlite-task.ts'
 import type {StoreHead} from './store.ts'
 
+/** Files of version 1 have no records. */
+const WITH_RECORDS = 2
+
 assert(parentPort !== null, 'this file runs in a worker thread')
 const task: FileTask = workerData
 try {
@@ -21,12 +24,25 @@ try {
 }
 
 function answerOf(task: FileTask): Flat {
-  if (task.kind !== 'census') return headAnswer(0, perform(task))
+  if (task.kind !== 'census' && task.kind !== 'record') return headAnswer(0, perform(task))
   const {path} = task
+  if (task.kind === 'record') {
+    const {table, key} = task
+    return withFile(path, true, (database, version) => [
+      ...headAnswer(0, headOf(database, path)),
+      ...(version < WITH_RECORDS ? [] : recordOf(database, table, key)),
+    ])
+  }
   return withFile(path, true, (database, version) => censusAnswer(0, censusOf(database, path, version)))
 }
 
-function perform(task: Exclude<FileTask, {kind: 'census'}>): StoreHead {
+/** Gives the value of a record; nothing where there is none. */
+function recordOf(database: DatabaseSync, table: string, key: string): readonly string[] {
+  const row = database.prepare('SELECT value FROM records WHERE kind = ? AND key = ?').get(table, key)
+  return row === undefined ? [] : [String(row['value'])]
+}
+
+function perform(task: Exclude<FileTask, {kind: 'census' | 'record'}>): StoreHead {
   switch (task.kind) {
     case 'copy':
       return copy(task.from, task.path)

@@ -11,7 +11,7 @@ import {DONE, decodeFailure, decodeHead, type Flat, numberAt} from './sqlite-mes
 import type {StoreHead} from './store.ts'
 import {syncWhileWritten} from './sync-while-written.ts'
 
-/** What is done to the file at `path`. All but the last one give its head. */
+/** What is done to the file at `path`. All but the last two give its head. */
 export type FileTask =
   /** Copies one moment of the file at `from`, which may be in use, to `path`, an empty file. Bringing it to the disk is for the caller. */
   | {readonly kind: 'copy'; readonly from: string; readonly path: string}
@@ -19,11 +19,16 @@ export type FileTask =
   | {readonly kind: 'adopt'; readonly path: string; readonly iden: string}
   /** Verifies the file and every entry in it, and that it ends as expected. */
   | {readonly kind: 'verify'; readonly path: string; readonly nextOffset: number; readonly lastHash: string}
+  /** Reads a record, and alters nothing. */
+  | {readonly kind: 'record'; readonly path: string; readonly table: string; readonly key: string}
   /** Counts and hashes what is in it. */
   | {readonly kind: 'census'; readonly path: string}
 
 /** Runs a task that gives the head of the file; when `signal` aborts, until the thread can be stopped. */
-export function runFileTask(task: Exclude<FileTask, {kind: 'census'}>, signal?: AbortSignal): Promise<StoreHead> {
+export function runFileTask(
+  task: Exclude<FileTask, {kind: 'census' | 'record'}>,
+  signal?: AbortSignal,
+): Promise<StoreHead> {
   return runTask(task, decodeHead, signal)
 }
 

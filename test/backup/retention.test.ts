@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
 import {type KeepRules, type Retainable, retained} from '../../src/backup/retention.ts'
 
+const NOW = Date.parse('2030-01-01T00:00Z')
 const NONE: KeepRules = {last: 0, daily: 0, weekly: 0, monthly: 0}
 
 const at = (time: string, more: Partial<Retainable> = {}): Retainable => ({
@@ -12,11 +13,19 @@ const at = (time: string, more: Partial<Retainable> = {}): Retainable => ({
   ...more,
 })
 const keptBy = (backups: readonly Retainable[], rules: Partial<KeepRules>) =>
-  Object.fromEntries(retained(backups, {...NONE, ...rules}))
+  Object.fromEntries(retained(backups, {...NONE, ...rules}, NOW))
 
 describe('retention', () => {
   test('keeps the newest, whatever is asked', () => {
     expect(keptBy([at('2026-01-01T00:00'), at('2026-01-02T00:00')], {})).toEqual({'2026-01-02T00:00': ['newest']})
+  })
+
+  test('keeps what a wrong clock dated later than now, and the newest of the others for it', () => {
+    const backups = [at('2029-12-30T00:00'), at('2029-12-31T00:00'), at('2036-01-01T00:00')]
+    expect(keptBy(backups, {last: 1})).toEqual({
+      '2029-12-31T00:00': ['newest', 'last'],
+      '2036-01-01T00:00': ['of the future'],
+    })
   })
 
   test('keeps the last one that is proven', () => {
@@ -83,7 +92,7 @@ describe('retention', () => {
   test('has laws', () => {
     fc.assert(
       fc.property(backups, rules, count, (all, keep, more) => {
-        const kept = retained(all, keep)
+        const kept = retained(all, keep, 5e12)
         for (const ofCell of Map.groupBy(all, ({cell}) => cell).values()) {
           const newest = Math.max(...ofCell.map(({madeAtMs}) => madeAtMs))
           const proven = ofCell.filter(({isProven}) => isProven).map(({madeAtMs}) => madeAtMs)
@@ -95,10 +104,10 @@ describe('retention', () => {
           const sum = 2 + last + daily + weekly + monthly
           expect(ofCell.filter(({path}) => kept.has(path)).length).toBeLessThanOrEqual(sum)
         }
-        const wider = retained(all, {...keep, daily: keep.daily + more})
+        const wider = retained(all, {...keep, daily: keep.daily + more}, 5e12)
         for (const path of kept.keys()) expect(wider.has(path)).toBe(true)
         const left = all.filter(({path}) => kept.has(path))
-        expect([...retained(left, keep).keys()].toSorted()).toEqual([...kept.keys()].toSorted())
+        expect([...retained(left, keep, 5e12).keys()].toSorted()).toEqual([...kept.keys()].toSorted())
       }),
     )
   })

@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import {systemClock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
@@ -57,7 +58,7 @@ is being written. It is to be confirmed, or needs --yes.`
     const read = args.dir === undefined ? readOwnShelf : readShelf
     const items = await read(dir, {identities: await identitiesIn(flags.identity), signal: this.signal})
     const rules = isAsked ? {last: last ?? 0, daily: daily ?? 0, weekly: weekly ?? 0, monthly: monthly ?? 0} : undefined
-    const plan = await planPrune(items, {rules, isIncomplete: flags.incomplete})
+    const plan = await planPrune(items, {rules, isIncomplete: flags.incomplete, nowMs: systemClock.wallMs()})
     for (const text of plan.notes) this.say(text)
     const isDry = flags['dry-run']
     if (plan.going.length > 0) await this.#confirm(dir, plan, flags.yes || isDry)

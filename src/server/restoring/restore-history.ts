@@ -1,8 +1,9 @@
 /** Which moment a restored registry has, and who it is then. */
-import {rename, rm} from 'node:fs/promises'
+import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {Manifest} from '../../backup/manifest.ts'
 import {RegistryError} from '../../base/errors.ts'
+import {moveFile} from '../../base/files.ts'
 import {adoptStore} from '../../store/adopt.ts'
 import {CHAIN_START} from '../../store/chain.ts'
 import {SqliteStore} from '../../store/sqlite.ts'
@@ -34,7 +35,7 @@ export interface HistoryWish {
     | ((from: {readonly offset: number; readonly hash: string}) => AsyncIterable<readonly Entry[]>)
     | undefined
   /** Whether the directory is that of a mirror though its log does not say so: the option `mirror` stands in its configuration. */
-  readonly isMirror: boolean
+  readonly isMirror: () => Promise<boolean>
   /** Epoch of a history that is given up. */
   readonly above: number
   readonly signal: AbortSignal
@@ -56,7 +57,7 @@ export async function bringToMoment(dir: string, wish: HistoryWish): Promise<Res
   await replayTo(path, before, wish)
   const reached = await readStoreMember(path)
   const last = await lastEntry(path)
-  const isMirror = !before.isLeading || (wish.isMirror && before.state.lead === undefined)
+  const isMirror = !before.isLeading || (before.state.lead === undefined && (await wish.isMirror()))
   const shown = {lastOffset: last?.offset ?? null, lastTimeMs: last?.timeMs ?? null}
   const heirOf = before.head.iden
   const others = reached.state.members.values().flatMap(({member, name}) => (member === heirOf ? [] : [name]))
@@ -115,7 +116,7 @@ async function replayFromNothing(
   }
   // The old one has no part in it any more; its member is asked for before.
   for (const ending of ['-wal', '-shm']) await rm(path + ending, {force: true})
-  await rename(fresh, path)
+  await moveFile(fresh, path)
 }
 
 async function lastEntry(path: string): Promise<Entry | undefined> {

@@ -18,7 +18,7 @@ import {messageOf, RegistryError} from '../../base/errors.ts'
 import {makePrivateDir, PRIVATE_FILE_MODE, realPlace, writeFileAtomic} from '../../base/files.ts'
 import type {Log} from '../../base/log.ts'
 import {encode} from '../../wire/msgpack/encode.ts'
-import {type RestoreConf, Restoring} from './restore.ts'
+import {DONE_FILE, type RestoreConf, Restoring} from './restore.ts'
 import {openSource} from './restore-source.ts'
 import {hasToStay} from './restore-target.ts'
 
@@ -28,10 +28,11 @@ export interface RestoreUrlPorts {
   readonly signal: AbortSignal
   readonly wallMs: () => number
   readonly readConf: (dir: string) => Promise<RestoreConf>
+  /** The option that makes a mirror of the directory; undefined when none is set. */
+  readonly follows: 'mirror' | 'clone' | undefined
 }
 
 const VARIABLE = 'SYN_RESTORE_HTTPS_URL'
-const DONE_FILE = 'restore.done'
 /** Longest silence of the server, until it answers and within the answer. There is no limit for the whole. */
 const SILENCE_MS = 60_000
 /** A line of the log for each such part. */
@@ -53,6 +54,7 @@ export async function restoreFromUrl(text: string, ports: RestoreUrlPorts): Prom
     log.warning('restore.done-already', {url: shown, hint: `${VARIABLE} need not be set any more`})
     return
   }
+  if (ports.follows !== undefined) throw badUrl(`${ports.follows} is set, and a mirror gets its data from its leader`)
   if (isInsecure) log.warning('restore.insecure', {url: shown, reason: 'the certificate of the server is not verified'})
   const archive = await downloadPlace(dir)
   await makePrivateDir(dirname(archive))

@@ -4,17 +4,19 @@
  * the mount point of a volume, has both in itself.
  */
 import {existsSync} from 'node:fs'
+import {readFile} from 'node:fs/promises'
 import {join, relative, resolve, sep} from 'node:path'
 import {isAside} from '../../backup/aside-names.ts'
 import {readCellConf} from '../../backup/cell-conf.ts'
 import type {Progress} from '../../backup/progress.ts'
 import {RegistryError} from '../../base/errors.ts'
-import {pathWithin} from '../../base/files.ts'
+import {pathWithin, writeFileAtomic} from '../../base/files.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
 import {holdGuid} from '../../cell/guid-lock.ts'
 import {mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
+import {decodeLead, LEAD_TABLE, LEADER_KEY} from '../../registry/lead.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
-import {readStoreMember} from '../new-epoch.ts'
+import {lookIntoStore} from '../../store/look.ts'
 import type {ReplayEnd} from '../replay.ts'
 import {assertMoment, bringToMoment, type RestoredHistory} from './restore-history.ts'
 import type {RestoreSource} from './restore-source.ts'
@@ -73,6 +75,9 @@ export interface Swapped {
 }
 
 const SHELF = 'backups'
+/** Names the URL that a directory was restored from at a start (`restore-url.ts`). */
+export const DONE_FILE = 'restore.done'
+const MARK_MAX = 1024
 
 /** A restore that has looked, and has touched nothing yet. Disposed before `swap`, nothing of it is left. */
 export class Restoring implements AsyncDisposable {
@@ -117,6 +122,7 @@ export class Restoring implements AsyncDisposable {
     this.#site = site
     const {minFreePercent} = this.#settings
     const files = await source.layOut(site.data, last, {progress, signal, room: {minFreePercent}})
+    await this.#keepMark(site.data)
     const {kind} = this.plan.cell
     return {files, data: site.data, history: kind === 'registry' ? await this.#bringToMoment(site.data) : undefined}
   }
@@ -143,14 +149,21 @@ export class Restoring implements AsyncDisposable {
     await this.#site?.[Symbol.asyncDispose]()
   }
 
+  /** Which URL was restored from is known of the place, not of the backup: else the next start would restore from it again. */
+  async #keepMark(data: string): Promise<void> {
+    const {dir, target} = this.plan
+    if (target.was !== 'cell') return
+    const mark = await readFile(join(dir, DONE_FILE), 'utf8').catch(() => undefined)
+    if (mark !== undefined && mark.length <= MARK_MAX) await writeFileAtomic(join(data, DONE_FILE), mark)
+  }
+
   async #bringToMoment(data: string): Promise<RestoredHistory> {
     const {source, last, signal, progress, readConf} = this.#wish
     progress.phase('applying the change log', undefined)
-    const {isMirror} = await readConf(data)
     return await bringToMoment(data, {
       last,
       more: source.more,
-      isMirror,
+      isMirror: async () => (await readConf(data)).isMirror,
       above: await epochOf(this.plan.target),
       signal,
       onApplied: (count) => progress.add(count),
@@ -193,8 +206,9 @@ async function epochOf({dir, was}: RestoreTarget): Promise<number> {
   const path = join(dir, 'registry.db')
   if (was !== 'cell' || !existsSync(path) || existsSync(join(dir, 'fence.json'))) return 0
   try {
-    const {head, isLeading} = await readStoreMember(path)
-    return isLeading ? head.epoch : 0
+    const {head, value} = await lookIntoStore(path, {table: LEAD_TABLE, key: LEADER_KEY})
+    const isLed = value !== undefined && decodeLead(value).member !== head.iden
+    return isLed ? 0 : head.epoch
   } catch {
     return 0 // that it is damaged may be why it is restored
   }

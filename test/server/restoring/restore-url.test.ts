@@ -6,6 +6,8 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {directorySource, writeArchive} from '../../../src/backup/archive-write.ts'
 import type {Manifest} from '../../../src/backup/manifest.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
+import {Restoring} from '../../../src/server/restoring/restore.ts'
+import {openSource} from '../../../src/server/restoring/restore-source.ts'
 import {restoreFromUrl} from '../../../src/server/restoring/restore-url.ts'
 import {SqliteStore} from '../../../src/store/sqlite.ts'
 import {backUp} from '../../support/cell-backup.ts'
@@ -55,7 +57,7 @@ afterAll(async () => {
 
 const urlOf = (path: string, scheme = 'https+insecure') => `${scheme}://visi:pw0rd@127.0.0.1:${port}${path}?${SECRET}`
 
-async function restore(url: string, dir: string): Promise<readonly string[]> {
+async function restore(url: string, dir: string, follows?: 'mirror' | 'clone'): Promise<readonly string[]> {
   const lines: string[] = []
   const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
   try {
@@ -65,6 +67,7 @@ async function restore(url: string, dir: string): Promise<readonly string[]> {
       signal,
       wallMs: () => Date.parse('2026-11-21T12:00:00Z'),
       readConf,
+      follows,
     })
   } finally {
     expect(lines.join('\n')).not.toMatch(/s3cret|pw0rd/)
@@ -111,4 +114,30 @@ test.each([
   await expect(restore(url(), dir)).rejects.toMatchObject({code})
   expect(await readFile(join(dir, 'registry.db'))).toEqual(before)
   expect((await readdir(home)).filter((name) => name.startsWith('.'))).toEqual([])
+})
+
+test('a mirror is not made a leader by the URL: what it has stays, and the start ends', async () => {
+  const dir = newDir()
+  await mkdir(dir)
+  for (const follows of ['mirror', 'clone'] as const) {
+    await expect(restore(urlOf('/b1.tgz'), dir, follows)).rejects.toMatchObject({
+      code: 'REG_CONFIG_INVALID',
+      message: expect.stringContaining(`${follows} is set`),
+    })
+  }
+  expect(await readdir(dir)).toEqual([])
+})
+
+test('what an operator restored by hand later is not replaced by the URL again', async () => {
+  const dir = newDir()
+  await restore(urlOf('/b1.tgz'), dir)
+  {
+    const source = await openSource(join(home, 'b1'), {signal})
+    const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
+    const wallMs = () => Date.parse('2026-11-21T13:00:00Z')
+    await using restoring = await Restoring.open({source, dir, progress: NO_PROGRESS, signal, wallMs, readConf})
+    await restoring.prepare()
+    await restoring.swap()
+  }
+  expect(await restore(urlOf('/b1.tgz'), dir)).toEqual([expect.stringContaining('restore.done-already')])
 })

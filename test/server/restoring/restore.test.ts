@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {existsSync, readFileSync} from 'node:fs'
-import {mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
+import {cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
@@ -354,4 +354,28 @@ describe('a directory of a Synapse service without a manifest', () => {
     await once(server, 'listening')
     await expect(openSource(path, {signal})).rejects.toMatchObject({code: 'REG_CELL_RUNS'})
   })
+})
+
+test('the directory that is there is not even opened for writing: a killed server left it as it is', async () => {
+  const [from, dir] = [newDir(), newDir()]
+  await restore(backup, from)
+  {
+    await using store = new SqliteStore(join(from, 'registry.db'))
+    await store.open()
+    await store.append([{timeMs: 1, actor: 'test', change: '{"kind":"log:rotate","v":1}', effect: {kind: 'rotate'}}])
+    await cp(from, dir, {recursive: true})
+  }
+  const files = ['registry.db', 'registry.db-wal']
+  const before = await Promise.all(files.map((name) => readFile(join(dir, name))))
+  await using restoring = await open(backup, dir)
+  const {history} = await restoring.prepare()
+  expect(history?.epoch).toBe((manifest.log.epoch ?? 0) + 2)
+  expect(await Promise.all(files.map((name) => readFile(join(dir, name))))).toEqual(before)
+})
+
+test('a configuration that this version refuses is for the start to tell, as long as the log says who leads', async () => {
+  const readBad = () => Promise.reject(new Error('limit:disk:free is not what it was'))
+  const wish = {dir: newDir(), progress: NO_PROGRESS, signal, wallMs: () => NOW, readConf: readBad}
+  await using restoring = await Restoring.open({source: await openSource(backup, {signal}), ...wish})
+  expect(await restoring.prepare()).toMatchObject({history: {role: 'leader'}})
 })
