@@ -38,6 +38,8 @@ export interface OfflineSource {
   readonly tree: Tree
   /** About how many bytes the backup will have on the disk. */
   readonly bytes: number
+  /** About how many of them are made first, in a place of their own. */
+  readonly madeBytes: number
   /** Makes the files that cannot be taken as they lie, below `scratch`. */
   prepare(scratch: string, work: WorkOptions): Promise<Prepared>
   /** @throws RegistryError `REG_BACKUP_SOURCE` when something wrote to the cell since it was opened */
@@ -70,6 +72,7 @@ export async function registrySource(dir: string, options: SourceOptions): Promi
     cell: {kind: 'registry', iden: options.iden, type: 'registry', name: conf.name, version: null},
     tree,
     bytes: sumOf(tree.files.map(({allocated}) => allocated)),
+    madeBytes: sumOf(tree.files.filter(({path}) => path === STORE).map(({allocated}) => allocated)),
     async prepare(scratch, work) {
       const from = join(dir, STORE)
       work.progress.phase('copying the database', undefined)
@@ -98,6 +101,7 @@ export async function synapseSource(dir: string, options: SourceOptions): Promis
     cell: {kind: 'synapse', iden: options.iden, type, name: conf.name, version},
     tree,
     bytes: sumOf(tree.files.map(used)),
+    madeBytes: (await canCompact()) ? sumOf(tree.files.filter(({path}) => slabs.has(path)).map(used)) : 0,
     async prepare(scratch, work) {
       await writeFileAtomic(join(scratch, GUID), options.iden)
       const {compacted, notes} = await compactAll(dir, scratch, [...slabs.keys()], work)

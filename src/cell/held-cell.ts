@@ -115,7 +115,7 @@ async function assertNoOverlap(dir: string, to: string): Promise<void> {
  *
  * @throws RegistryError `REG_DISK_LOW`
  */
-export async function assertRoomFor({dir, bytes}: OfflineSource, to: string): Promise<void> {
+export async function assertRoomFor({dir, bytes}: Pick<OfflineSource, 'dir' | 'bytes'>, to: string): Promise<void> {
   const parent = await nearestFolder(dirname(resolve(to)))
   const [source, target] = await Promise.all([stat(dir), stat(parent)])
   await assertRoom({path: parent, bytes, minFreePercent: source.dev === target.dev ? KEPT_PERCENT : 0})

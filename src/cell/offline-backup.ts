@@ -68,6 +68,7 @@ export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup &
   const {source} = held
   await assertFree(wish.to)
   await assertRoomFor(source, wish.to)
+  await assertRoomFor({...source, bytes: source.madeBytes}, join(source.dir, 'tmp', 'scratch'))
   await using scratch = await scratchIn(source.dir)
   const begun = beginning(wish, basename(wish.to).replace(/\.tar\.zst(\.age)?$/, ''))
   const prepared = await source.prepare(scratch.dir, wish)

@@ -8,8 +8,8 @@ export interface Candidate {
 export type ServiceKind = 'id' | 'type' | 'name' | 'tag'
 /** Values that only a cell knows. */
 export type HolderKind = 'user' | 'role' | 'apikey'
-/** `aha`: URLs of services that an AHA knows; `member`: other members of the cell. */
-export type LiveKind = ServiceKind | HolderKind | 'pool' | 'aha' | 'member'
+/** `aha`: URLs of services that an AHA knows; `member`: other members of the cell; `backup`: those of the data directory. */
+export type LiveKind = ServiceKind | HolderKind | 'pool' | 'aha' | 'member' | 'backup'
 
 /** What can be completed: fixed candidates, and the kind of live value that fits as well. Both empty: the shell offers files. */
 export interface Completion {
@@ -66,6 +66,7 @@ function completeIn(command: CompletedCommand, rest: readonly string[], current:
   }
   if (current.startsWith('-')) return matching(flagNames(flags, rest), current)
   const argument = Object.values(command.args)[countArguments(rest, flags)]
+  if (argument?.name === 'backup') return {...NOTHING, live: 'backup'}
   // Only one that is there can be forgotten.
   if (command.id === 'clone' && argument !== undefined && rest.includes('--forget')) return {...NOTHING, live: 'member'}
   return argument === undefined ? NOTHING : valuesOf(command, argument, current, '')

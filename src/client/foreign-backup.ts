@@ -4,6 +4,7 @@ import type {ArchiveLimits} from '../backup/archive-plan.ts'
 import {unpackArchive} from '../backup/archive-read.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
 import type {Manifest, ManifestCell} from '../backup/manifest.ts'
+import {synapseCensus} from '../backup/synapse-census.ts'
 import {readSynapseFacts, type SynapseFacts} from '../backup/synapse-facts.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
@@ -39,6 +40,7 @@ export async function fetchForeign(
   progress.phase('the service makes a backup', undefined)
   const items = cell.stream(METHOD, {kwargs: {name, remove: true}, timeoutMs, signal})
   const {files, directories} = await unpackArchive(bytesOf(items), to, {limits, isForeign: true, progress, signal})
+  progress.phase('counting', undefined)
   const {type, index} = factsOf(to)
   return {
     name: basename(name),
@@ -50,7 +52,7 @@ export async function fetchForeign(
     skipped: [],
     directories,
     files,
-    census: {},
+    census: censusOf(to, type ?? about.type),
   }
 }
 
@@ -75,6 +77,15 @@ function factsOf(dir: string): Pick<SynapseFacts, 'type' | 'index'> {
     return readSynapseFacts(dir)
   } catch {
     return {type: null, index: null} // of a version whose files are others
+  }
+}
+
+/** Of what came, and not of the service, which goes on. */
+function censusOf(dir: string, type: string | null): Manifest['census'] {
+  try {
+    return synapseCensus(dir, type)
+  } catch {
+    return {} // of a version whose files are others: that it starts is for a drill to prove
   }
 }
 

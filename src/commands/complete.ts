@@ -37,6 +37,7 @@ export default class Complete extends PoolCommand {
     if (kind === 'pool') return await this.#pools(words)
     if (kind === 'member') return await this.#members(words)
     if (kind === 'aha') return await this.#ahaUrls(words)
+    if (kind === 'backup') return await ownBackups()
     return isHolderKind(kind) ? await this.#holders(kind, words) : liveValues(kind, await this.#services(words))
   }
 
@@ -70,6 +71,14 @@ export default class Complete extends PoolCommand {
     await using client = new RegistryClient(url, {timeoutMs: LIVE_WITHIN_MS})
     return await client.list()
   }
+}
+
+/** Those on the shelf of the data directory; where none of them is meant the shell offers files. */
+async function ownBackups(): Promise<readonly string[]> {
+  const {shelfDir} = await import('../cli/shelf-dir.ts')
+  const {readOwnShelf} = await import('../backup/shelf.ts')
+  const items = await readOwnShelf(await shelfDir(undefined), {signal: AbortSignal.timeout(LIVE_WITHIN_MS)})
+  return items.filter(({kind}) => kind !== 'incomplete').map(({path}) => path)
 }
 
 function cellOf(words: readonly string[]): CellWish {

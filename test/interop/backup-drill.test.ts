@@ -106,6 +106,7 @@ describe('a drill, while what was backed up runs', () => {
     const {status, report, stderr} = await drill(backup)
     expect(report, stderr).toMatchObject({result: 'proven'})
     expect(status).toBe(0)
+    expect(named(report, 'files: blobs')).toBe(`${BLOBS}`)
     expect(named(report, 'service: blobs')).toBe(`${BLOBS}`)
     expect(named(report, 'service: content of every blob')).toBe('all right')
     expect(report.protections.join('\n')).toMatch(/without the options .*aha:/)
