@@ -106,6 +106,12 @@ describe('completion', () => {
   })
 })
 
+test('a backup is one of the data directory, or a file', () => {
+  for (const line of ['restore ', 'backup show ', 'backup verify ', 'backup drill '])
+    expect(at(line), line).toMatchObject({live: 'backup'})
+  expect(at('restore x ')).toMatchObject({live: undefined})
+})
+
 test('a member is to be forgotten by a name that the cell knows, and made under a new one', () => {
   expect(at('clone --forget ')).toMatchObject({live: 'member'})
   expect(at('clone ')).toMatchObject({live: undefined})
