@@ -10,6 +10,7 @@ const commands: readonly CompletedCommand[] = [
     flags: {},
   },
   {id: 'backup:list', summary: 'List copies.', args: {}, flags: {}},
+  {id: 'backup:verify', summary: 'Verify one.', args: {backup: {name: 'backup'}}, flags: {}},
   {id: 'complete', hidden: true, args: {}, flags: {}},
   {id: 'help', summary: 'Help.', args: {command: {name: 'command'}}, flags: {}},
   {
@@ -80,7 +81,7 @@ describe('completion', () => {
     ['service list -t x --ty', []],
     ['service run -- service ', []],
     ['backup l', ['list']],
-    ['backup ', ['list']],
+    ['backup ', ['list', 'verify']],
     ['backup x ', []],
   ])('of %j offers %j', (line, values) => {
     expect(at(line).values).toEqual(values)
@@ -106,10 +107,9 @@ describe('completion', () => {
   })
 })
 
-test('a backup is one of the data directory, or a file', () => {
-  for (const line of ['restore ', 'backup show ', 'backup verify ', 'backup drill '])
-    expect(at(line), line).toMatchObject({live: 'backup'})
-  expect(at('restore x ')).toMatchObject({live: undefined})
+test('a backup is one of the data directory', () => {
+  expect(at('backup verify ')).toEqual({values: [], live: 'backup'})
+  expect(at('backup verify x ').live).toBeUndefined()
 })
 
 test('a member is to be forgotten by a name that the cell knows, and made under a new one', () => {
