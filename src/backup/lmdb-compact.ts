@@ -1,7 +1,9 @@
 /** Compacts LMDB environments by the program of LMDB itself, where it is installed. */
 import {spawn} from 'node:child_process'
+import {chmod} from 'node:fs/promises'
 import {text} from 'node:stream/consumers'
 import {messageOf} from '../base/errors.ts'
+import {PRIVATE_FILE_MODE} from '../base/files.ts'
 import {type Lmdb, openLmdb} from './lmdb.ts'
 
 const PROGRAM = 'mdb_copy'
@@ -26,6 +28,8 @@ export async function compactLmdb(from: string, to: string, signal: AbortSignal)
   try {
     const {status, said} = await run(['-c', from, to], signal)
     if (status !== 0) return `${PROGRAM} ended with ${status}: ${said.trim()}`
+    // It makes the file for whomever the umask lets.
+    await chmod(`${to}/data.mdb`, PRIVATE_FILE_MODE)
     return isSame(from, to) ? undefined : `${PROGRAM} left something out`
   } catch (error) {
     signal.throwIfAborted()

@@ -1,6 +1,6 @@
 /** A backup that a registry of ours makes and sends: what it is, the archive in pieces, and how much that was. */
 import {createHash} from 'node:crypto'
-import {decodeManifest, type Manifest} from '../backup/manifest.ts'
+import {decodeManifest, type Manifest, totalsOf} from '../backup/manifest.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
@@ -13,6 +13,9 @@ export interface StreamLimits {
 }
 
 const METHOD = 'streamBackup'
+/** Two headers, a name of the greatest length, and what fills blocks up. */
+const MEMBER_BYTES = 8192
+const SPARE_BYTES = 1024 * 1024
 
 /** Tells whether a cell sends backups in our own way. */
 export function sendsBackups(cell: Callable): boolean {
@@ -24,12 +27,14 @@ export class BackupStream implements AsyncDisposable {
   readonly manifest: Manifest
   readonly #items: AsyncGenerator<Value, void>
   readonly #hash = createHash('sha256')
+  readonly #bytesMax: number
   #bytes = 0
   #isWhole = false
 
-  private constructor(items: AsyncGenerator<Value, void>, manifest: Manifest) {
+  private constructor(items: AsyncGenerator<Value, void>, manifest: Manifest, manifestBytes: number) {
     this.#items = items
     this.manifest = manifest
+    this.#bytesMax = mostFor(manifest, manifestBytes)
   }
 
   /** Has one made. Throws as a call; `REG_BAD_ANSWER`, `REG_BACKUP_INVALID` when it begins with no manifest. */
@@ -39,7 +44,7 @@ export class BackupStream implements AsyncDisposable {
       const first = await items.next()
       const text = first.done === true ? undefined : fieldsOf(first.value, METHOD)['manifest']
       if (typeof text !== 'string') throw oddAnswer(METHOD, 'it does not begin with a manifest')
-      return new BackupStream(items, decodeManifest(text, 'what the service sends'))
+      return new BackupStream(items, decodeManifest(text, 'what the service sends'), Buffer.byteLength(text))
     } catch (error) {
       await items.return()
       throw error
@@ -54,6 +59,7 @@ export class BackupStream implements AsyncDisposable {
       if (next.value instanceof Uint8Array) {
         this.#hash.update(next.value)
         this.#bytes += next.value.length
+        if (this.#bytes > this.#bytesMax) throw oddAnswer(METHOD, `it sends more than ${this.#bytesMax} bytes`)
         yield next.value
       } else this.#end(next.value)
     }
@@ -80,6 +86,15 @@ export class BackupStream implements AsyncDisposable {
     if (!isSame) throw oddAnswer(METHOD, 'what came is not what was sent')
     this.#isWhole = true
   }
+}
+
+/**
+ * Gives how long the archive of a manifest can be: what zstd cannot compress grows by less than a hundredth, and a member has headers and padding besides its
+ * content. What goes on beyond that would fill the disk.
+ */
+function mostFor({files, directories}: Manifest, manifestBytes: number): number {
+  const bytes = manifestBytes + totalsOf(files).bytes
+  return Math.ceil(bytes * 1.01) + (files.length + directories.length) * MEMBER_BYTES + SPARE_BYTES
 }
 
 function cutOff(): RegistryError {

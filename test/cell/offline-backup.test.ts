@@ -4,7 +4,7 @@ import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {gunzipSync} from 'node:zlib'
-import {afterEach, beforeEach, describe, expect, test} from 'vitest'
+import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {readArchiveFile} from '../../src/backup/archive-file.ts'
 import {unpackArchive} from '../../src/backup/archive-read.ts'
 import {openLmdb} from '../../src/backup/lmdb.ts'
@@ -173,6 +173,22 @@ describe('a stopped Synapse service', () => {
     write('cell.mods.yaml', `backup:dir: ${name}\n`)
     const {manifest} = await backUpOffline(wish())
     expect(manifest.files.map(({path}) => path)).toContain('slabs/cell.lmdb/data.mdb')
+  })
+
+  test('is for its owner alone, also what another program made', async () => {
+    const bin = join(home, 'bin')
+    mkdirSync(bin)
+    const script =
+      '#!/bin/sh\nif [ "$1" = -V ]; then echo LMDB 0.9.31; else cp "$2/data.mdb" "$3/data.mdb"; chmod 644 "$3/data.mdb"; fi\n'
+    writeFileSync(join(bin, 'mdb_copy'), script, {mode: 0o700})
+    vi.stubEnv('PATH', `${bin}:${process.env['PATH']}`)
+    const {notes} = await backUpOffline(wish())
+    vi.unstubAllEnvs()
+    expect(notes.join()).not.toContain('mdb_copy')
+    for (const item of readdirSync(home + '/backups', {recursive: true, withFileTypes: true})) {
+      const {mode} = lstatSync(join(item.parentPath, item.name))
+      expect([item.name, mode & 0o777]).toEqual([item.name, item.isDirectory() ? 0o700 : 0o600])
+    }
   })
 
   test('has no backups in it, by whatever way they are named', async () => {

@@ -57,6 +57,20 @@ function sender() {
 }
 
 describe('a backup that is fetched', () => {
+  test('is ended when more comes than its manifest can be an archive of: nothing fills the disk, and nothing is left', async () => {
+    const begin = items[0]
+    let sent = 0
+    const endless = async function* () {
+      yield begin
+      for (; sent < 64; sent++) yield new Uint8Array(256 * 1024)
+    }
+    const cell = {info: {methods: new Map([['streamBackup', {}]])}, stream: endless} as unknown as Callable
+    const fetching = fetchArchive(cell, join(dir, 'out', 'a.tar.zst'), {...OPTIONS, recipients: []})
+    await expect(fetching).rejects.toEqual(failing('REG_BAD_ANSWER', /more than \d+ bytes/))
+    expect(sent).toBeLessThan(10)
+    expect(await readdir(join(dir, 'out'))).toEqual([])
+  })
+
   test('lies unpacked in its directory, and was taken to its end', async () => {
     const {cell, state} = sender()
     const {path} = await fetchBackup(cell, join(dir, 'out'), {...OPTIONS, how: 'base'})
