@@ -185,7 +185,7 @@ describe('a stopped Synapse service', () => {
     const {notes} = await backUpOffline(wish())
     vi.unstubAllEnvs()
     expect(notes.join()).not.toContain('mdb_copy')
-    for (const item of readdirSync(home + '/backups', {recursive: true, withFileTypes: true})) {
+    for (const item of readdirSync(join(home, 'backups'), {recursive: true, withFileTypes: true})) {
       const {mode} = lstatSync(join(item.parentPath, item.name))
       expect([item.name, mode & 0o777]).toEqual([item.name, item.isDirectory() ? 0o700 : 0o600])
     }
