@@ -1,6 +1,8 @@
 import {stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
-import {ERRORS, RegistryError} from '../base/errors.ts'
+import {ERRORS, RegistryError, systemCode} from '../base/errors.ts'
+
+const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
 
 /**
  * Works on the backup that was named on the command line. An error that says nothing more than that it is no backup, or a damaged one, names the
@@ -10,8 +12,18 @@ export async function onBackup<T>(given: string, work: () => Promise<T>): Promis
   try {
     return await work()
   } catch (error) {
+    const cause = error instanceof RegistryError && error.code === 'REG_BACKUP_INVALID' ? error.cause : error
+    if (UNREADABLE.has(systemCode(cause) ?? '')) throw unreadable(resolve(given), cause)
     throw error instanceof RegistryError ? await explained(error, resolve(given)) : error
   }
+}
+
+function unreadable(place: string, cause: unknown): RegistryError {
+  return new RegistryError('REG_DIR_UNUSABLE', `this user may not read ${place}`, {
+    info: {path: place},
+    hints: ['run it as the user whose backup it is: backups are made for their owner alone'],
+    cause,
+  })
 }
 
 async function explained(error: RegistryError, place: string): Promise<RegistryError> {

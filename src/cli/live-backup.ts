@@ -89,17 +89,18 @@ async function recipientsOf({recipients, archive}: LiveBackupWish): Promise<read
 }
 
 /** Says of what the service answers what to do next. */
-async function explained<T>({url, name}: LiveBackupWish, work: () => Promise<T>): Promise<T> {
+async function explained<T>(wish: LiveBackupWish, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw error instanceof RegistryError ? explainedError(error, url, name) : error
+    throw error instanceof RegistryError ? explainedError(error, wish) : error
   }
 }
 
-function explainedError(error: RegistryError, url: string, name: string | undefined): RegistryError {
+function explainedError(error: RegistryError, wish: LiveBackupWish): RegistryError {
   const {code, message, info, telepath, cause} = error
-  const hints = hintsFor(error, url, name)
+  const {url, name} = wish
+  const hints = hintsFor(error, wish)
   if (hints === undefined) return error
   // The words for these are the peers', and name nothing.
   const isTaken = code === 'REG_BAD_REQUEST' && message.includes('exists')
@@ -111,8 +112,7 @@ function explainedError(error: RegistryError, url: string, name: string | undefi
 
 function hintsFor(
   {code, message}: RegistryError,
-  url: string,
-  name: string | undefined,
+  {url, name, stream, archive}: LiveBackupWish,
 ): readonly string[] | undefined {
   switch (code) {
     case 'REG_BACKUP_RUNNING':
@@ -127,7 +127,10 @@ function hintsFor(
         'on its machine: registry livebackup cell://DIR',
       ]
     case 'REG_DISK_LOW':
-      return ['free space there, or give backup:dir on another volume', `registry livebackup ${url} --stream DIR`]
+      // What comes here takes room here.
+      return stream === undefined && archive === undefined
+        ? ['free space there, or give backup:dir on another volume', `registry livebackup ${url} --stream DIR`]
+        : undefined
     default:
       return undefined
   }

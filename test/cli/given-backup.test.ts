@@ -48,6 +48,15 @@ describe('a place that is no backup', () => {
     expect(hints).toEqual(['make another one: registry livebackup, or registry backup SOURCE TARGET'])
   })
 
+  test.each([
+    ['as the system says it', (cause: Error) => cause],
+    ['as the reason that it is none', (cause: Error) => new RegistryError('REG_BACKUP_INVALID', 'no', {cause})],
+  ])('may be one that this user cannot read: %s', async (_, make) => {
+    const cause = Object.assign(new Error('EACCES: permission denied'), {code: 'EACCES'})
+    const thrown = onBackup(home, () => Promise.reject(make(cause)))
+    await expect(thrown).rejects.toMatchObject({code: 'REG_DIR_UNUSABLE', message: `this user may not read ${home}`})
+  })
+
   test('whose error knows better keeps what that says', async () => {
     const known = new RegistryError('REG_BACKUP_INVALID', 'it is strange', {hints: ['look at it']})
     const thrown = onBackup(home, () => Promise.reject(known))

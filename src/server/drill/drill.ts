@@ -20,7 +20,7 @@ import {
   subjectDigest,
 } from '../../backup/proofs.ts'
 import type {Clock} from '../../base/clock.ts'
-import {messageOf, RegistryError} from '../../base/errors.ts'
+import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
 import {packageVersion} from '../../base/package-root.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
 import {assertNoService} from '../../cell/running.ts'
@@ -61,8 +61,8 @@ const MIN_FREE_PERCENT = 5
 /**
  * Drills a backup and records what came of it.
  *
- * @throws RegistryError when there was nothing to find out: `REG_BACKUP_INVALID`, `REG_DISK_LOW`, `REG_DIR_UNUSABLE`, `REG_USAGE`; the reason of the
- * signal; what the system says when the proof cannot be recorded
+ * @throws RegistryError when there was nothing to find out: `REG_BACKUP_INVALID`, `REG_DISK_LOW`, `REG_DIR_UNUSABLE` (also when the proof cannot be kept), `REG_USAGE`; the reason of the
+ * signal
  */
 export async function runDrill(backup: Backup | ForeignBackup, options: DrillOptions): Promise<DrillReport> {
   if (backup.kind === 'foreign') await assertNoService(backup.path)
@@ -79,7 +79,7 @@ export async function runDrill(backup: Backup | ForeignBackup, options: DrillOpt
     protections: drill.protections,
     checks: drill.checks,
   }
-  await addProof(backup.path, proof)
+  await record(backup.path, proof)
   return {...proof, path: backup.path, kept: options.isKept ? scratch.path : null}
 }
 
@@ -93,6 +93,24 @@ function subjectOf(backup: Backup | ForeignBackup): ProofSubject {
     default:
       return backup.manifest
   }
+}
+
+/** What was found out is told also where it cannot be kept, as on a volume that is read-only. */
+async function record(path: string, proof: Proof): Promise<void> {
+  try {
+    await addProof(path, proof)
+  } catch (error) {
+    throw systemCode(error) === undefined ? error : unkept(path, proof, error)
+  }
+}
+
+function unkept(path: string, {result, reason}: Proof, cause: unknown): RegistryError {
+  const text = `the drill ends as ${result}: ${reason}; but this cannot be kept beside ${path}: ${messageOf(cause)}`
+  return new RegistryError('REG_DIR_UNUSABLE', text, {
+    info: {path, result, reason},
+    hints: ['drill a copy of it, in a directory that can be written to', 'run it as the user whose backup it is'],
+    cause,
+  })
 }
 
 interface Outcome {

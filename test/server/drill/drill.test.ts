@@ -127,6 +127,15 @@ describe('the drill of a registry', () => {
     expect(item).toMatchObject({proof: {result: 'failed'}, isProven: false})
   })
 
+  test('tells what it found out also where that cannot be kept', async () => {
+    await mkdir(join(backup, 'backup.proofs.json')) // nothing can be written there, not even by root
+    await rm(join(backup, 'registry.db'))
+    await expect(drill()).rejects.toMatchObject({
+      code: 'REG_DIR_UNUSABLE',
+      message: expect.stringMatching(/^the drill ends as failed: .*registry\.db is missing.*cannot be kept beside/),
+    })
+  })
+
   test('finds nothing out when the service has no time to answer, and leaves what it restored when it is asked to', async () => {
     const report = await drill({startMs: 1, isKept: true})
     expect(report).toMatchObject({result: 'inconclusive', reason: expect.stringContaining('did not answer within')})
