@@ -28,6 +28,8 @@ export interface ListedMember extends LeadMember {
   readonly version: string | null
   /** Epoch of the lead that it was fenced by; null for one that is not fenced, and where that is not known. */
   readonly fenceEpoch: number | null
+  /** Why the one that was asked does not lead though it did, or was restored, for people; null for others. */
+  readonly reason: string | null
 }
 
 /** Tells whether a cell is one of ours, whose members tell of each other. */
@@ -57,6 +59,7 @@ function readMemberEntry(of: Readonly<Record<string, Value>>): ListedMember {
     lastSeenMs: numberOf(of['lastSeenMs']),
     version: typeof of['version'] === 'string' ? of['version'] : null,
     fenceEpoch: numberOf(of['fenceEpoch']),
+    reason: typeof of['reason'] === 'string' ? of['reason'] : null,
   }
 }
 

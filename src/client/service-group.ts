@@ -97,11 +97,11 @@ function memberOf(listed: ListedMember, own: Own, leader: string): Member {
 }
 
 function stateOfListed(listed: ListedMember, leader: string): MemberState {
-  const {role, isReady, isOnline, nextOffset, version, name, fenceEpoch} = listed
+  const {role, isReady, isOnline, nextOffset, version, name, fenceEpoch, reason} = listed
   const isActive = role === 'leads' || role === 'closing'
   const problem = {
-    fenced: `${name} is fenced: ${leader} took the lead`,
-    confirms: `${name} asks the others who leads`,
+    fenced: `${name} is fenced: ${reason ?? `${leader} took the lead`}`,
+    confirms: `${name} does not lead yet: ${reason ?? 'it asks the others who leads'}`,
   }
   return {
     isActive,

@@ -1,8 +1,8 @@
 /**
  * Who is believed when two members say that they lead. The higher epoch is. Two can have the same one when they did not see each other: both were
  * promoted by force, or one was while the old leader gave the lead to the other. What a member took itself then counts more than what it was given,
- * because it is sure to have its entry; what was restored from a backup counts least, because whoever was promoted meanwhile keeps the lead; and of two
- * that took it the larger iden, so that all who meet them agree.
+ * because it is sure to have its entry; what was restored from a backup counts least, because the others went on after that; and of two that are equal
+ * the larger iden, so that all who meet them agree. Who was restored and has not asked the others yet is not believed at all, whatever its epoch.
  *
  * What a fenced member keeps over restarts stands in `fence.json`:
  *
@@ -16,16 +16,23 @@ import {type Lead, type LeadWay, readLead} from './lead.ts'
 /** What decides between two who lead. */
 export type Rank = Pick<Lead, 'epoch' | 'member' | 'how'>
 
+/** Of two with one epoch the higher one is believed. */
+const WEIGHTS: Readonly<Record<LeadWay, number>> = {
+  ...{founded: 2, forced: 2, rejoined: 2},
+  ...{'handed-over': 1, confirmed: 0, restored: 0},
+}
+
 /** Tells whether the first is believed and not the second. */
 export function outranks(one: Rank, other: Rank): boolean {
+  if (isUnasked(one) !== isUnasked(other)) return isUnasked(other)
   if (one.epoch !== other.epoch) return one.epoch > other.epoch
-  const [weight, otherWeight] = [weightOf(one.how), weightOf(other.how)]
+  const [weight, otherWeight] = [WEIGHTS[one.how], WEIGHTS[other.how]]
   return weight === otherWeight ? one.member > other.member : weight > otherWeight
 }
 
-function weightOf(how: LeadWay): number {
-  if (how === 'restored') return 0
-  return how === 'handed-over' ? 1 : 2
+/** Tells whether who leads was restored from a backup, and has not asked the others yet: it must not be told of, nor take changes. */
+export function isUnasked({how}: Pick<Rank, 'how'>): boolean {
+  return how === 'restored'
 }
 
 /** Why a member that led must not lead any more. */

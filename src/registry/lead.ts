@@ -1,8 +1,11 @@
 import {parseJson} from '../base/json-parse.ts'
 import {isJsonObject} from './aha-entry.ts'
 
-/** How a member came to lead. */
-export type LeadWay = 'founded' | 'handed-over' | 'forced' | 'rejoined' | 'restored'
+/**
+ * How a member came to lead. `restored`: its directory was made of a backup, and nobody has been asked yet; `confirmed`: it was restored, and those who could
+ * be asked knew of nobody who leads.
+ */
+export type LeadWay = 'founded' | 'handed-over' | 'forced' | 'rejoined' | 'restored' | 'confirmed'
 
 /** A data directory of a cell: its leader or one of its mirrors. Immutable. */
 export interface LeadMember {
@@ -41,7 +44,9 @@ export const LEAD_TABLE = 'lead'
 /** Key of the record of the leader. */
 export const LEADER_KEY = 'leader'
 
-const WAYS: ReadonlySet<string> = new Set<LeadWay>(['founded', 'handed-over', 'forced', 'rejoined', 'restored'])
+const WAYS: ReadonlySet<string> = new Set<LeadWay>([
+  ...(['founded', 'handed-over', 'forced', 'rejoined', 'restored', 'confirmed'] as const),
+])
 const IDEN = /^[0-9a-f]{32}$/
 
 /** Tells who leads and who belongs to the cell. */

@@ -338,7 +338,6 @@ class Registry implements RunningRegistry {
     const ports = {store: this.#store, head, changes, log: this.#log, clock: systemClock, version: packageVersion()}
     const cell = {dir: this.dir, cellIden: this.#cellDir.guid}
     this.#mirroring = await Mirroring.open({...ports, ...more, ...cell}, mirroringSettings(this.#conf))
-    await this.#mirroring.moves.assertGivenUp()
     return this.#mirroring
   }
 

@@ -9,7 +9,7 @@ const TWO = '2'.repeat(32)
 const rank: fc.Arbitrary<Rank> = fc.record({
   epoch: fc.integer({min: 1, max: 3}),
   member: fc.constantFrom(ONE, TWO, '3'.repeat(32)),
-  how: fc.constantFrom<LeadWay>('founded', 'handed-over', 'forced', 'rejoined', 'restored'),
+  how: fc.constantFrom<LeadWay>('founded', 'handed-over', 'forced', 'rejoined', 'restored', 'confirmed'),
 })
 
 describe('of two who lead', () => {
@@ -21,13 +21,23 @@ describe('of two who lead', () => {
     expect(outranks({epoch: 2, member: ONE, how: 'forced'}, {epoch: 2, member: TWO, how: 'handed-over'})).toBe(true)
   })
 
-  test.each(['forced', 'handed-over', 'rejoined'] as const)(
-    'at the same epoch, %s is believed before restored',
-    (how) => {
-      expect(outranks({epoch: 2, member: ONE, how}, {epoch: 2, member: TWO, how: 'restored'})).toBe(true)
-      expect(outranks({epoch: 2, member: TWO, how: 'restored'}, {epoch: 2, member: ONE, how})).toBe(false)
-    },
-  )
+  test('at the same epoch, who was restored from a backup is believed least', () => {
+    const restored: Rank = {epoch: 2, member: TWO, how: 'confirmed'}
+    for (const how of ['forced', 'handed-over', 'founded'] as const) {
+      expect(outranks({epoch: 2, member: ONE, how}, restored)).toBe(true)
+    }
+    expect(outranks({...restored, epoch: 3}, {epoch: 2, member: ONE, how: 'forced'})).toBe(true)
+  })
+
+  test('who was restored and has not asked yet is not believed, whatever its epoch', () => {
+    fc.assert(
+      fc.property(rank, rank, (restored, other) => {
+        fc.pre(other.how !== 'restored')
+        expect(outranks({...restored, how: 'restored'}, other)).toBe(false)
+        expect(outranks(other, {...restored, how: 'restored'})).toBe(true)
+      }),
+    )
+  })
 
   test('at most one is believed, and of several each believes the same one', () => {
     fc.assert(

@@ -3,6 +3,7 @@ import type {Clock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
+import {isUnasked} from '../../registry/fence.ts'
 import type {LeadMember} from '../../registry/lead.ts'
 import {verifyChain} from '../../store/chain.ts'
 import type {Entry, Store} from '../../store/store.ts'
@@ -181,8 +182,12 @@ export class Feed {
 
   /** Takes changes, or is about to end that. */
   get #isFeeding(): boolean {
-    const {kind} = this.#ports.roles.role
-    return kind === 'leads' || kind === 'closing' || kind === 'confirms'
+    const {roles, ledger} = this.#ports
+    const {kind} = roles.role
+    const {lead} = ledger.visible
+    // Who follows one that was restored gives up the leader that it has.
+    const isAsking = kind === 'confirms' && !(lead !== undefined && isUnasked(lead))
+    return kind === 'leads' || kind === 'closing' || isAsking
   }
 
   /** Who got the lead from this member still has to hear that it did. */
@@ -206,7 +211,8 @@ export class Feed {
     }
     const {lead} = this.#ports.ledger.visible
     const who = role.kind === 'leads' ? 'another one leads' : reasonOf(role)
-    const info = lead === undefined ? {} : {member: lead.member, name: lead.name, urls: lead.urls, epoch: lead.epoch}
+    const isOther = lead !== undefined && lead.member !== this.#ports.ledger.member
+    const info = !isOther ? {} : {member: lead.member, name: lead.name, urls: lead.urls, epoch: lead.epoch}
     return new RegistryError('REG_NOT_LEADER', `this member does not lead: ${who}`, {info})
   }
 

@@ -68,6 +68,7 @@ const LAG_TOLD_MS = 10_000
 
 interface LinkedTo {
   readonly proxy: TelepathProxy
+  readonly member: string
   readonly name: string
   readonly url: string
 }
@@ -117,6 +118,11 @@ export class Follower {
       lagMs: Math.round(Math.max(this.#lag.lagMs(nowMs), silentMs)),
       problem: this.#problem,
     }
+  }
+
+  /** Iden of the leader that it follows; undefined while there is no link. */
+  get linkedTo(): string | undefined {
+    return this.#linked?.member
   }
 
   /** Epoch that the leader had when it was last reached; 0 before that. */
@@ -245,9 +251,9 @@ export class Follower {
       const text = `${start.lead.name} leads in epoch ${start.epoch}, which is over: this member knows of epoch ${epoch}`
       throw new RegistryError('REG_NOT_LEADER', text, {info: {epoch: start.epoch}})
     }
-    const {name} = start.lead
+    const {name, member} = start.lead
     const nowMs = clock.monotonicMs()
-    this.#linked = {proxy, name, url}
+    this.#linked = {proxy, member, name, url}
     this.#nextOfLeader = start.nextOffset
     this.#leaderEpoch = start.epoch
     this.#heardAtMs = nowMs

@@ -4,7 +4,7 @@ import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {LogPlace} from '../../nexus/log-reader.ts'
-import {type Fence, outranks, type Rank} from '../../registry/fence.ts'
+import {type Fence, isUnasked, outranks, type Rank} from '../../registry/fence.ts'
 import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {TelepathProxy} from '../../wire/telepath/caller.ts'
 import type {FenceFile} from './fence-file.ts'
@@ -18,7 +18,7 @@ export type OpenMember = (member: LeadMember, signal: AbortSignal) => Promise<Te
 export interface LeadGuardPorts {
   readonly roles: Pick<RoleKeeper, 'role' | 'set'>
   readonly changes: Pick<ChangeLog, 'abandon' | 'head' | 'settled'>
-  readonly ledger: Pick<LeadLedger, 'member' | 'visible' | 'isLeading' | 'onChanged'>
+  readonly ledger: Pick<LeadLedger, 'member' | 'visible' | 'pending' | 'isLeading' | 'onChanged'>
   readonly file: Pick<FenceFile, 'write' | 'remove'>
   readonly open: OpenMember
   readonly clock: Pick<Clock, 'wallMs'>
@@ -83,12 +83,18 @@ export class LeadGuard {
   }
 
   /**
-   * Takes in who leads, as another member says. Resolves when what follows from it is durable.
+   * Takes in who leads, as another member says; `isThere` when that one is known to be alive. Resolves when what follows from it is durable. Who was
+   * restored from a backup, and has asked nobody yet, is fenced by whoever is there; one that is not there has to be newer than the backup.
    *
    * @throws RegistryError `REG_DIR_UNUSABLE` when it could not be written; it holds all the same
    */
-  async hear(lead: Lead): Promise<void> {
-    if (!outranks(lead, this.#rank)) return
+  async hear(lead: Lead, isThere: boolean): Promise<void> {
+    const rank = this.#rank
+    const {kind} = this.#ports.roles.role
+    const isGone = isUnasked(rank) && !isThere && lead.epoch < rank.epoch
+    // Who asks whether it may lead is told of itself by who knows it: that is for the one that asks to judge.
+    const isOwn = kind === 'confirms' && lead.member === this.#ports.ledger.member
+    if (isGone || isOwn || !outranks(lead, rank)) return
     this.#heard = lead
     const {roles, ledger, log} = this.#ports
     if (!ledger.isLeading && this.#fence === undefined) {
@@ -123,9 +129,10 @@ export class LeadGuard {
 
   /** In this turn: nothing is taken, and nothing of what is under way is acknowledged. */
   #setFenced(lead: Lead): void {
-    const {roles, changes} = this.#ports
+    const {roles, changes, ledger} = this.#ports
     const {epoch, name, urls} = lead
-    roles.set({kind: 'fenced', epoch, name, urls})
+    const own = ledger.visible.lead
+    roles.set({kind: 'fenced', epoch, name, urls, isRestored: own !== undefined && isUnasked(own)})
     changes.abandon(
       new RegistryError('REG_FENCED', `${name} took the lead, since epoch ${epoch}`, {info: {epoch, name}}),
     )
@@ -206,6 +213,9 @@ export class LeadGuard {
 
   get #rank(): Rank {
     const {ledger, changes} = this.#ports
+    // Who led before counts by what is being written of it.
+    const {lead} = ledger.pending
+    if (this.#fence === undefined && ledger.isLeading && lead?.member === ledger.member) return lead
     return this.lead ?? {epoch: changes.head.epoch, member: ledger.member, how: 'founded'}
   }
 }

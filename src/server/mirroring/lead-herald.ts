@@ -1,24 +1,27 @@
 import {setTimeout as delay} from 'node:timers/promises'
-import type {Clock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
-import {outranks} from '../../registry/fence.ts'
+import type {ChangeLog} from '../../nexus/change-log.ts'
+import {isUnasked} from '../../registry/fence.ts'
 import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {LeadGuard, OpenMember} from './lead-guard.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import {type LeadHeard, packLead, unpackHeard} from './lead-messages.ts'
 import type {Mirrors} from './mirrors.ts'
-import type {RoleKeeper} from './role.ts'
+import {askingReason, type RoleKeeper} from './role.ts'
+import {askable} from './start-role.ts'
 
 export interface LeadHeraldPorts {
   readonly roles: Pick<RoleKeeper, 'role' | 'set' | 'onChange'>
-  readonly ledger: Pick<LeadLedger, 'member' | 'visible' | 'others' | 'isLeading' | 'onChanged'>
-  readonly mirrors: Pick<Mirrors, 'size' | 'onChange'>
+  readonly ledger: Pick<LeadLedger, 'member' | 'visible' | 'others' | 'isLeading' | 'onChanged' | 'change'>
+  readonly mirrors: Pick<Mirrors, 'size' | 'attached' | 'onChange'>
   readonly guard: Pick<LeadGuard, 'hear'>
   readonly open: OpenMember
   readonly cellIden: string
-  readonly clock: Pick<Clock, 'monotonicMs'>
-  readonly log: Pick<Log, 'info' | 'warning' | 'debug'>
+  readonly changes: Pick<ChangeLog, 'head'>
+  /** This member, as the others are to know it. */
+  readonly self: () => LeadMember
+  readonly log: Pick<Log, 'info' | 'warning' | 'critical' | 'debug'>
 }
 
 export interface LeadHeraldSettings {
@@ -28,15 +31,27 @@ export interface LeadHeraldSettings {
   readonly isAlone: boolean
 }
 
+/** Why a member must not lead though nobody else does. */
+interface Doubt {
+  readonly reason: string
+  /** It is so until somebody does something about it. */
+  readonly isLasting: boolean
+}
+
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 10_000
 /** Opening a session and one call. */
 const TELL_MS = 5000
+/** A mirror notices within this time that its link with the leader is broken; and has been asked again by then. */
+const DOUBT_MS = 7000
+const ACTOR = 'registry:mirroring'
 
 /**
  * Tells the other members that this one leads, each again and again until it has heard, and hears from them whether somebody else does. While it
  * has not heard from one of them, after a start and when its last mirror is gone, this member `confirms`: it takes no changes, for at most
- * `leader:confirm`.
+ * `leader:confirm`. What it hears may say that it must not lead, though nobody else does: then it goes on to ask.
+ *
+ * One that was restored from a backup tells nothing: it asks for all of `leader:confirm`, and writes into its log that it leads when nobody did meanwhile.
  */
 export class LeadHerald {
   readonly #ports: LeadHeraldPorts
@@ -45,6 +60,8 @@ export class LeadHerald {
   readonly #telling = new Map<string, AbortController>()
   /** Who has heard of the present lead. */
   readonly #heard = new Set<string>()
+  /** Why this member must not lead, by the iden of the one that said so. */
+  readonly #doubts = new Map<string, Doubt>()
   #deadline: NodeJS.Timeout | undefined
   /** Its last mirror left while this member was about to give the lead away. */
   #isBereft = false
@@ -67,31 +84,15 @@ export class LeadHerald {
   /** Begins, after the role of the start was set: who leads by the log and has others to ask, asks them first. */
   start(): void {
     const {kind} = this.#ports.roles.role
-    if (kind === 'confirms' || kind === 'leads') this.#confirm('it starts')
+    if (kind !== 'confirms' && kind !== 'leads') return
+    this.#confirm('it starts')
+    if (this.#isUnasked && this.#ports.roles.role.kind === 'leads') this.#noteConfirmed() // there is nobody to ask
   }
 
   /** Ends what it does in the background. */
   stop(): void {
     this.#isStopped = true
     this.#endAll()
-  }
-
-  /**
-   * To be called before `start`: makes sure that a directory that was restored takes the lead from nobody who lives. Whoever it was copied from may still run,
-   * and would be fenced by the higher epoch. Nobody is told anything.
-   *
-   * @throws RegistryError `REG_CONFLICT` naming who leads
-   */
-  async assertGivenUp(signal: AbortSignal): Promise<void> {
-    const {roles, ledger} = this.#ports
-    const {lead} = ledger.visible
-    if (roles.role.kind !== 'confirms' || lead?.how !== 'restored') return
-    // It has the name and the URLs of the one that it was copied from, which is none of the others any more.
-    const asked = [lead, ...ledger.others].map((member) => this.ask(member, undefined, signal).catch(() => undefined))
-    for (const heard of await Promise.all(asked)) {
-      const isOld = heard?.lead !== undefined && heard.member !== ledger.member && heard.lead.member === heard.member
-      if (isOld && !outranks(heard.lead, lead)) throw stillLeads(heard.lead)
-    }
   }
 
   /** Asks a member whom it takes for the leader, and tells it who is when there is something to tell. @throws RegistryError what it answers */
@@ -131,38 +132,85 @@ export class LeadHerald {
   }
 
   #confirm(why: string): void {
-    const {ledger, roles, clock, log} = this.#ports
+    const {ledger, roles, log} = this.#ports
     const {confirmMs, isAlone} = this.#settings
-    if (this.#isStopped || isAlone || ledger.others.length === 0 || !ledger.isLeading) return
-    log.info('lead.confirming', {why, members: ledger.others.map(({name}) => name), withinMs: confirmMs})
+    const members = this.#askable
+    if (this.#isStopped || isAlone || members.length === 0 || !ledger.isLeading) return
+    log.info('lead.confirming', {why, members: members.map(({name}) => name), withinMs: confirmMs})
     this.#heard.clear()
-    roles.set({kind: 'confirms', untilMs: clock.monotonicMs() + confirmMs})
-    this.#deadline = setTimeout(() => {
-      log.warning('lead.unconfirmed', {withinMs: confirmMs})
-      this.#lead()
-    }, confirmMs)
+    this.#doubts.clear()
+    roles.set({kind: 'confirms', reason: askingReason(ledger.visible.lead)})
+    this.#waitFor(confirmMs)
     this.#tellAll()
+  }
+
+  get #askable(): readonly LeadMember[] {
+    const {others, visible} = this.#ports.ledger
+    return askable({others, lead: visible.lead})
+  }
+
+  /** It was restored from a backup, and has not asked the others yet. */
+  get #isUnasked(): boolean {
+    const {lead} = this.#ports.ledger.visible
+    return lead !== undefined && isUnasked(lead)
+  }
+
+  #waitFor(ms: number): void {
+    clearTimeout(this.#deadline)
+    this.#deadline = setTimeout(() => this.#onDeadline(), ms)
+  }
+
+  #onDeadline(): void {
+    const {confirmMs} = this.#settings
+    if (this.#doubts.size === 0) {
+      this.#ports.log.warning('lead.unconfirmed', {withinMs: confirmMs})
+      this.#lead()
+      return
+    }
+    this.#ports.log.warning('lead.not-confirmed', {reasons: [...this.#doubts.values()].map(({reason}) => reason)})
+    // One that does not last is said again, as long as it is so and the one is there that says it.
+    for (const [member, {isLasting}] of this.#doubts) if (!isLasting) this.#doubts.delete(member)
+    this.#waitFor(Math.max(confirmMs, DOUBT_MS))
   }
 
   /** A member has heard who leads, and knows of nobody better. */
   #answered(member: string): void {
     this.#leave(member)
     this.#heard.add(member)
-    if (this.#ports.roles.role.kind !== 'confirms') return
+    this.#doubts.delete(member)
+    if (this.#ports.roles.role.kind !== 'confirms' || this.#doubts.size > 0) return
     this.#ports.log.info('lead.confirmed', {by: this.#ports.ledger.visible.members.get(member)?.name ?? member})
     this.#lead()
   }
 
   #lead(): void {
     this.#endWait()
-    if (this.#ports.roles.role.kind === 'confirms') this.#ports.roles.set({kind: 'leads'})
+    const {roles} = this.#ports
+    if (roles.role.kind !== 'confirms') return
+    if (this.#isUnasked) this.#noteConfirmed()
+    else roles.set({kind: 'leads'})
+  }
+
+  /** Writes that this member leads, which was restored. It leads as soon as that is durable. */
+  #noteConfirmed(): void {
+    const {ledger, roles, self, log} = this.#ports
+    const {lead} = ledger.visible
+    if (lead === undefined) return
+    const {name, urls} = self()
+    const own = urls.length === 0 ? {} : {name, urls}
+    ledger.change({kind: 'lead:take', ...lead, ...own, how: 'confirmed'}, ACTOR).catch((error: unknown) => {
+      if (this.#isStopped) return
+      log.warning('lead.not-noted', {error})
+      if (roles.role.kind === 'confirms') this.#waitFor(this.#settings.confirmMs)
+    })
   }
 
   #tellAll(): void {
-    const {ledger} = this.#ports
+    const {ledger, roles} = this.#ports
     const {lead} = ledger.visible
     if (this.#isStopped || lead === undefined || lead.member !== ledger.member) return
-    for (const member of ledger.others) {
+    if (isUnasked(lead) && roles.role.kind !== 'confirms') return // until that is noted
+    for (const member of this.#askable) {
       if (this.#heard.has(member.member) || this.#telling.has(member.member)) continue
       const end = new AbortController()
       this.#telling.set(member.member, end)
@@ -173,25 +221,72 @@ export class LeadHerald {
   }
 
   async #tell(member: LeadMember, lead: Lead, signal: AbortSignal): Promise<void> {
-    const {guard, log} = this.#ports
     let pauseMs = FIRST_PAUSE_MS
     for (;;) {
       try {
-        const heard = await this.ask(member, lead, signal)
-        if (signal.aborted) return
-        if (heard.lead !== undefined) await guard.hear(heard.lead)
-        if (signal.aborted) return // what it said has fenced this member
-        log.info('lead.told', {member: member.name, epoch: lead.epoch})
-        this.#answered(member.member)
-        return
+        if (await this.#tellOnce(member, lead, signal)) return
+        pauseMs = FIRST_PAUSE_MS
       } catch (error) {
         if (signal.aborted) return
-        log.debug('lead.not-told', {member: member.name, error})
+        this.#ports.log.debug('lead.not-told', {member: member.name, error})
       }
       await delay(pauseMs, undefined, {signal}).catch(() => undefined)
       if (signal.aborted) return
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
     }
+  }
+
+  /** False when the member is to be asked again. */
+  async #tellOnce(member: LeadMember, lead: Lead, signal: AbortSignal): Promise<boolean> {
+    const heard = await this.ask(member, isUnasked(lead) ? undefined : lead, signal)
+    signal.throwIfAborted()
+    if (heard.lead !== undefined) await this.#ports.guard.hear(heard.lead, heard.isThere)
+    signal.throwIfAborted() // what it said has fenced this member
+    return this.#isDone(member, lead, heard)
+  }
+
+  /** Takes in what a member said that knows of nobody better; false when it is to be asked again. */
+  #isDone({member, name}: LeadMember, lead: Lead, heard: LeadHeard): boolean {
+    const {ledger, log} = this.#ports
+    const isSelf = heard.member === ledger.member
+    if (isUnasked(lead)) {
+      if (isSelf) this.#leave(member)
+      // As long as it may not lead, somebody may come who does; but for this member alone.
+      if (this.#telling.size === 0) this.#lead()
+      return isSelf
+    }
+    const doubt = this.#doubtOf(lead, heard)
+    if (doubt !== undefined) {
+      this.#note(heard.member, doubt)
+      return false
+    }
+    log.info('lead.told', {member: name, epoch: lead.epoch})
+    this.#answered(member)
+    return true
+  }
+
+  /** Says why this member must not lead though who was asked takes it for the leader: its directory was put back, or is a copy. */
+  #doubtOf(own: Lead, {member, lead, isThere, log}: LeadHeard): Doubt | undefined {
+    const {ledger, mirrors, roles, changes} = this.#ports
+    if (roles.role.kind !== 'confirms' || member === ledger.member) return undefined
+    const name = ledger.visible.members.get(member)?.name ?? member
+    const {nextOffset} = changes.head
+    const hasMore = log.epoch > own.epoch || (log.epoch === own.epoch && log.nextOffset > nextOffset)
+    if (log.leader === own.member && hasMore) {
+      const text = `${name} has ${log.nextOffset} entries of this member, which has ${nextOffset}: its directory was put back to an earlier moment`
+      return {reason: `${text}. To lose nothing: registry promote URL --failure, on ${name}`, isLasting: true}
+    }
+    if (!isThere || lead?.member !== own.member || mirrors.attached.has(member)) return undefined
+    return {reason: `${name} follows a server with the iden of this member: one of the two is a copy`, isLasting: false}
+  }
+
+  #note(member: string, doubt: Doubt): void {
+    const {log, roles} = this.#ports
+    const isNews = this.#doubts.get(member)?.reason !== doubt.reason
+    this.#doubts.set(member, doubt)
+    if (!isNews) return
+    log.critical('lead.doubted', {reason: doubt.reason})
+    roles.set({kind: 'confirms', reason: doubt.reason})
   }
 
   #leave(member: string): void {
@@ -208,17 +303,6 @@ export class LeadHerald {
     this.#endWait()
     for (const member of [...this.#telling.keys()]) this.#leave(member)
     this.#heard.clear()
+    this.#doubts.clear()
   }
-}
-
-function stillLeads({name, urls, epoch}: Lead): RegistryError {
-  const text = `${name} leads the cell that this directory was restored from, and lives: this one does not take the lead from it`
-  return new RegistryError('REG_CONFLICT', text, {
-    info: {name, urls, epoch},
-    hints: [
-      'to try a backup, which reaches nobody: registry backup drill BACKUP',
-      `to go on with what was restored: stop ${name} for good, then start again`,
-      'to go on with what it has: make this directory a mirror of it, with registry clone',
-    ],
-  })
 }

@@ -2,7 +2,7 @@
  * What members tell each other about the lead, besides the feed. A member that leads tells the others with `fence(lead)`, again and again until each has heard;
  * the answer says whom that one takes for the leader, so that who is behind the times learns it by telling:
  *
- *     fence(lead: {member, name, urls, epoch, how, from} or nil)   ─►  {cell, member, lead: {…} or nil}
+ *     fence(lead: {member, name, urls, epoch, how, from} or nil)   ─►  {cell, member, lead: {…} or nil, isThere, log: {leader or nil, epoch, nextOffset}}
  *     getLogPlace(offset)                                          ─►  {hash or nil, first, nextOffset, epoch}
  */
 import {messageOf, RegistryError} from '../../base/errors.ts'
@@ -21,6 +21,10 @@ export interface LeadHeard {
   readonly member: string
   /** Whom it takes for the leader; undefined while it knows of none. */
   readonly lead: Lead | undefined
+  /** It leads itself, or has a link with the one that it takes for the leader. */
+  readonly isThere: boolean
+  /** Whom its log names as the leader, its epoch, and how far it goes. */
+  readonly log: {readonly leader: string | undefined; readonly epoch: number; readonly nextOffset: number}
 }
 
 export function packLead({member, name, urls, epoch, how, from}: Lead): Value {
@@ -36,16 +40,23 @@ export function unpackLead(value: Value): Lead {
   }
 }
 
-export function packHeard({cell, member, lead}: LeadHeard): Value {
-  return {cell, member, lead: lead === undefined ? null : packLead(lead)}
+export function packHeard({cell, member, lead, isThere, log}: LeadHeard): Value {
+  return {
+    ...{cell, member, isThere},
+    lead: lead === undefined ? null : packLead(lead),
+    log: {...log, leader: log.leader ?? null},
+  }
 }
 
 /** Reads what a member says. @throws RegistryError `REG_BAD_ANSWER` */
 export function unpackHeard(value: Value): LeadHeard {
-  const {cell, member, lead} = mapOf(value)
-  if (typeof cell !== 'string' || typeof member !== 'string') throw odd('member')
+  const {cell, member, lead, isThere, log} = mapOf(value)
+  if (typeof cell !== 'string' || typeof member !== 'string' || typeof isThere !== 'boolean') throw odd('member')
+  const {leader, epoch, nextOffset} = mapOf(log)
+  const place = {epoch: wholeOf(epoch, 'epoch'), nextOffset: wholeOf(nextOffset, 'nextOffset')}
   try {
-    return {cell, member, lead: lead === null ? undefined : bounded(readLead(lead))}
+    const told = lead === null ? undefined : bounded(readLead(lead))
+    return {cell, member, lead: told, isThere, log: {...place, leader: typeof leader === 'string' ? leader : undefined}}
   } catch (cause) {
     throw odd('lead', cause)
   }
@@ -74,13 +85,13 @@ function bounded(lead: Lead): Lead {
   return lead
 }
 
-function mapOf(value: Value): Readonly<Record<string, Value>> {
+function mapOf(value: Value | undefined): Readonly<Record<string, Value>> {
   const isMap = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
   if (!isMap) throw odd('not a map')
   return value as Readonly<Record<string, Value>>
 }
 
-function wholeOf(value: Value, what: string): number {
+function wholeOf(value: Value | undefined, what: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   throw odd(what)
 }

@@ -3,7 +3,7 @@ import {RegistryError} from '../../base/errors.ts'
 import type {Log} from '../../base/log.ts'
 import {type ListedMember, unpackMembers} from '../../client/members.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
-import type {Fence} from '../../registry/fence.ts'
+import {type Fence, isUnasked} from '../../registry/fence.ts'
 import type {Lead, LeadChange, LeadMember, LeadState} from '../../registry/lead.ts'
 import {sanitizeUrl} from '../../wire/telepath/url.ts'
 import type {FenceFile} from './fence-file.ts'
@@ -23,7 +23,7 @@ export interface LeadMovesPorts {
   readonly changes: ChangeLog
   readonly ledger: LeadLedger
   readonly mirrors: Mirrors
-  readonly follower: Pick<Follower, 'leaderProxy' | 'state' | 'leaderEpoch' | 'lookAt'>
+  readonly follower: Pick<Follower, 'leaderProxy' | 'state' | 'leaderEpoch' | 'lookAt' | 'linkedTo'>
   readonly file: FenceFile
   /** This member, as the others are to know it. */
   readonly self: () => LeadMember
@@ -60,11 +60,6 @@ export class LeadMoves {
     this.promotion = new Promotion({...ports, guard: this.guard, herald: this.#herald, handOver, leader})
   }
 
-  /** To be called before `start`, and before anything listens. Throws as `LeadHerald.assertGivenUp`. */
-  async assertGivenUp(): Promise<void> {
-    await this.#herald.assertGivenUp(this.#stopped.signal)
-  }
-
   /** Begins, when the listeners are open. */
   start(): void {
     this.guard.start()
@@ -78,18 +73,31 @@ export class LeadMoves {
     this.#herald.stop()
   }
 
-  /** Takes in who leads, as another member says, and says whom this one takes for the leader. Throws as `LeadGuard.hear`. */
-  async hear(lead: Lead | undefined): Promise<LeadHeard> {
-    if (lead !== undefined) await this.guard.hear(lead)
-    const {ledger, cellIden} = this.#ports
-    return {cell: cellIden, member: ledger.member, lead: this.guard.lead}
+  /** Takes in who leads, as that one says itself, and says whom this one takes for the leader. Throws as `LeadGuard.hear`. */
+  async hear(told: Lead | undefined): Promise<LeadHeard> {
+    if (told !== undefined) await this.guard.hear(told, true)
+    const {ledger, cellIden, changes} = this.#ports
+    const {member, visible} = ledger
+    // Nobody is told of one that was restored, before it has asked.
+    const lead = this.guard.lead !== undefined && isUnasked(this.guard.lead) ? undefined : this.guard.lead
+    const {epoch, nextOffset} = changes.head
+    const isThere = lead !== undefined && lead.member === this.#alive
+    return {cell: cellIden, member, lead, isThere, log: {leader: visible.lead?.member, epoch, nextOffset}}
+  }
+
+  /** Iden of the leader that is known to be alive: this member, or the one that it has a link with. */
+  get #alive(): string | undefined {
+    const {roles, follower, ledger} = this.#ports
+    const {kind} = roles.role
+    if (kind === 'follows') return follower.linkedTo
+    return kind === 'fenced' || kind === 'safe' ? undefined : ledger.member
   }
 
   /** Asks a member that knows of a higher epoch who leads. */
   askAbout(member: LeadMember): void {
     this.#herald
       .ask(member, undefined, this.#stopped.signal)
-      .then(({lead}) => (lead === undefined ? undefined : this.guard.hear(lead)))
+      .then(({lead, isThere}) => (lead === undefined ? undefined : this.guard.hear(lead, isThere)))
       .catch((error: unknown) => this.#ports.log.warning('lead.not-asked', {member: member.name, error}))
   }
 

@@ -4,7 +4,7 @@ import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import type {Mirrors} from './mirrors.ts'
-import type {Role} from './role.ts'
+import {type Role, reasonOf} from './role.ts'
 
 export interface MemberListPorts {
   readonly ledger: Pick<LeadLedger, 'member' | 'visible'>
@@ -51,6 +51,7 @@ function listSelf({changes, version}: MemberListPorts, own: OwnState, self: Lead
     lastSeenMs: nowMs,
     version,
     fenceEpoch: role.kind === 'fenced' ? role.epoch : null,
+    reason: role.kind === 'fenced' || role.kind === 'confirms' ? reasonOf(role) : null,
   }
 }
 
@@ -71,6 +72,7 @@ function listOther({mirrors, changes}: MemberListPorts, own: OwnState, about: Le
     lastSeenMs: attached?.lastSeenMs ?? null,
     version: attached?.version ?? null,
     fenceEpoch: null,
+    reason: null,
   }
 }
 

@@ -6,7 +6,7 @@ import type {Value} from '../../wire/msgpack/value.ts'
 import {sanitizeUrl} from '../../wire/telepath/url.ts'
 import type {FollowerState} from './follower.ts'
 import type {Mirroring} from './mirroring.ts'
-import {isActive, reasonOf} from './role.ts'
+import {isActive, type Role, reasonOf} from './role.ts'
 
 /** The parts of the cell that know; `nextOffset` is that of the own log. */
 export interface MemberSource {
@@ -61,10 +61,16 @@ export function memberHealth(source: MemberSource): MirroringHealth | undefined 
     case 'fenced':
       return {
         status: 'failed',
-        mesg: `${reasonOf(role)}; when it does not follow by itself: registry rejoin DIR`,
+        mesg: `${reasonOf(role)}; ${whatToDo(role)}`,
         data: {role: role.kind, epoch: role.epoch},
       }
   }
+}
+
+function whatToDo({isRestored}: Extract<Role, {readonly kind: 'fenced'}>): string {
+  if (!isRestored) return 'when it does not follow by itself: registry rejoin DIR'
+  const alone = 'to have this one lead instead, stop the other, then: registry promote cell://DIR --failure'
+  return `it only shows what it has; to make a mirror of it: registry rejoin DIR; ${alone}`
 }
 
 function isAlone({mirroring: {roles, ledger, mirrors}}: MemberSource): boolean {

@@ -193,6 +193,8 @@ export class Promotion {
     roles.set({kind: 'closing', to: name})
     try {
       await Promise.all([changes.settled(), this.#askAll(signal)])
+      // One that led is fenced by whom it has heard of: then nothing must say that it leads.
+      if (roles.role.kind === 'fenced') throw this.#fenced()
       const epoch = Math.max(changes.head.epoch, this.#ports.guard.lead?.epoch ?? 1) + 1
       const {member, visible} = ledger
       const from = visible.lead?.member ?? null
@@ -213,14 +215,13 @@ export class Promotion {
   async #askAll(signal: AbortSignal): Promise<void> {
     const {ledger, herald, guard} = this.#ports
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])
-    const asking = ledger.others.map(async (member) => {
-      const {lead} = await herald.ask(member, undefined, limit)
-      return lead
-    })
+    const asking = ledger.others.map((member) => herald.ask(member, undefined, limit))
     const {promise: late, resolve} = Promise.withResolvers<void>()
     limit.addEventListener('abort', () => resolve(), {once: true})
     if (limit.aborted) resolve()
-    for (const one of asking) one.then((lead) => lead && guard.hear(lead)).catch(() => undefined)
+    for (const one of asking) {
+      one.then(({lead, isThere}) => lead && guard.hear(lead, isThere)).catch(() => undefined)
+    }
     await Promise.race([Promise.allSettled(asking), late])
   }
 

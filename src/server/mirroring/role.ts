@@ -1,5 +1,6 @@
 import {RegistryError} from '../../base/errors.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
+import {isUnasked} from '../../registry/fence.ts'
 import type {Lead} from '../../registry/lead.ts'
 
 /** What this member of the cell is at present. Only one that leads takes changes of its own. */
@@ -7,12 +8,21 @@ export type Role =
   | {readonly kind: 'leads'}
   /** Undefined while its log does not say who leads. */
   | {readonly kind: 'follows'; readonly lead: Lead | undefined}
-  /** It led, and asks the other members whether somebody else does now; until `untilMs` of the monotonic clock. */
-  | {readonly kind: 'confirms'; readonly untilMs: number}
+  /** It led, and asks the other members whether somebody else does now. `reason` says why, for people. */
+  | {readonly kind: 'confirms'; readonly reason: string}
   /** It gives the lead to the member of this name. */
   | {readonly kind: 'closing'; readonly to: string}
-  /** Another member took the lead while this one led, and its log has what that one lacks, or may have. */
-  | {readonly kind: 'fenced'; readonly epoch: number; readonly name: string; readonly urls: readonly string[]}
+  /**
+   * Another member took the lead while this one led, and its log has what that one lacks, or may have. With `isRestored` this one was restored from a backup,
+   * and never led.
+   */
+  | {
+      readonly kind: 'fenced'
+      readonly epoch: number
+      readonly name: string
+      readonly urls: readonly string[]
+      readonly isRestored: boolean
+    }
   /** `safemode` is set: it takes no changes and calls no other member. It stays so until it stops. */
   | {readonly kind: 'safe'}
 
@@ -53,6 +63,13 @@ export class RoleKeeper {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+}
+
+/** Why a member asks who leads, for people. */
+export function askingReason(lead: Pick<Lead, 'how'> | undefined): string {
+  return lead !== undefined && isUnasked(lead)
+    ? 'this member was restored from a backup, and asks the others whether one of them leads'
+    : 'this member led before, and asks the others who leads now'
 }
 
 /** The peers' word for who leads; who is about to give the lead away does so until it is given. */
@@ -99,11 +116,13 @@ export function reasonOf(role: Exclude<Role, {readonly kind: 'leads'}>): string 
     case 'follows':
       return `this member follows ${role.lead?.name ?? 'a leader that it has not reached yet'}, which takes the changes`
     case 'confirms':
-      return 'this member led before, and asks the others who leads now'
+      return role.reason
     case 'closing':
       return `the lead moves to ${role.to}`
     case 'fenced':
-      return `${role.name} took the lead, since epoch ${role.epoch}`
+      return role.isRestored
+        ? `${role.name} leads, in epoch ${role.epoch}, and this member was restored from a backup`
+        : `${role.name} took the lead, since epoch ${role.epoch}`
     case 'safe':
       return 'safemode is set: this registry only shows what it has'
   }

@@ -1,7 +1,8 @@
-import {type Fence, outranks} from '../../registry/fence.ts'
+import {type Fence, isUnasked, outranks} from '../../registry/fence.ts'
+import type {Lead, LeadMember} from '../../registry/lead.ts'
 import type {LeadHeraldSettings} from './lead-herald.ts'
 import type {LeadLedger} from './lead-ledger.ts'
-import type {Role} from './role.ts'
+import {askingReason, type Role} from './role.ts'
 
 export interface StartSettings {
   /** `mirror` */
@@ -25,11 +26,29 @@ export function startRole(
   const isFenced = fence !== undefined && (lead === undefined || outranks(fence.lead, lead))
   if (isFenced && isLeading) {
     const {epoch, name, urls} = fence.lead
-    return {kind: 'fenced', epoch, name, urls}
+    return {kind: 'fenced', epoch, name, urls, isRestored: lead !== undefined && isUnasked(lead)}
   }
   if (isFenced) return {kind: 'follows', lead: fence.lead}
   // A copy of a log that names no leader is that of one which had no mirrors: the option says that it is a mirror.
   if (lead === undefined && mirror.length > 0) return {kind: 'follows', lead}
   if (!isLeading) return {kind: 'follows', lead}
-  return others.length > 0 && !isAlone ? {kind: 'confirms', untilMs: Number.POSITIVE_INFINITY} : {kind: 'leads'}
+  return askable({lead, others}).length > 0 && !isAlone
+    ? {kind: 'confirms', reason: askingReason(lead)}
+    : {kind: 'leads'}
+}
+
+/**
+ * Gives whom a member asks that leads by its log: the others, and, where it was restored, who is at the place that it has from the one that was backed up:
+ * that one may live there. It has the member's own iden in the list.
+ */
+export function askable({
+  lead,
+  others,
+}: {
+  readonly lead: Lead | undefined
+  readonly others: readonly LeadMember[]
+}): readonly LeadMember[] {
+  if (lead === undefined || !isUnasked(lead) || lead.urls.length === 0) return others
+  const {member, name, urls} = lead
+  return [...others, {member, name, urls}]
 }

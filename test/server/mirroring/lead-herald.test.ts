@@ -14,6 +14,7 @@ function leader() {
   let tell: OnMirror = () => undefined
   const mirrors = {
     size: 1,
+    attached: new Map(),
     onChange: (listener: OnMirror) => {
       tell = listener
       return () => undefined
@@ -21,14 +22,16 @@ function leader() {
   }
   const members = new Map([SELF, OTHER].map((one) => [one.member, one]))
   const ports: LeadHeraldPorts = {
-    ...{roles, mirrors, cellIden: 'c'.repeat(32), clock: {monotonicMs: () => 0}},
+    ...{roles, mirrors, cellIden: 'c'.repeat(32), self: () => SELF},
+    changes: {head: {nextOffset: 1, epoch: 1, lastHash: ''}},
     ledger: {
       ...{member: SELF.member, visible: {lead: SELF, members}, others: [OTHER], isLeading: true},
       onChanged: () => () => undefined,
+      change: () => Promise.reject(new RegistryError('REG_NOT_LEADER', 'nothing is written here')),
     },
     guard: {hear: () => Promise.resolve()},
     open: () => Promise.reject(new RegistryError('REG_UNREACHABLE', 'nobody is there')),
-    log: {info: () => undefined, warning: () => undefined, debug: () => undefined},
+    log: {info: () => undefined, warning: () => undefined, critical: () => undefined, debug: () => undefined},
   }
   const herald = new LeadHerald(ports, {confirmMs: 60_000, isAlone: false})
   const lose = () => {

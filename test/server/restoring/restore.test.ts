@@ -112,7 +112,7 @@ test('a mirror of the history that was given up is refused, named, and nothing i
   expect(kept).toBe(gone)
   try {
     const before = await entriesOf(mirror.dir)
-    await leader.start()
+    await leader.start({'leader:confirm': '300ms'})
     await mirror.start({mirror: leader.url})
     await mirror.event('mirror.refused')
     const health = await mirror.health('mirroring')
@@ -129,7 +129,7 @@ test('a mirror of the history that was given up is refused, named, and nothing i
   }
 })
 
-test('what was restored beside a cell that lives does not start, and nobody of that cell hears of it', async () => {
+test('what was restored beside a cell that lives is fenced, and nobody of that cell hears of it', async () => {
   const [ofLeader, ofMirror, again] = [newDir(), newDir(), newDir()]
   await restore(backup, ofLeader)
   const path = join(home, 'of-living-mirror')
@@ -143,10 +143,9 @@ test('what was restored beside a cell that lives does not start, and nobody of t
     [ofMirror, mirror.name],
   ] as const) {
     await using lab = new TestMember(dir, name)
-    await expect(lab.start()).rejects.toMatchObject({
-      code: 'REG_CONFLICT',
-      message: expect.stringContaining(leader.name),
-    })
+    await lab.start()
+    expect((await lab.event('lead.fenced')).params).toMatchObject({leader: leader.name})
+    expect(await lab.info()).toMatchObject({active: false})
   }
   for (const member of [leader, mirror]) {
     expect(member.logged.map(({message}) => message)).not.toContain('lead.heard')
