@@ -4,12 +4,12 @@ import type {Log} from '../../base/log.ts'
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import {isUnasked} from '../../registry/fence.ts'
 import type {Lead, LeadMember} from '../../registry/lead.ts'
+import {askable, type Doubt, doubtOf} from './lead-doubt.ts'
 import type {LeadGuard, OpenMember} from './lead-guard.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import {type LeadHeard, packLead, unpackHeard} from './lead-messages.ts'
 import type {Mirrors} from './mirrors.ts'
 import {askingReason, type RoleKeeper} from './role.ts'
-import {askable} from './start-role.ts'
 
 export interface LeadHeraldPorts {
   readonly roles: Pick<RoleKeeper, 'role' | 'set' | 'onChange'>
@@ -29,13 +29,6 @@ export interface LeadHeraldSettings {
   readonly confirmMs: number
   /** Leads without asking. */
   readonly isAlone: boolean
-}
-
-/** Why a member must not lead though nobody else does. */
-interface Doubt {
-  readonly reason: string
-  /** It is so until somebody does something about it. */
-  readonly isLasting: boolean
 }
 
 const FIRST_PAUSE_MS = 500
@@ -247,7 +240,7 @@ export class LeadHerald {
 
   /** Takes in what a member said that knows of nobody better; false when it is to be asked again. */
   #isDone({member, name}: LeadMember, lead: Lead, heard: LeadHeard): boolean {
-    const {ledger, log} = this.#ports
+    const {ledger, log, roles} = this.#ports
     const isSelf = heard.member === ledger.member
     if (isUnasked(lead)) {
       if (isSelf) this.#leave(member)
@@ -255,7 +248,7 @@ export class LeadHerald {
       if (this.#telling.size === 0) this.#lead()
       return isSelf
     }
-    const doubt = this.#doubtOf(lead, heard)
+    const doubt = roles.role.kind === 'confirms' ? doubtOf(lead, heard, this.#ports) : undefined
     if (doubt !== undefined) {
       this.#note(heard.member, doubt)
       return false
@@ -263,21 +256,6 @@ export class LeadHerald {
     log.info('lead.told', {member: name, epoch: lead.epoch})
     this.#answered(member)
     return true
-  }
-
-  /** Says why this member must not lead though who was asked takes it for the leader: its directory was put back, or is a copy. */
-  #doubtOf(own: Lead, {member, lead, isThere, log}: LeadHeard): Doubt | undefined {
-    const {ledger, mirrors, roles, changes} = this.#ports
-    if (roles.role.kind !== 'confirms' || member === ledger.member) return undefined
-    const name = ledger.visible.members.get(member)?.name ?? member
-    const {nextOffset} = changes.head
-    const hasMore = log.epoch > own.epoch || (log.epoch === own.epoch && log.nextOffset > nextOffset)
-    if (log.leader === own.member && hasMore) {
-      const text = `${name} has ${log.nextOffset} entries of this member, which has ${nextOffset}: its directory was put back to an earlier moment`
-      return {reason: `${text}. To lose nothing: registry promote URL --failure, on ${name}`, isLasting: true}
-    }
-    if (!isThere || lead?.member !== own.member || mirrors.attached.has(member)) return undefined
-    return {reason: `${name} follows a server with the iden of this member: one of the two is a copy`, isLasting: false}
   }
 
   #note(member: string, doubt: Doubt): void {

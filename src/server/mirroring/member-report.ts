@@ -70,7 +70,7 @@ export function memberHealth(source: MemberSource): MirroringHealth | undefined 
 function whatToDo({isRestored}: Extract<Role, {readonly kind: 'fenced'}>): string {
   if (!isRestored) return 'when it does not follow by itself: registry rejoin DIR'
   const alone = 'to have this one lead instead, stop the other, then: registry promote cell://DIR --failure'
-  return `it only shows what it has; to make a mirror of it: registry rejoin DIR; ${alone}`
+  return `it harms nobody as it is; to look at what it has, set safemode; to make a mirror of it: registry rejoin DIR; ${alone}`
 }
 
 function isAlone({mirroring: {roles, ledger, mirrors}}: MemberSource): boolean {

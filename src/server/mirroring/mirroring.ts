@@ -172,6 +172,8 @@ export class Mirroring implements AsyncDisposable {
     if (found === undefined) throw unknownMember(name, ledger.others)
     if (found.member === ledger.member || mirrors.attached.has(found.member)) throw isThere(name, found, ledger.member)
     await this.#events.onForgotten?.(found, actor)
+    // It may have come back meanwhile; who comes from this turn on is noted again.
+    if (mirrors.attached.has(found.member)) throw isThere(name, found, ledger.member)
     await ledger.change({kind: 'lead:forget', member: found.member}, actor)
     return found
   }

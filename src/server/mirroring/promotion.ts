@@ -106,23 +106,42 @@ export class Promotion {
       })
     }
     await this.#assertGone(lead, asker.signal)
+    // It may follow by now, or lead again because somebody else asked for it.
+    if (this.#ports.roles.role !== role) {
+      throw new RegistryError('REG_CONFLICT', 'this member is not fenced as it was any more', {
+        telepath: 'BadState',
+        hints: ['registry status'],
+      })
+    }
     await this.#take(asker)
   }
 
+  /** Nobody answers where it was, and no other member has a link with it. */
   async #assertGone(lead: Lead, signal: AbortSignal): Promise<void> {
-    const {herald, log} = this.#ports
-    try {
-      await herald.ask(lead, undefined, signal)
-    } catch (error) {
-      signal.throwIfAborted()
-      log.warning('lead.gone', {leader: lead.name, epoch: lead.epoch, error})
-      return
-    }
+    const {ledger} = this.#ports
+    const others = ledger.others.filter(({member}) => member !== lead.member)
+    const answers = await Promise.all([lead, ...others].map((one) => this.#isSeenBy(one, lead, signal)))
+    if (!answers.includes(true)) return
     throw new RegistryError('REG_CONFLICT', `${lead.name} took the lead, and answers: this member can follow it`, {
       telepath: 'BadState',
       info: {name: lead.name, epoch: lead.epoch},
       hints: ['registry rejoin DIR'],
     })
+  }
+
+  /** Tells whether a member answers that is the leader itself, or follows it. */
+  async #isSeenBy(member: LeadMember, lead: Lead, signal: AbortSignal): Promise<boolean> {
+    const {herald, ledger, log} = this.#ports
+    try {
+      const heard = await herald.ask(member, undefined, signal)
+      // What was restored in its place may have its address.
+      if (heard.member === ledger.member) return false
+      return heard.member === lead.member || (heard.isThere && heard.lead?.member === lead.member)
+    } catch (error) {
+      signal.throwIfAborted()
+      log.warning('lead.gone', {leader: lead.name, epoch: lead.epoch, member: member.name, error})
+      return false
+    }
   }
 
   /**

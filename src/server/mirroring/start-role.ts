@@ -1,5 +1,5 @@
 import {type Fence, isUnasked, outranks} from '../../registry/fence.ts'
-import type {Lead, LeadMember} from '../../registry/lead.ts'
+import {askable} from './lead-doubt.ts'
 import type {LeadHeraldSettings} from './lead-herald.ts'
 import type {LeadLedger} from './lead-ledger.ts'
 import {askingReason, type Role} from './role.ts'
@@ -35,20 +35,4 @@ export function startRole(
   return askable({lead, others}).length > 0 && !isAlone
     ? {kind: 'confirms', reason: askingReason(lead)}
     : {kind: 'leads'}
-}
-
-/**
- * Gives whom a member asks that leads by its log: the others, and, where it was restored, who is at the place that it has from the one that was backed up:
- * that one may live there. It has the member's own iden in the list.
- */
-export function askable({
-  lead,
-  others,
-}: {
-  readonly lead: Lead | undefined
-  readonly others: readonly LeadMember[]
-}): readonly LeadMember[] {
-  if (lead === undefined || !isUnasked(lead) || lead.urls.length === 0) return others
-  const {member, name, urls} = lead
-  return [...others, {member, name, urls}]
 }

@@ -44,7 +44,7 @@ afterEach(async () => {
 
 /** Restores the backup of the first one; on another machine unless a directory is given. */
 async function restore(dir = `${one.dir}.restored${++made}`): Promise<TestMember> {
-  const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false})
+  const readConf = () => Promise.resolve({minFreePercent: 0, isMirror: false, backupDir: null})
   const wish = {dir, progress: NO_PROGRESS, signal, wallMs: () => Date.parse('2026-11-21T12:00:00Z'), readConf}
   await using restoring = await Restoring.open({source: await openSource(backup, {signal}), ...wish})
   await restoring.prepare()
@@ -131,8 +131,18 @@ describe('a backup that is restored while its leader lives', () => {
     await restored.start(SOON)
     await restored.event('lead.fenced')
     await expect(restored.call('leadAgain', 1)).rejects.toMatchObject({telepath: expect.anything()})
+    // Not at the place that is known, but followed by a member that answers.
+    const place = one
+    await one.stop()
+    one = new TestMember(one.dir, one.name)
+    await one.start(SOON)
+    await two.stop()
+    await two.start({mirror: one.url})
+    await two.event('mirror.attached', 3)
+    await expect(restored.call('leadAgain', 1)).rejects.toMatchObject({message: expect.stringContaining('answers')})
     await two.stop()
     await one.stop()
+    one = place
     await restored.call('leadAgain', 1)
     await takesChanges(restored, 'wanted')
     await one.start(SOON)
