@@ -1,9 +1,11 @@
 // A real Axon, backed up by its own tool, damaged, restored by our command, and started again with its blobs.
 import {createHash} from 'node:crypto'
-import {mkdtemp, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises'
+import {cp, mkdtemp, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
+import {mendRestore} from '../../src/cell/restore-swap.ts'
+import {WithinWay} from '../../src/cell/restore-within.ts'
 import type {RestoreReport} from '../../src/cli/restore-text.ts'
 import {runCli} from '../support/cli.ts'
 import {SynapseAgent} from './synapse-agent.ts'
@@ -35,20 +37,28 @@ afterAll(async () => {
   await rm(home, {recursive: true, force: true})
 })
 
-async function sizes(): Promise<readonly unknown[]> {
+/** Hashes of what the Axon gives for its blobs. */
+async function blobsNow(): Promise<readonly string[]> {
   const proxy = await agent.open(axon.cellUrl)
   try {
-    return await Promise.all(BLOBS.map((blob) => proxy.call('size', {args: [sha256(blob)]})))
+    const hashes = []
+    for (const blob of BLOBS) {
+      const pieces = (await proxy.items('get', {args: [sha256(blob)]})) as readonly Uint8Array[]
+      hashes.push(sha256(Buffer.concat(pieces)).toString('hex'))
+    }
+    return hashes
   } finally {
     await proxy.close()
   }
 }
 
+const WHOLE = BLOBS.map((blob) => sha256(blob).toString('hex'))
+
 test('one that runs is not replaced, and the answer says what was looked at', async () => {
   expect(await runTool('service.backup', [axon.dir, stock], {home})).toMatchObject({status: 0})
   const {status, stderr} = await runCli(['restore', stock, axon.dir, '--yes'])
   expect([status, stderr]).toEqual([5, expect.stringMatching(/cell\.guid is locked/)])
-  expect(await sizes()).toEqual(BLOBS.map(({length}) => length))
+  expect(await blobsNow()).toEqual(WHOLE)
 })
 
 test('the backup of the stock tool is restored, and the Axon starts from it with its blobs', async () => {
@@ -64,7 +74,44 @@ test('the backup of the stock tool is restored, and the Axon starts from it with
   expect(report.warnings.join('\n')).toMatch(/has no manifest[\s\S]*mirrors of this service/)
   expect((await readFile(join(report.kept ?? '', 'blob.lmdb', 'data.mdb'))).subarray(0, 6).toString()).toBe('damage')
   await axon.start()
-  expect(await sizes()).toEqual(BLOBS.map(({length}) => length))
+  expect(await blobsNow()).toEqual(WHOLE)
+})
+
+test('the archive that its own API streams is restored too, with the warning that nobody can verify it', async () => {
+  const proxy = await agent.open(axon.cellUrl)
+  const pieces = (await proxy.items('iterNewBackupArchive', {
+    kwargs: {name: 'b1', remove: true},
+  })) as readonly Uint8Array[]
+  await proxy.close()
+  await axon.stop()
+  const archive = join(home, 'b1.tar.gz')
+  const whole = Buffer.concat(pieces)
+  await writeFile(archive, whole.subarray(0, -100))
+  const cut = await runCli(['restore', archive, axon.dir, '--yes'])
+  expect([cut.status, cut.stderr]).toEqual([8, expect.stringContaining('cut or altered')])
+  await writeFile(archive, whole)
+  await writeFile(join(axon.dir, 'blob.lmdb', 'data.mdb'), Buffer.alloc(100_000, 'damage'))
+  const {status, stdout, stderr} = await runCli(['restore', archive, axon.dir, '--yes', '--json'])
+  expect({status, stderr}).toMatchObject({status: 0})
+  const report = JSON.parse(stdout) as RestoreReport
+  expect(report).toMatchObject({changed: true, cell: {kind: 'synapse', type: 'axon'}, backup: {name: 'b1'}})
+  expect(report.warnings.join('\n')).toMatch(/has no manifest/)
+  await axon.start()
+  expect(await blobsNow()).toEqual(WHOLE)
+})
+
+test('on half a directory, after a kill within a volume, the Axon does not start; the next restore brings it to its end', async () => {
+  await axon.stop()
+  const way = new WithinWay(axon.dir)
+  await cp(stock, way.data, {recursive: true})
+  const swap = await way.plan('backups', Date.now())
+  await writeFile(way.note, JSON.stringify({v: 1, ...swap.note, isBack: false}))
+  // Up to the first that moves.
+  for (const step of swap.steps.slice(0, 5)) await step()
+  await expect(axon.start()).rejects.toThrow(/NotADirectoryError.*cell\.guid/)
+  expect(await mendRestore(axon.dir)).toBe(true)
+  await axon.start()
+  expect(await blobsNow()).toEqual(WHOLE)
 })
 
 test('what is no whole backup is refused, and the directory is as it was', async () => {
@@ -78,5 +125,5 @@ test('what is no whole backup is refused, and the directory is as it was', async
     [],
   )
   await axon.start()
-  expect(await sizes()).toEqual(BLOBS.map(({length}) => length))
+  expect(await blobsNow()).toEqual(WHOLE)
 })

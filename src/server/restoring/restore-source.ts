@@ -2,6 +2,7 @@
 import {basename, resolve} from 'node:path'
 import {type FollowedBase, isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {type ForeignBackup, UNVERIFIED} from '../../backup/foreign.ts'
+import {layOutForeign, readForeignArchive} from '../../backup/foreign-archive.ts'
 import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
 import type {Manifest} from '../../backup/manifest.ts'
 import {openAnyBackup, openBackup} from '../../backup/open-backup.ts'
@@ -33,6 +34,8 @@ export interface RestoreSource {
 export interface SourceOptions {
   readonly identities?: readonly string[] | undefined
   readonly signal: AbortSignal
+  /** Whether an archive without a manifest is refused. */
+  readonly isOwnOnly?: boolean
 }
 
 /**
@@ -40,11 +43,13 @@ export interface SourceOptions {
  *
  * @throws RegistryError `REG_BACKUP_INVALID`, `REG_BACKUP_DAMAGED`, `REG_BACKUP_SEALED` when it is nothing to restore
  */
-export async function openSource(place: string, {identities}: SourceOptions): Promise<RestoreSource> {
+export async function openSource(place: string, options: SourceOptions): Promise<RestoreSource> {
   const path = resolve(place)
+  const {identities} = options
   if (await isFollowed(path)) return await followedSource(path)
   const backup = await openAnyBackup(path, {identities})
   if (backup.kind === 'foreign') {
+    if (backup.form === 'archive') return await archiveSource(path, options)
     await assertNoService(path)
     return foreignSource(backup)
   }
@@ -89,7 +94,7 @@ function baseFor(bases: readonly [FollowedBase, ...FollowedBase[]], last: Replay
 function foreignSource(backup: ForeignBackup): RestoreSource {
   const {path, cell} = backup
   const {iden, type, index} = cell
-  if (iden === null) throw packed(path)
+  if (iden === null) throw noManifest(path)
   return {
     ...{path, name: basename(path), madeAt: null, cell: {kind: 'synapse', iden, type}},
     end: {nextOffset: index ?? 0, untilMs: 0},
@@ -98,8 +103,19 @@ function foreignSource(backup: ForeignBackup): RestoreSource {
   }
 }
 
-function packed(path: string): RegistryError {
-  return new RegistryError('REG_BACKUP_INVALID', `${path} is an archive without a manifest: unpack it first`, {
-    info: {path},
-  })
+/** It is read through to see what it is. */
+async function archiveSource(path: string, {identities, signal, isOwnOnly}: SourceOptions): Promise<RestoreSource> {
+  const archive = isOwnOnly === true ? undefined : await readForeignArchive(path, {identities, signal})
+  if (archive === undefined) throw noManifest(path)
+  const {topName: name, iden, type} = archive
+  return {
+    ...{path, name, madeAt: null, cell: {kind: 'synapse', iden, type}},
+    end: {nextOffset: 0, untilMs: 0},
+    warnings: [UNVERIFIED],
+    layOut: (to, _, more) => layOutForeign(path, archive, to, {...more, identities}),
+  }
+}
+
+function noManifest(path: string): RegistryError {
+  return new RegistryError('REG_BACKUP_INVALID', `${path} is an archive without a manifest`, {info: {path}})
 }

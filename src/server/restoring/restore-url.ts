@@ -77,7 +77,7 @@ async function downloadPlace(dir: string): Promise<string> {
 
 async function restoreArchive(archive: string, text: string, ports: RestoreUrlPorts): Promise<void> {
   const {dir, log, signal, wallMs, readConf} = ports
-  const source = await openSource(archive, {signal})
+  const source = await openSource(archive, {signal, isOwnOnly: true})
   if (source.cell.kind !== 'registry') {
     const reason = 'it is that of a Synapse service, and this is a registry'
     throw new RegistryError('REG_BACKUP_INVALID', `the archive of ${VARIABLE} is not restored: ${reason}`, {
