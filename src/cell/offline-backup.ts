@@ -1,5 +1,5 @@
 /** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
-import {mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, readdir, rm} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {copyTree, eachFile, hashFile, type WorkOptions} from '../backup/copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
@@ -66,6 +66,7 @@ export interface ArchiveWish extends OfflineWish {
 export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup & {readonly bytes: number}> {
   await using held = await holdCell(wish)
   const {source} = held
+  await removeLeftStagings(dirname(resolve(wish.to)))
   await assertFree(wish.to)
   await assertRoomFor(source, wish.to)
   await assertRoomFor({...source, bytes: source.madeBytes}, join(source.dir, 'tmp', 'scratch'))
@@ -87,10 +88,20 @@ interface Scratch extends AsyncDisposable {
   readonly dir: string
 }
 
-/** Room in the `tmp` of a cell, which empties it at its start. */
+const SCRATCH = 'backup-'
+
+/** Removes what backups that were killed left in the `tmp` of a cell. Whoever calls it holds the cell. Throws what the system says. */
+export async function removeLeftScratch(cell: string): Promise<void> {
+  const names = await readdir(join(cell, 'tmp')).catch(() => [])
+  const left = names.filter((name) => name.startsWith(SCRATCH))
+  for (const name of left) await rm(join(cell, 'tmp', name), {recursive: true, force: true})
+}
+
+/** Room in the `tmp` of a cell. */
 async function scratchIn(cell: string): Promise<Scratch> {
   await makePrivateDir(join(cell, 'tmp'))
-  const dir = await mkdtemp(join(cell, 'tmp', 'backup-'))
+  await removeLeftScratch(cell)
+  const dir = await mkdtemp(join(cell, 'tmp', SCRATCH))
   return {dir, [Symbol.asyncDispose]: () => rm(dir, {recursive: true, force: true})}
 }
 

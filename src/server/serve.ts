@@ -11,6 +11,7 @@ import {ensureAdmin} from '../cell/ensure-admin.ts'
 import {KernelCheck} from '../cell/kernel-check.ts'
 import {LogTail} from '../cell/log-tail.ts'
 import {ModsFile} from '../cell/mods-file.ts'
+import {removeLeftScratch} from '../cell/offline-backup.ts'
 import {mendRestore} from '../cell/restore-swap.ts'
 import {openUserBook, type UserBook} from '../cell/user-book.ts'
 import type {Users} from '../cell/users.ts'
@@ -352,6 +353,7 @@ class Registry implements RunningRegistry {
   async #openSnapshots(): Promise<Snapshots> {
     const minFreePercent = () => this.#conf['limit:disk:free'] ?? 0
     const dir = join(this.dir, 'tmp')
+    await removeLeftScratch(this.dir)
     this.#snapshots = await Snapshots.open({store: this.#store, dir, log: this.#log, minFreePercent})
     return this.#snapshots
   }

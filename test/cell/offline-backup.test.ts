@@ -136,6 +136,13 @@ describe('a stopped registry', () => {
     expect(await storeCensus(join(unpacked, 'registry.db'))).toEqual(manifest.census)
     expect(readdirSync(join(from, 'tmp'))).toEqual(['x'])
     await expect(archiveOffline({...wish(), to: file, recipients: []})).rejects.toMatchObject({code: 'REG_CONFLICT'})
+    // The next one to that place removes what a killed one left.
+    const left = join(dirname(file), '.b2.tar.zst.partial-0123abcd')
+    writeFileSync(left, 'a half')
+    mkdirSync(join(from, 'tmp', 'backup-left'))
+    await archiveOffline({...wish(), to: join(home, 'b3.tar.zst'), recipients: []})
+    expect(readdirSync(home).filter((name) => name.startsWith('.'))).toEqual([])
+    expect(readdirSync(join(from, 'tmp'))).toEqual(['x'])
   })
 
   test('whose database is damaged leaves no backup', async () => {
