@@ -72,3 +72,44 @@ describe('a member that takes the lead by force', () => {
     expect(member.roles.role).toEqual({kind: 'leads'})
   })
 })
+
+describe('a member that led before', () => {
+  const urls: string[] = []
+
+  beforeEach(async () => {
+    const lead = {member: member.ledger.member, name: '01.demo.net', urls, epoch: 2, how: 'forced', from: null} as const
+    await member.ledger.change({kind: 'lead:take', ...lead}, 'test')
+  })
+
+  test('and hears, while it is promoted by force, of one who took the lead stays fenced: its log says nothing else', async () => {
+    member.roles.set({kind: 'confirms', reason: 'it starts'})
+    const promoted = member.moves.promotion.promote(true, ASKER)
+    const heard = member.moves.hear({...OTHER, epoch: 5, how: 'forced'})
+    await expect(promoted).rejects.toMatchObject({code: 'REG_FENCED'})
+    await heard
+    expect(member.ledger.visible.lead?.epoch).toBe(2)
+    expect(JSON.parse(await readFile(join(dir, 'fence.json'), 'utf8'))).toMatchObject({lead: {epoch: 5}})
+  })
+
+  test('does not lead again when it follows by the time at which it has asked', async () => {
+    await member.moves.hear({...OTHER, epoch: 5, how: 'forced'})
+    const again = member.moves.promotion.leadAgain(5, ASKER)
+    member.roles.set({kind: 'follows', lead: {...OTHER, epoch: 5, how: 'forced'}})
+    await expect(again).rejects.toMatchObject({code: 'REG_CONFLICT'})
+    expect(member.ledger.visible.lead?.epoch).toBe(2)
+  })
+
+  test('forgets nobody who comes back while it is about to', async () => {
+    const mirror = {member: '0'.repeat(32), name: '00.demo.net', urls}
+    const facts = {run: 'b'.repeat(32), version: '1.2.3', epoch: 2, nextOffset: 0, lastHash: ''}
+    member.on({
+      onForgotten: () => {
+        const place = {sessionId: 'e'.repeat(32), address: '127.0.0.1'}
+        member.mirrors.attach({...mirror, ...facts}, place, 0, () => undefined)
+        return Promise.resolve()
+      },
+    })
+    await expect(member.forget(mirror.name, 'test')).rejects.toMatchObject({code: 'REG_CONFLICT'})
+    expect(member.ledger.visible.members.has(mirror.member)).toBe(true)
+  })
+})
