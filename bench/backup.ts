@@ -1,5 +1,5 @@
 // How fast a service is backed up, verified and restored, by the built commands, beside what the system has for it: `cp -r` and `sync` of the same
-// tree, and `sha256sum` of it. In alternating rounds, on the volume of the temporary directory.
+// tree, and `sha256sum` of it. The same with an archive. In alternating rounds, on the volume of the temporary directory.
 import {spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
 import {once} from 'node:events'
@@ -29,7 +29,13 @@ interface Sample {
   readonly backup: Run
   readonly verify: Run
   readonly restore: Run
+  readonly archive: Run
+  readonly archiveVerify: Run
+  readonly archiveRestore: Run
 }
+
+/** The commands, in the order of a note. */
+const COMMANDS = ['backup', 'verify', 'restore', 'archive', 'archiveVerify', 'archiveRestore'] as const
 
 interface Run {
   readonly seconds: number
@@ -53,11 +59,15 @@ export async function* measureBackup(count: number): AsyncGenerator<Line> {
       const name = `${what === 'backup' ? 'offline backup' : 'restore'} of a registry of 2 GB beside the slower of cp and sha256sum`
       yield line(name, median(ratios), 'x', {atLeast: 0.7}, `${rate}; ${beside}; ${rounds(ratios)}`)
     }
-    const ratios = of(({hash, verify}) => hash / verify.seconds)
-    const rate = `${shown(size / MB / median(of(({verify}) => verify.seconds)))} MB/s`
-    yield line('verify of 2 GB beside sha256sum', median(ratios), 'x', {atLeast: 0.8}, `${rate}; ${rounds(ratios)}`)
-    const peaks = (['backup', 'verify', 'restore'] as const).map((what) => median(of((sample) => sample[what].peakMb)))
-    const note = `peak of the process: backup, verify, restore ${peaks.map(shown).join(', ')}`
+    for (const what of ['verify', 'archiveVerify'] as const) {
+      const ratios = of((sample) => sample.hash / sample[what].seconds)
+      const rate = `${shown(size / MB / median(of((sample) => sample[what].seconds)))} MB/s`
+      const name = what === 'verify' ? 'verify of 2 GB' : 'verify of an archive of 2 GB'
+      yield line(`${name} beside sha256sum`, median(ratios), 'x', {atLeast: 0.8}, `${rate}; ${rounds(ratios)}`)
+    }
+    const archived = median(of(({archive}) => archive.seconds))
+    const peaks = COMMANDS.map((what) => median(of((sample) => sample[what].peakMb)))
+    const note = `peak of the process: backup, verify, restore ${peaks.slice(0, 3).map(shown).join(', ')}, with an archive ${peaks.slice(3).map(shown).join(', ')}; backup to an archive ${shown(size / MB / archived)} MB/s`
     yield line('memory of the command, the largest', Math.max(...peaks), 'MB', {atMost: MEMORY_LIMIT_MB}, note)
   } finally {
     await rm(folder, {recursive: true})
@@ -65,11 +75,8 @@ export async function* measureBackup(count: number): AsyncGenerator<Line> {
 }
 
 async function measureRound(folder: string, source: string): Promise<Sample> {
-  const [copied, backup, target] = ['copied', 'backup', 'target'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ]
+  const at = (name: string) => join(folder, name)
+  const [copied, backup, target, archive] = [at('copied'), at('backup'), at('target'), at('backup.tar.zst')]
   try {
     const copy = (await run('/bin/sh', '-c', `cp -r "$1" "$2" && sync -f "$2"`, 'sh', source, copied)).seconds
     await rm(copied, {recursive: true})
@@ -77,7 +84,11 @@ async function measureRound(folder: string, source: string): Promise<Sample> {
     const hash = (await run('/bin/sh', '-c', 'find "$1" -type f -exec sha256sum {} +', 'sh', backup)).seconds
     const verify = await run(LAUNCHER, 'backup', 'verify', backup, '--json')
     const restore = await run(LAUNCHER, 'restore', backup, target, '--yes', '--json')
-    return {copy, hash, backup: made, verify, restore}
+    for (const place of [backup, target]) await rm(place, {recursive: true})
+    const archived = await run(LAUNCHER, 'backup', source, archive, '--archive', '--json')
+    const archiveVerify = await run(LAUNCHER, 'backup', 'verify', archive, '--json')
+    const archiveRestore = await run(LAUNCHER, 'restore', archive, target, '--yes', '--json')
+    return {copy, hash, backup: made, verify, restore, archive: archived, archiveVerify, archiveRestore}
   } finally {
     for (const name of await readdir(folder)) if (name !== 'source') await rm(join(folder, name), {recursive: true})
   }

@@ -1,11 +1,14 @@
-// What a live backup costs who writes meanwhile: store, change log and backups as in the server, one writer that waits for each answer.
+// What a live backup costs who writes meanwhile, beside a backup of the same store when it stands still: store, change log and backups as in the
+// server, one writer that waits for each answer.
 import {randomBytes} from 'node:crypto'
-import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {NO_PROGRESS} from '../src/backup/progress.ts'
 import {systemClock} from '../src/base/clock.ts'
 import {createLog} from '../src/base/log.ts'
+import {backUpOffline} from '../src/cell/offline-backup.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../src/nexus/change-log.ts'
 import {Backups} from '../src/server/backups.ts'
 import {SqliteStore} from '../src/store/sqlite.ts'
@@ -17,7 +20,8 @@ const CHANGE_BYTES = 16 * 1024
 const FILL_BATCH = 128
 const MB = 1e6
 const STORE_BYTES = 1000 * MB
-const QUIET_MS = 3000
+const QUIET_MS = 2000
+const ROUNDS = 5
 /** Of the peer, MB/s: one gzip process. */
 const PEER_STREAM = 22
 const never = new AbortController().signal
@@ -25,17 +29,20 @@ const never = new AbortController().signal
 export async function* measureLiveBackup(count: number): AsyncGenerator<Line> {
   const folder = await mkdtemp(join(tmpdir(), 'registry-bench-'))
   try {
-    await fill(join(folder, 'registry.db'), STORE_BYTES)
-    await writeFile(join(folder, 'cell.guid'), '0'.repeat(32))
-    await using store = new SqliteStore(join(folder, 'registry.db'))
+    const dir = join(folder, 'cell')
+    const most = Math.max(count, ROUNDS)
+    await mkdir(dir)
+    await fill(join(dir, 'registry.db'), STORE_BYTES)
+    await writeFile(join(dir, 'cell.guid'), '0'.repeat(32))
+    await using store = new SqliteStore(join(dir, 'registry.db'))
     const changes = new ChangeLog(store, {...COMMIT_LIMITS, head: await store.open()})
-    const backups = await openBackups(folder, store)
+    const backups = await openBackups(dir, store)
     const samples: Sample[] = []
-    for (let round = 0; round < count; round++) samples.push(await measureRound(backups, changes))
+    for (let round = 0; round < most; round++) samples.push(await measureRound(backups, changes, dir))
     yield* writerLines(samples)
     const bytes = (await store.size()).bytes / MB
-    yield await streamLine('own archive stream, zstd', bytes, 8, count, () => ownStream(backups))
-    yield await streamLine('stock archive stream, gzip', bytes, 3, count, () => stockStream(backups))
+    yield await streamLine('own archive stream, zstd', bytes, 8, most, () => ownStream(backups))
+    yield await streamLine('stock archive stream, gzip', bytes, 3, most, () => stockStream(backups))
     changes.close()
     await backups.close()
   } finally {
@@ -52,16 +59,16 @@ interface Written {
 interface Sample {
   readonly alone: Written
   readonly during: Written
-  /** Of the backup while somebody writes, and while nobody does. */
+  /** Of the backup while somebody writes, and of that of a stopped cell. */
   readonly totalMs: number
-  readonly quietMs: number
+  readonly offlineMs: number
 }
 
 function* writerLines(samples: readonly Sample[]): Generator<Line> {
   const of = (pick: (sample: Sample) => number) => samples.map(pick)
   const p99 = of(({during}) => during.p99Ms)
   const longest = of(({during}) => during.longestMs)
-  const total = of(({totalMs}) => totalMs / 1000)
+  const ratios = of(({totalMs, offlineMs}) => totalMs / offlineMs)
   const rates = `${shown(median(of(({during}) => during.ratePerS)))} changes/s, without ${shown(median(of(({alone}) => alone.ratePerS)))}`
   const mid = (pick: (sample: Sample) => number) => shown(median(of(pick)))
   yield line(
@@ -78,31 +85,34 @@ function* writerLines(samples: readonly Sample[]): Generator<Line> {
     {atMost: 50},
     `without ${mid(({alone}) => alone.longestMs)} ms; the peer 520 to 1730 ms; ${rounds(longest)}`,
   )
-  yield line(
-    'live backup of 1 GB while somebody writes',
-    median(total),
-    's',
-    undefined,
-    `while nobody does ${mid(({quietMs}) => quietMs / 1000)} s; ${rounds(total)}`,
-  )
+  const seconds = `${mid(({totalMs}) => totalMs / 1000)} s beside ${mid(({offlineMs}) => offlineMs / 1000)} s`
+  const what = 'live backup of 1 GB while somebody writes, beside an offline one'
+  yield line(what, median(ratios), 'x', {atMost: 1.5}, `${seconds}; ${rounds(ratios)}`)
 }
 
-async function measureRound(backups: Backups, changes: ChangeLog): Promise<Sample> {
-  const quietMs = await timed(() => makeOne(backups))
+async function measureRound(backups: Backups, changes: ChangeLog, dir: string): Promise<Sample> {
+  const offlineMs = await timed(() => makeOffline(dir))
+  await rm(offlinePlace(dir), {recursive: true})
   const alone = await writeDuring(changes, () => sleep(QUIET_MS))
   let totalMs = 0
   const during = await writeDuring(changes, async () => {
-    totalMs = await timed(() => makeOne(backups))
+    totalMs = await timed(() => backups.run('bench', never))
   })
-  return {alone, during, totalMs, quietMs}
-}
-
-async function makeOne(backups: Backups): Promise<void> {
-  await backups.run('bench', never)
   await backups.remove('bench')
+  return {alone, during, totalMs, offlineMs}
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
+/** Of the same store, which nobody writes to. */
+async function makeOffline(dir: string): Promise<void> {
+  const to = offlinePlace(dir)
+  await backUpOffline({from: dir, to, skip: [], progress: NO_PROGRESS, signal: never, wallMs: () => Date.now()})
+}
+
+function offlinePlace(dir: string): string {
+  return `${dir}-offline`
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now()
   await work()
   return performance.now() - began
