@@ -14,8 +14,8 @@ import {collecting} from './spent-bytes.ts'
 export type Compression = 'zstd' | 'gzip'
 
 const CHUNK = 256 * 1024
-/** So much may wait for the thread, so that it never waits for the next piece. */
-const WAITING = 4 * CHUNK
+/** A stream of zstd that is ended while pieces wait in it ends its frame twice, in Node 24: an empty one follows. So none may wait. */
+const NONE_WAITING = 1
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 /** A frame may ask for so much memory to be unpacked: 16 MiB. Ours ask for 512 KiB, the tool `zstd -19` for 8 MiB. */
@@ -26,8 +26,8 @@ export function compressed(chunks: AsyncIterable<Uint8Array>, kind: Compression)
   const plain = collecting(chunks)
   if (kind === 'gzip') return gzipped(gathered(plain, GZIP_BLOCK))
   const params = {[constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1}
-  const options = {chunkSize: CHUNK, params, writableHighWaterMark: WAITING}
-  return through(gathered(plain, CHUNK), createZstdCompress(options))
+  const options = {chunkSize: CHUNK, params, writableHighWaterMark: NONE_WAITING}
+  return through(ahead(gathered(plain, CHUNK)), createZstdCompress(options))
 }
 
 /** Bytes that went in, for those who look at how much comes out. */
@@ -79,6 +79,24 @@ async function* through(chunks: AsyncIterable<Uint8Array>, transform: Transform)
     for await (const chunk of transform) yield chunk
   } finally {
     transform.destroy()
+  }
+}
+
+/** Asks for the next chunk while the last one is worked on. */
+async function* ahead(chunks: AsyncGenerator<Uint8Array, void>): AsyncGenerator<Uint8Array, void> {
+  const ask = () => {
+    const asked = chunks.next()
+    asked.catch(() => {}) // said when its turn comes
+    return asked
+  }
+  try {
+    let next = ask()
+    for (let step = await next; step.done !== true; step = await next) {
+      next = ask()
+      yield step.value
+    }
+  } finally {
+    await chunks.return()
   }
 }
 
