@@ -4,7 +4,6 @@ import {type CheckedConf, shortValue} from './load.ts'
 import {
   flagOf,
   isSecretRow,
-  missingPart,
   OPTION_NAMES,
   type OptionName,
   type OptionRow,
@@ -108,15 +107,6 @@ lease:grace: 1m
 ## Options
 
 ${sections.join('\n')}
-## Options of parts that are not in this version
-
-An existing configuration of an AHA server is understood, and refused where it asks for what is not there: these options may only have
-the value that means off.
-
-| option | may be | part | meaning |
-|---|---|---|---|
-${laterRows().join('\n')}
-
 ## Options that have no effect
 
 They mean something to the peer's implementation only. They are taken, and named once at start.
@@ -178,8 +168,7 @@ function isSecret(row: OptionRow): boolean {
 
 function noteOf(row: OptionRow): string {
   if (row.kind === 'live') return ''
-  if (row.kind === 'peer-only') return `No effect: ${row.why}.`
-  return `Belongs to a part that is not in this version (${missingPart(row)}).`
+  return `No effect: ${row.why}.`
 }
 
 function changeText(reload: boolean): string {
@@ -209,13 +198,6 @@ ${row.about} ${effect}
 * default: \`${row.kind === 'live' ? row.default : 'null'}\`, example: \`${name}: ${row.example}\`
 * variable: ${variable === undefined ? 'none' : `\`${variable}\`${own}`}, flag: ${flag ?? 'none'}
 `
-}
-
-function laterRows(): string[] {
-  return OPTION_NAMES.flatMap((name) => {
-    const row = rowOf(name)
-    return row.kind === 'later' ? [`| \`${name}\` | ${describeType(row)} | ${missingPart(row)} | ${row.about} |`] : []
-  })
 }
 
 function peerOnlyRows(): string[] {

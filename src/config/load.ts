@@ -16,7 +16,6 @@ import {
   isOptionName,
   isSecretRow,
   type LiveName,
-  missingPart,
   OPTION_NAMES,
   OPTIONS,
   type OptionName,
@@ -154,10 +153,7 @@ function checkSetting({option, value, origin}: Setting): {value?: unknown; probl
   const checked = checkValue(option, value)
   if (checked.ok) return {value: checked.value}
   const row = rowOf(option)
-  const rule =
-    row.kind === 'later'
-      ? `${option} belongs to a part that is not in this version (${missingPart(row)}): leave it out, or set it to ${checked.expected}`
-      : `${option} must be ${checked.expected}`
+  const rule = `${option} must be ${checked.expected}`
   const shown = isSecretRow(row) ? 'a value that is not shown' : shortValue(value)
   return {problem: {option, message: `${rule} (got ${shown}, from ${originText(origin)})`, origin}}
 }

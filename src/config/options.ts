@@ -2,8 +2,7 @@
  * THE table of options. What is known about an option stands in its row and nowhere else: the environment name, the flag of `serve`, help,
  * docs/config.md, the JSON schema and the error texts are derived. The file imports nothing heavy, because the flags are needed for help.
  *
- * Rows are of three kinds. `live` options do something. `later` options belong to a part that this version does not have: they take the
- * value that means off, and nothing else. `peer-only` options mean something to the peer's implementation only: they are taken, and the
+ * Rows are of two kinds. `live` options do something. `peer-only` options mean something to the peer's implementation only: they are taken, and the
  * reason why nothing happens is said once at start.
  */
 
@@ -74,20 +73,8 @@ interface LiveRow extends CommonRow {
   readonly deprecated?: string
 }
 
-/** The types of options that this version does not act on, in words of the peer's documentation. */
+/** The types of options that have no effect, in words of the peer's documentation. */
 type ForeignType = 'boolean' | 'integer' | 'text' | 'text or list' | 'object'
-
-interface LaterRow extends CommonRow {
-  readonly kind: 'later'
-  readonly type: ForeignType
-  /** The part that will need it. */
-  readonly part: Part
-  /** The values that mean that the part is off. */
-  readonly off: readonly (null | boolean | number | string)[]
-  readonly secret?: true
-  /** What to use instead, once the part is there. */
-  readonly deprecated?: string
-}
 
 interface PeerOnlyRow extends CommonRow {
   readonly kind: 'peer-only'
@@ -96,12 +83,7 @@ interface PeerOnlyRow extends CommonRow {
   readonly why: string
 }
 
-export type OptionRow = LiveRow | LaterRow | PeerOnlyRow
-
-const PARTS = {
-  backup: 'backup',
-} as const
-type Part = keyof typeof PARTS
+export type OptionRow = LiveRow | PeerOnlyRow
 
 const SECOND_MS = 1000
 const DAY_MS = 86_400_000
@@ -125,17 +107,10 @@ function live<const T extends OptionType>(
   return {kind: 'live', type, default: byDefault, about, example, reload: false, ...extras} as const
 }
 
-type LaterExtras = Partial<Pick<LaterRow, 'off' | 'secret' | 'deprecated'>>
-
-function later(part: Part, type: ForeignType, about: string, example: string, extras: LaterExtras = {}): LaterRow {
-  return {kind: 'later', part, type, about, example, off: [null], ...extras}
-}
-
 function peerOnly(type: ForeignType, about: string, example: string, why: string): PeerOnlyRow {
   return {kind: 'peer-only', type, about, example, why}
 }
 
-const SWITCH_OFF = {off: [null, false]} as const
 const SECRET = {secret: true} as const
 const PYTHON_ONLY = 'it names code of the Python implementation'
 
@@ -399,7 +374,12 @@ export const OPTIONS = {
     '1d',
     {reload: true},
   ),
-  'onboot:optimize': later('backup', 'boolean', 'Compact the databases at start.', 'true', SWITCH_OFF),
+  'onboot:optimize': live(
+    boolean,
+    'false',
+    'Write the database anew at the start, before it is opened, when much of it is empty and there is room beside it; the log says what was won, or why not.',
+    'true',
+  ),
   'limit:disk:free': live(
     {kind: 'integer', min: 0, max: 100, unit: 'percent', nullable: true},
     '5',
@@ -496,7 +476,7 @@ type ValueOf<T> = T extends {kind: 'boolean'}
                         ? Readonly<Record<string, unknown>> | null
                         : never
 
-/** The values in force. Durations are milliseconds, null for never; a port is null where its listener is off. Options of parts that are not there are missing. */
+/** The values in force. Durations are milliseconds, null for never; a port is null where its listener is off. */
 export type Conf = {readonly [K in LiveName]: ValueOf<(typeof OPTIONS)[K]['type']>}
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
@@ -509,11 +489,6 @@ export function isOptionName(name: string): name is OptionName {
 /** Gives the row of an option without the narrow type that the table has. */
 export function rowOf(name: OptionName): OptionRow {
   return OPTIONS[name]
-}
-
-/** Gives the text that a refused value of a `later` option gets: what is missing, and what it may be. */
-export function missingPart(row: LaterRow): string {
-  return PARTS[row.part]
 }
 
 /** Prefixes of variables, the strongest first; the last two let an AHA deployment keep its environment. */

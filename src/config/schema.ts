@@ -30,8 +30,6 @@ export function jsonSchemaOf(name: OptionName): Record<string, unknown> {
   switch (row.kind) {
     case 'live':
       return liveSchema(row.type)
-    case 'later':
-      return {enum: row.off}
     case 'peer-only':
       return {}
   }
@@ -39,9 +37,7 @@ export function jsonSchemaOf(name: OptionName): Record<string, unknown> {
 
 /** Says which values an option takes, to be read after "must be". */
 export function describeType(row: OptionRow): string {
-  if (row.kind === 'live') return describeLive(row.type)
-  if (row.kind === 'peer-only') return row.type
-  return row.off.map((value) => String(value)).join(' or ')
+  return row.kind === 'live' ? describeLive(row.type) : row.type
 }
 
 const LEVEL_NUMBERS = [10, 20, 30, 40, 50] // what Python calls the same levels
@@ -58,8 +54,6 @@ function readValue(row: OptionRow, value: unknown): unknown {
   switch (row.kind) {
     case 'live':
       return readLive(row.type, value)
-    case 'later':
-      return row.off.some((off) => off === value) ? value : REFUSED
     case 'peer-only':
       return value
   }

@@ -200,6 +200,7 @@ class Registry implements RunningRegistry {
       await this.#disk.start()
       await this.#runPreboot(signal)
       await this.#copyFirst(signal)
+      await this.#compactFirst(signal)
       await this.#open()
       await this.#cellDir.announce(this.listeners)
       this.#hooks?.startConcurrent()
@@ -239,6 +240,13 @@ class Registry implements RunningRegistry {
     const aha = ahaSettings(this.#conf)
     if (aha !== undefined) await bootAha({certs: this.#certs, log: this.#log, nowMs: systemClock.wallMs()}, aha)
     await forOption('mirror', [], this.#copier.copyFirst(urls, this.#conf['cell:guid'] ?? undefined, signal))
+  }
+
+  async #compactFirst(signal: AbortSignal | undefined): Promise<void> {
+    const {backend, safemode, 'onboot:optimize': isWanted, 'limit:disk:free': minFree} = this.#conf
+    if (!isWanted || safemode || backend === 'memory') return
+    const {compactStore} = await import('./compact-store.ts')
+    await compactStore(this.#cellDir.storePath, {log: this.#log, minFreePercent: minFree ?? 0, signal})
   }
 
   /** Closes what is open, and opens it again with another store. */

@@ -115,7 +115,7 @@ describe('what is derived from the table', () => {
         'discover:strategy': {enum: ['random', 'round-robin', 'least-recent']},
         clone: {type: ['string', 'null']},
         'backup:dir': {type: ['string', 'null']},
-        'onboot:optimize': {enum: [null, false]},
+        'onboot:optimize': {type: 'boolean'},
         'max:users': {type: 'integer', minimum: 0},
       },
     })

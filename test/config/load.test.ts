@@ -84,6 +84,7 @@ describe('without any source', () => {
       clone: null,
       'backup:dir': null,
       'backup:max:age': null,
+      'onboot:optimize': false,
       'limit:disk:free': 5,
       'auth:passwd': null,
       'auth:anon': null,
@@ -229,6 +230,7 @@ const SAMPLES: Record<LiveName, readonly [typed: string, value: unknown, refused
   inaugural: ['{roles: [{name: readers}]}', {roles: [{name: 'readers'}]}, '{users: [{name: root}]}'],
   'cell:guid': ['20ed1a3500a8122ddbc34c192ba60f0b', '20ed1a3500a8122ddbc34c192ba60f0b', 'abc'],
   'boothooks:dir': ['/etc/hooks', '/etc/hooks', '7'],
+  'onboot:optimize': ['true', true, 'maybe'],
   safemode: ['on', true, '1'],
   'backup:dir': ['/srv/backups', '/srv/backups', '7'],
   'backup:max:age': ['1d', 86_400_000, 'tomorrow'],
@@ -467,25 +469,6 @@ describe('an object says what is wrong in it', () => {
 })
 
 describe('options of parts that are not there', () => {
-  const later = OPTION_NAMES.filter((name) => rowOf(name).kind === 'later')
-
-  test.each(later)('%s takes what means off, and nothing else', async (name) => {
-    const row = rowOf(name)
-    if (row.kind !== 'later') throw new Error('not of that kind')
-    for (const off of row.off) {
-      await cellYaml(`${name}: ${off}\n`)
-      expect(await problemsOf()).toEqual([])
-    }
-    await cellYaml(`${name}: ${row.example}\n`)
-    expect(await problemsOf()).toEqual([
-      expect.stringMatching(
-        new RegExp(
-          `^${name} belongs to a part that is not in this version \\(.+\\): leave it out, or set it to null.* \\(got .*, from cell\\.yaml line 1\\)$`,
-        ),
-      ),
-    ])
-  })
-
   test('a secret is in no message', async () => {
     await cellYaml('auth:passwd: [hunter2]\n')
     const [problem] = await problemsOf()
@@ -670,7 +653,7 @@ describe('the table', () => {
       hidden: false,
     })
     expect(flagOf('log:structured')).toMatchObject({name: 'structured-logging', type: 'boolean'})
-    expect(flagOf('onboot:optimize')).toMatchObject({name: 'onboot-optimize', hidden: true})
+    expect(flagOf('nexslog:en')).toMatchObject({name: 'nexslog-en', hidden: true})
     expect(flagOf('https:headers')).toBeUndefined()
   })
 
