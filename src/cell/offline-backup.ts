@@ -1,7 +1,7 @@
 /** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
 import {mkdtemp, readdir, rm} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
-import {copyTree, eachFile, hashFile, type WorkOptions} from '../backup/copy-files.ts'
+import {copyTree, eachFile, hashWith, type WorkOptions} from '../backup/copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
 import type {OfflineSource, Prepared} from '../backup/source.ts'
 import {assertFree, removeLeftStagings, stageBackup} from '../backup/stage.ts'
@@ -107,8 +107,8 @@ async function scratchIn(cell: string): Promise<Scratch> {
 
 async function hashAsIs(dir: string, {asIs, usedBytes}: Prepared, work: OfflineWish): Promise<readonly ManifestFile[]> {
   const {progress, signal} = work
-  return await eachFile(asIs, signal, async ({path, allocated}) => {
-    const facts = await hashFile(join(dir, path), {progress, signal, usedBytes: usedBytes.get(path)})
+  return await eachFile(asIs, signal, async ({path, allocated}, buffers) => {
+    const facts = await hashWith(buffers, join(dir, path), {progress, signal, usedBytes: usedBytes.get(path)})
     return {path, ...facts, allocated: Math.min(allocated, facts.size)}
   })
 }
