@@ -18,6 +18,7 @@ import {makePrivateDir, writeFileAtomic} from '../base/files.ts'
 import {parseJson} from '../base/json-parse.ts'
 import type {Entry} from '../store/store.ts'
 import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
+import type {SegmentEnd} from './log-segment.ts'
 import {decodeManifest, MANIFEST_FILE, type Manifest} from './manifest.ts'
 
 export const FOLLOW_FILE = 'follow.json'
@@ -68,6 +69,8 @@ export interface Followed {
   readonly lastTimeMs: number | null
   /** A crash left something at the end that was never said to be kept. */
   readonly isTorn: boolean
+  /** The last segment is damaged, and this says where; what can be restored is what comes before it. */
+  readonly damage: RegistryError | undefined
   /** The other histories of the directory: paths, oldest first. */
   readonly others: readonly string[]
 }
@@ -93,17 +96,17 @@ export async function isFollowed(dir: string): Promise<boolean> {
 /**
  * Reads what is kept in a directory: of its newest history with a base, or of the history that is given.
  *
- * @throws RegistryError `REG_BACKUP_INVALID` when it is no such directory, or has no base yet; `REG_BACKUP_DAMAGED` when the end of its log is
+ * @throws RegistryError `REG_BACKUP_INVALID` when it is no such directory, or has no base yet
  */
 export async function readFollowed(place: string): Promise<Followed> {
   const {dir, history, others} = await findHistory(place)
   const {cell} = await readFollowFile(dir)
-  const end = await archiveEnd(history.path)
+  const {end, damage} = await endOf(history)
   const segments = await archiveSegments(history.path)
   const {bases} = history
   const hasEntries = end?.lastTimeMs !== undefined
   return {
-    ...{dir, path: history.path, cell, why: history.why, bases, others},
+    ...{dir, path: history.path, cell, why: history.why, bases, others, damage},
     firstOffset: segments[0]?.first ?? bases[0].index,
     nextOffset: Math.max(end?.place.nextOffset ?? 0, bases.at(-1)?.index ?? 0),
     lastHash: hasEntries ? end.place.lastHash : (bases.at(-1)?.hash ?? bases[0].hash),
@@ -111,6 +114,35 @@ export async function readFollowed(place: string): Promise<Followed> {
     lastTimeMs: end?.lastTimeMs ?? null,
     isTorn: end?.isTorn ?? false,
   }
+}
+
+/** Gives the end of the archived log: of one that is damaged there, the last entry that is good. */
+async function endOf({path, bases}: HistoryDir & {readonly bases: Bases}): Promise<{
+  readonly end: Omit<SegmentEnd, 'bytes'> | undefined
+  readonly damage: RegistryError | undefined
+}> {
+  try {
+    return {end: await archiveEnd(path), damage: undefined}
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    const [{index: offset, hash}] = bases
+    let last: Entry | undefined
+    try {
+      for await (const entries of readArchive(path, {offset, hash})) last = entries.at(-1) ?? last
+    } catch (first) {
+      if (!isDamage(first)) throw first
+      return {end: last && endAt(last), damage: first}
+    }
+    return {end: last && endAt(last), damage: error}
+  }
+}
+
+function endAt({offset, hash, epoch, timeMs}: Entry): Omit<SegmentEnd, 'bytes'> {
+  return {place: {nextOffset: offset + 1, lastHash: hash, epoch}, isTorn: false, lastTimeMs: timeMs}
+}
+
+function isDamage(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.code === 'REG_BACKUP_DAMAGED'
 }
 
 /**

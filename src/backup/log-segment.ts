@@ -99,13 +99,11 @@ export async function* readSegment(
     }
     assertFollows(header.place, before, path)
     const reader = new SegmentReader(path, header.place, headLine.end)
-    let isTorn = reader.take(rest, isLast)
-    yield reader.taken
+    let isTorn = yield* proved(reader, rest, isLast)
     while (!isTorn) {
       const step = await lines.next()
       if (step.done === true) break
-      isTorn = reader.take(step.value, isLast)
-      yield reader.taken
+      isTorn = yield* proved(reader, step.value, isLast)
     }
     const end = reader.end(isTorn)
     for await (const _ of entriesIn(reader.left, lines))
@@ -113,6 +111,19 @@ export async function* readSegment(
     return end
   } finally {
     await file.close()
+  }
+}
+
+/** Yields the entries of lines, up to one that is torn (true then), or damaged: those before it are good. */
+function* proved(
+  reader: SegmentReader,
+  lines: readonly Line[],
+  mayBeTorn: boolean,
+): Generator<readonly Entry[], boolean> {
+  try {
+    return reader.take(lines, mayBeTorn)
+  } finally {
+    yield reader.taken
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, test} from 'vitest'
@@ -14,6 +14,8 @@ import {
 } from '../../src/backup/followed.ts'
 import {LogArchiveWriter} from '../../src/backup/log-archive.ts'
 import {encodeManifest, MANIFEST_FILE, type Manifest} from '../../src/backup/manifest.ts'
+import {NO_PROGRESS} from '../../src/backup/progress.ts'
+import {openSource} from '../../src/server/restoring/restore-source.ts'
 import {FIRST_PREVIOUS_HASH} from '../../src/store/chain.ts'
 import type {Entry} from '../../src/store/store.ts'
 import {chainedEntries} from '../support/chained-entries.ts'
@@ -68,7 +70,7 @@ describe('what is followed', () => {
       ],
     )
     assert.deepEqual(rest, {
-      ...{dir, path: history, cell: CELL, why: 'first', others: [], isTorn: false},
+      ...{dir, path: history, cell: CELL, why: 'first', others: [], isTorn: false, damage: undefined},
       ...{firstOffset: 0, nextOffset: 10, lastHash: entries[9]?.hash, lastOffset: 9, lastTimeMs: entries[9]?.timeMs},
     })
     const from = {offset: 4, hash: bases[1]?.hash ?? ''}
@@ -118,6 +120,39 @@ describe('what is followed', () => {
         [2, 'differs'],
       ],
     )
+  })
+
+  test('is what comes before damage: that can be restored, the rest is refused by its name', async () => {
+    const entries = chainedEntries(10)
+    await writeFollowFile(dir, CELL)
+    const history = await beginHistory(dir, 1, 'first', AT)
+    await addBase(history, 0, FIRST_PREVIOUS_HASH)
+    await addEntries(history, entries)
+    const segment = join(history, 'log', '000000000000.log')
+    const lines = (await readFile(segment, 'utf8')).split('\n')
+    lines[7] = `${lines[7]}`.replace('[6,', '[7,') // behind the header: entry 6
+    await writeFile(segment, lines.join('\n'))
+    const {damage, nextOffset, lastOffset, lastHash, lastTimeMs} = await readFollowed(dir)
+    const last = entries[5]
+    assert.deepEqual([nextOffset, lastOffset, lastHash, lastTimeMs], [6, 5, last?.hash, last?.timeMs])
+    assert.equal(damage?.code, 'REG_BACKUP_DAMAGED')
+    assert.equal(damage.info['offset'], 6)
+    const read: number[] = []
+    const all = async () => {
+      for await (const some of readArchivedLog(dir, {offset: 2, hash: entries[1]?.hash ?? ''}))
+        read.push(...some.map(({offset}) => offset))
+    }
+    await assert.rejects(all, {code: 'REG_BACKUP_DAMAGED'})
+    assert.deepEqual(read, [2, 3, 4, 5])
+    const source = await openSource(dir, {signal: new AbortController().signal})
+    assert.equal(source.end.nextOffset, 6)
+    const {signal} = new AbortController()
+    const lost = source.layOut(join(dir, 'x'), undefined, {signal, progress: NO_PROGRESS})
+    const hints = [
+      `restore what comes before: registry restore ${dir} DIR --to-offset 5`,
+      `registry backup verify ${dir}`,
+    ]
+    await assert.rejects(lost, {code: 'REG_BACKUP_DAMAGED', hints})
   })
 
   test('is nothing else', async () => {

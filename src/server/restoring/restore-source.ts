@@ -65,7 +65,7 @@ function factsOf(path: string, {name, madeAt, cell, skipped}: Manifest) {
 
 async function followedSource(path: string): Promise<RestoreSource> {
   const followed = await readFollowed(path)
-  const {bases, lastTimeMs, nextOffset, isTorn, others} = followed
+  const {bases, lastTimeMs, nextOffset, isTorn, others, damage} = followed
   const newest = bases.at(-1) ?? bases[0]
   const {warnings, ...facts} = factsOf(path, newest.manifest)
   const torn = isTorn ? ['the archived log ends in the middle of an entry, which nobody was told was kept'] : []
@@ -75,11 +75,18 @@ async function followedSource(path: string): Promise<RestoreSource> {
     end: {nextOffset, untilMs: Math.max(lastTimeMs ?? 0, Date.parse(newest.manifest.madeAt))},
     warnings: [...warnings, ...torn, ...more],
     layOut: async (to, last, options) => {
+      if (damage !== undefined && last === undefined) throw onlyBefore(damage, path, nextOffset)
       const backup = await openBackup(baseFor(bases, last).path)
       return (await layOut(backup, to, options)).files.length
     },
     more: (from) => readArchivedLog(path, from),
   }
+}
+
+/** Not all of it can be restored: who wants the rest says so. */
+function onlyBefore({code, message, info, cause}: RegistryError, path: string, nextOffset: number): RegistryError {
+  const hints = [`restore what comes before: registry restore ${path} DIR --to-offset ${nextOffset - 1}`]
+  return new RegistryError(code, message, {hints: [...hints, `registry backup verify ${path}`], info, cause})
 }
 
 /** Gives the newest base that is not beyond a moment; the oldest when all are. */

@@ -20,6 +20,8 @@ import {backUp} from '../../support/cell-backup.ts'
 import {makeBackup} from '../../support/made-backup.ts'
 import {copyOf, NETWORK, newLeader, TestMember} from '../../support/mirror-pair.ts'
 
+import {until} from '../../support/wire.ts'
+
 const {signal} = new AbortController()
 const [, slab] = JSON.parse(readFileSync(new URL('../../vectors/lmdb.json', import.meta.url).pathname, 'utf8'))
 const SLAB = gunzipSync(Buffer.from(slab.gzip, 'base64'))
@@ -159,7 +161,8 @@ test('what was restored beside a cell that lives is fenced, and nobody of that c
   await using heir = new TestMember(again, leader.name)
   await heir.start({'leader:confirm': 0.1})
   await heir.event('lead.unconfirmed')
-  expect(await heir.info()).toMatchObject({active: true})
+  // It writes that first.
+  await until(async () => (await heir.info())['active'] === true)
 })
 
 test('a restored mirror follows its leader as another member, from where the backup was', async () => {
