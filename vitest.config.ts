@@ -32,6 +32,7 @@ export default defineConfig({
     // Generous: it ends what hangs and judges no speed; machines may be busy.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: {poll: {timeout: 50_000}},
     pool: 'forks',
     // One more than there are cores; vitest would leave one free, but most of these tests wait for something.
     maxWorkers: Math.max(3, availableParallelism() + 1),
