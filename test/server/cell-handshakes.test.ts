@@ -120,7 +120,8 @@ describe.each(['cell-ok', 'cell-anon', 'cell-notadmin', 'cell-badpath'])('%s', (
 const OWN_METHODS: ReadonlySet<string> = new Set([
   ...['checkLog', 'followAck', 'followLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
   ...['forward', 'redeem', 'trimLog', 'iterSnapshot', 'dropSnapshot'],
-  ...['getMembers', 'getLogPlace', 'fence'],
+  ...['getMembers', 'forgetMember', 'getLogPlace', 'fence', 'leadAgain'],
+  ...['streamBackup', 'archiveLog', 'noteBackupFollowed'],
 ])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {
