@@ -16,6 +16,13 @@ const json: ['json', {outputFile: string}][] = reports ? [['json', {outputFile: 
 // What takes long, of what shorter ones prove less often: in the long form alone (`npm run test:fault`).
 const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts', 'test/fault/backup-follow-moves.test.ts']
 
+// What takes longer than all tests together may: for .ci/run (`npm run test:proofs`) and the long form.
+const PROOFS = [
+  'test/fault/{lead-disk,lead-partition,restore-volume}.test.ts',
+  'test/server/mirroring/restored.test.ts',
+  'test/server/restoring/restore.test.ts',
+]
+
 /** Processes are waited for first, and the short tests fill what is left at the end. */
 class ProcessesFirst extends BaseSequencer {
   override async sort(files: Parameters<BaseSequencer['sort']>[0]): Promise<Parameters<BaseSequencer['sort']>[0]> {
@@ -38,9 +45,10 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism() + 1),
     sequence: {sequencer: ProcessesFirst},
     projects: [
-      project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**']),
+      project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**', ...PROOFS]),
       project('e2e', ['test/{e2e,contract-of-cli,docs}/**/*.test.ts']),
-      project('fault', ['test/fault/**/*.test.ts'], LONG),
+      project('fault', ['test/fault/**/*.test.ts'], [...LONG, ...PROOFS]),
+      project('proofs', PROOFS),
       project('interop', ['test/interop/**/*.test.ts']),
     ],
   },
