@@ -18,9 +18,11 @@ const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts', 'test/fault/backup
 
 // What takes longer than all tests together may: for .ci/run (`npm run test:proofs`) and the long form.
 const PROOFS = [
-  'test/fault/{lead-disk,lead-partition,restore-volume}.test.ts',
-  'test/server/mirroring/restored.test.ts',
-  'test/server/restoring/restore.test.ts',
+  'test/fault/{cell-barred,cell-hostile,directory,flood,lead-disk,lead-kills,lead-partition,power-cut,restore-volume,stall}.test.ts',
+  'test/server/mirroring/{copy-store,follower,promotion,rejoin,restored,trim}.test.ts',
+  'test/server/{backups,drill/drill,restoring/restore}.test.ts',
+  'test/config/hostile-yaml.test.ts',
+  'test/e2e/clone.test.ts',
 ]
 
 /** Processes are waited for first, and the short tests fill what is left at the end. */
@@ -46,7 +48,7 @@ export default defineConfig({
     sequence: {sequencer: ProcessesFirst},
     projects: [
       project('unit', ['test/**/*.test.ts'], ['test/{e2e,contract-of-cli,docs,fault,interop}/**', ...PROOFS]),
-      project('e2e', ['test/{e2e,contract-of-cli,docs}/**/*.test.ts']),
+      project('e2e', ['test/{e2e,contract-of-cli,docs}/**/*.test.ts'], PROOFS),
       project('fault', ['test/fault/**/*.test.ts'], [...LONG, ...PROOFS]),
       project('proofs', PROOFS),
       project('interop', ['test/interop/**/*.test.ts']),

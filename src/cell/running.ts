@@ -78,8 +78,10 @@ function checkGuid(dir: string): RunningCheck {
 }
 
 async function checkSlabs(dir: string): Promise<RunningCheck> {
-  const table = await readFile(LOCKS, 'utf8').catch((error: unknown) => systemCode(error) ?? 'it fails')
-  if (!table.includes(':')) return {state: 'stopped', checked: `locks of slabs were not looked at (${LOCKS}: ${table})`}
+  const table = await readFile(LOCKS, 'utf8').catch((error: unknown) => ({reason: systemCode(error) ?? 'it fails'}))
+  if (typeof table !== 'string') {
+    return {state: 'stopped', checked: `locks of slabs were not looked at (${LOCKS}: ${table.reason})`}
+  }
   const locks = [...table.matchAll(LOCK_LINE)].map(([, pid, major, minor, inode]) => ({
     pid: Number(pid),
     device: deviceOf(Number.parseInt(major ?? '', 16), Number.parseInt(minor ?? '', 16)),
