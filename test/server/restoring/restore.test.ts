@@ -150,8 +150,10 @@ test('what was restored beside a cell that lives is fenced, and nobody of that c
     expect(await lab.info()).toMatchObject({active: false})
   }
   for (const member of [leader, mirror]) {
-    expect(member.logged.map(({message}) => message)).not.toContain('lead.heard')
     expect(member.logged.map(({message}) => message)).not.toContain('lead.fenced')
+    // A mirror may hear of its own leader before it has the entry that says so.
+    const heard = member.logged.filter(({message}) => message === 'lead.heard').map(({params}) => params?.['how'])
+    expect(heard.filter((how) => how === 'restored' || how === 'confirmed')).toEqual([])
   }
   await leader.call('addUser', 'still-here')
   await mirror.stop()
