@@ -10,6 +10,7 @@ import {issueInto} from '../../src/pki/issuer.ts'
 import {type RunningRegistry, serve} from '../../src/server/serve.ts'
 import {adoptStore} from '../../src/store/adopt.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
+import {lastingPort} from './lasting-port.ts'
 
 export const NETWORK = 'demo.net'
 const LIFE_MS = 86_400_000
@@ -50,6 +51,7 @@ export class TestMember implements AsyncDisposable {
   }
 
   async start(options: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    if (this.#port === 0) this.#port = await lastingPort()
     this.#server = await serve({
       dir: this.dir,
       options: {
