@@ -39,9 +39,9 @@ export default defineConfig({
     reporters: ['default', ...json],
     disableConsoleIntercept: true,
     // Generous: it ends what hangs and judges no speed; machines may be busy.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: {poll: {timeout: 50_000}},
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: {poll: {timeout: 150_000}},
     pool: 'forks',
     // One more than there are cores; vitest would leave one free, but most of these tests wait for something.
     maxWorkers: Math.max(3, availableParallelism() + 1),

@@ -1,9 +1,9 @@
-import {once} from 'node:events'
-import {createServer} from 'node:net'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
 import {ownAddressTowards} from '../../src/client/own-address.ts'
 import {RegistryClient} from '../../src/client/registry-client.ts'
+import {lastingPort} from '../support/lasting-port.ts'
+import {PATIENT} from '../support/patient-client.ts'
 import {TestRegistry} from '../support/registry.ts'
 import {enveloped, plain, ScriptedPeer} from '../support/scripted-peer.ts'
 
@@ -16,9 +16,12 @@ describe('against this registry', () => {
   let client: RegistryClient
   beforeAll(async () => {
     registry = await TestRegistry.start()
-    client = registry.client()
+    client = new RegistryClient(registry.url, PATIENT)
   })
-  afterAll(() => registry[Symbol.asyncDispose]())
+  afterAll(async () => {
+    await client.close()
+    await registry[Symbol.asyncDispose]()
+  })
 
   test('a service is registered, found in every way, renewed and taken out', async () => {
     const id = await client.register(
@@ -263,7 +266,7 @@ describe('a call that is not answered', () => {
   })
 
   test('is unreachable when nothing is there, and waits no longer than it was told to', async () => {
-    const url = `zmq://127.0.0.1:${await closedPort()}`
+    const url = `zmq://127.0.0.1:${await lastingPort()}`
     await expect(RegistryClient.connect(url, {connectMs: 100})).rejects.toEqual(failing('REG_UNREACHABLE'))
     await expect(RegistryClient.connect(url, {timeoutMs: 100})).rejects.toEqual(failing('REG_UNREACHABLE'))
   })
@@ -271,7 +274,7 @@ describe('a call that is not answered', () => {
   test('finds a registry that comes up meanwhile', async () => {
     await using registry = await TestRegistry.start()
     await registry.stop()
-    const call = registry.client({connectMs: 10_000, timeoutMs: 10_000}).health()
+    const call = registry.client().health()
     await registry.start()
     expect(await call).toMatchObject({status: 'ok'})
   })
@@ -292,13 +295,4 @@ describe('the own address', () => {
 /** A number that JSON.stringify writes as it stands here; standard, but not in TypeScript's library yet. */
 function exactNumber(text: string): unknown {
   return (JSON as unknown as {rawJSON(text: string): unknown}).rawJSON(text)
-}
-
-async function closedPort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 1
 }

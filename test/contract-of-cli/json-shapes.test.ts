@@ -2,12 +2,12 @@ import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {lockCellDir} from '../../src/cell/dirs.ts'
-import {RegistryClient} from '../../src/client/registry-client.ts'
 import {SqliteStore} from '../../src/store/sqlite.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {runCli} from '../support/cli.ts'
 import {LeadPair} from '../support/lead-pair.ts'
 import {makeBackup} from '../support/made-backup.ts'
+import {PatientClient} from '../support/patient-client.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 let server: TestServer
@@ -27,7 +27,7 @@ beforeAll(async () => {
   await writeFile(join(server.dir, 'damaged', 'registry.db'), 'x')
   aha = await startAhaServer()
   await registerAt(aha, ['00.axon', '01.axon'])
-  await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
+  await using client = new PatientClient(`zmq://127.0.0.1:${server.ports.req}`)
   await client.register({
     ...{id: 'cam-1', name: 'cam1', type: 'camera', host: '127.0.0.1', port: 5000},
     ...{tags: ['night'], metadata: {building: '4'}},

@@ -5,12 +5,12 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {CellAdmin} from '../../src/client/admin.ts'
-import {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {registerAt, startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER} from '../support/cli.ts'
 import {LeadPair} from '../support/lead-pair.ts'
 import type {TestMember} from '../support/mirror-pair.ts'
+import {PatientClient} from '../support/patient-client.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {StormPeer} from '../support/storm-peer.ts'
 import {prepareBackups, prepareDrill, prepareLive} from './example-backups.ts'
@@ -80,7 +80,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await using root = await openTelepath(`cell://${server.dir}`)
   await root.call('resume').catch(() => undefined) // an example may have frozen it
-  await using client = new RegistryClient(url)
+  await using client = new PatientClient(url)
   for (const {id} of await client.list()) await client.deregister(id)
   const common = {type: 'camera', host: '127.0.0.1', port: 5000, tags: ['night'], metadata: {building: '4'}}
   await client.register({name: 'cam1', id: 'cam-1', ...common})

@@ -8,6 +8,7 @@ import {text} from 'node:stream/consumers'
 import {fileURLToPath} from 'node:url'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {type CliOptions, cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
+import {lastingPort} from '../support/lasting-port.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 const cli = (line: string, options?: CliOptions) => runCli(line === '' ? [] : line.split(' '), options)
@@ -133,7 +134,7 @@ describe('wrong usage ends with status 2, says what is wrong and what to type', 
 
 describe('an error that is not one of usage', () => {
   test('has its status and code: nothing answers', async () => {
-    const nobody = `zmq://127.0.0.1:${await closedPort()}`
+    const nobody = `zmq://127.0.0.1:${await lastingPort()}`
     const [plain, json] = await Promise.all([
       cli(`service list --url ${nobody}`),
       cli(`service list --url ${nobody} --json`),
@@ -263,7 +264,7 @@ describe('completion', () => {
   })
 
   test('is silent about a registry that does not answer', async () => {
-    const nobody = `zmq://127.0.0.1:${await closedPort()}`
+    const nobody = `zmq://127.0.0.1:${await lastingPort()}`
     expect(await complete('registry service show ', {REGISTRY_URL: nobody})).toMatchObject({status: 0, stdout: ''})
     expect(await complete('registry service show --url nonsense ')).toMatchObject({status: 0, stdout: ''})
   })
@@ -307,13 +308,3 @@ describe('the launcher', () => {
     })
   })
 })
-
-/** Gives a port of loopback on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 1
-}

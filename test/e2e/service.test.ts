@@ -5,8 +5,9 @@ import {createInterface} from 'node:readline'
 import {DatabaseSync} from 'node:sqlite'
 import {text} from 'node:stream/consumers'
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest'
-import {RegistryClient} from '../../src/client/registry-client.ts'
+import type {RegistryClient} from '../../src/client/registry-client.ts'
 import {cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
+import {PatientClient} from '../support/patient-client.ts'
 import {enveloped, ScriptedPeer} from '../support/scripted-peer.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
@@ -14,7 +15,7 @@ let server: TestServer
 let client: RegistryClient
 beforeAll(async () => {
   server = await startServer({conf: {'lease:grace': '1s'}})
-  client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
+  client = new PatientClient(`zmq://127.0.0.1:${server.ports.req}`)
 })
 afterAll(async () => {
   await client.close()
@@ -300,7 +301,7 @@ describe('wait', () => {
     await other.stop()
     const waiting = service(['wait', '--type', 'camera', '--timeout', '60s'], url)
     await other.start()
-    await using there = new RegistryClient(url)
+    await using there = new PatientClient(url)
     await there.register(CAM)
     expect((await waiting).status).toBe(0)
     await other.stop()
@@ -406,7 +407,7 @@ describe('run', () => {
     expect(await errorLine()).toMatch(/^warning: the registry is away, trying again: /)
     await other.start()
     expect(await errorLine()).toBe('registered: x')
-    await using there = new RegistryClient(url)
+    await using there = new PatientClient(url)
     expect(await there.list()).toMatchObject([{id: 'x'}])
     child.kill('SIGTERM')
     expect(await exit).toBe(143)

@@ -2,8 +2,8 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {ErrorReport} from '../../src/cli/error-report.ts'
 import type {TrimReport} from '../../src/cli/trim-run.ts'
-import {RegistryClient} from '../../src/client/registry-client.ts'
 import {runCli} from '../support/cli.ts'
+import {PatientClient} from '../support/patient-client.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
 let server: TestServer
@@ -23,7 +23,7 @@ async function trim(...args: readonly string[]): Promise<TrimReport> {
 
 /** Makes entries of some kilobytes each. */
 async function grow(count: number): Promise<void> {
-  await using client = new RegistryClient(`zmq://127.0.0.1:${server.ports.req}`)
+  await using client = new PatientClient(`zmq://127.0.0.1:${server.ports.req}`)
   for (let done = 0; done < count; done++) {
     const metadata = {filler: 'x'.repeat(3500), done}
     await client.register({id: 'cam-1', name: 'cam1', type: 'camera', host: '127.0.0.1', port: 5000, metadata})

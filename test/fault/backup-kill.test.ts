@@ -108,7 +108,7 @@ describe.each([
     expect((await killed(args('last'), 60_000)).isDone).toBe(true)
     expect(await findings(join(shelf, 'last'), isArchive)).toEqual([])
     if (!isArchive) expect((await readdir(shelf)).filter((name) => name.includes('.partial-'))).toEqual([])
-  }, 120_000)
+  })
 })
 
 async function findings(path: string, isArchive: boolean): Promise<unknown> {

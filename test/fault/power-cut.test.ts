@@ -56,7 +56,7 @@ describe.each(TRACERS)('a power cut, by %s, while the store appends, rotates, cu
     const child = new URL('../store/trim-child.ts', import.meta.url)
     const files = [join(recorded, 'registry.db'), join(recorded, 'copy.db')]
     calls = await recordCalls(recorded, child, [...files, JSON.stringify(SHAPE), `${ENTRIES}`])
-  }, 120_000)
+  })
   afterAll(async () => {
     await rm(recorded, {recursive: true})
     await rm(join(folder, '..'), {recursive: true})

@@ -21,7 +21,7 @@ showLogsWhenFailed()
 
 beforeAll(async () => {
   net = await OurDeployment.start({mirror: true})
-}, 120_000)
+})
 afterAll(() => net?.[Symbol.asyncDispose]())
 
 const registry = (...args: readonly string[]) => net.registry(args)
@@ -322,7 +322,7 @@ describe('on a real AHA', () => {
     })
     const {error} = await at('demote', 'aha://01.axon...')
     expect(error).toMatchObject({code: 'REG_CONFLICT', message: expect.stringContaining('00.axon.loop.test leads too')})
-  }, 120_000)
+  })
 })
 
 /** A home with the certificate of root of a real network, for our command line. */

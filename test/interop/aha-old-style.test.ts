@@ -1,10 +1,9 @@
 // An AHA with the configuration that documents of older releases of the peer have: `aha:name` in place of `dns:name`, fixed URLs, an administrator
 // with a certificate, and one-time URLs without TLS.
-import {once} from 'node:events'
 import {readdir} from 'node:fs/promises'
-import {createServer} from 'node:net'
 import {join} from 'node:path'
 import {afterAll, beforeAll, expect, test} from 'vitest'
+import {lastingPort} from '../support/lasting-port.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {runTool, SynapseService, type ToolResult} from './synapse-world.ts'
@@ -20,7 +19,7 @@ showLogsWhenFailed()
 
 beforeAll(async () => {
   // `aha:urls` has to name a port before there is a listener. Without a user in them services have no certificate, at a real AHA too.
-  const port = await freePort()
+  const port = await lastingPort()
   urls = `ssl://root@aha.${NETWORK}:${port}`
   server = await startServer({
     conf: {
@@ -40,15 +39,6 @@ afterAll(async () => {
 
 const tool = (name: string, ...args: readonly string[]): Promise<ToolResult> =>
   runTool(name, args, {home: server.dir, network: NETWORK})
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const {port} = probe.address() as {port: number}
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
 
 test('it has a certificate for itself and for its administrator', async () => {
   expect((await readdir(join(server.dir, 'certs', 'hosts'))).toSorted()).toEqual([

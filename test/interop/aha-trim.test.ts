@@ -17,7 +17,7 @@ showLogsWhenFailed()
 
 beforeAll(async () => {
   net = await OurDeployment.start({mirror: true})
-}, 120_000)
+})
 afterAll(() => net?.[Symbol.asyncDispose]())
 
 async function trim(...args: readonly string[]): Promise<TrimReport> {

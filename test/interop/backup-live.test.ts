@@ -116,7 +116,7 @@ describe.each(Object.entries(KINDS))('a real %s', (kind, {from, write, prefix}: 
     const count = await prefix(cell, written + 1)
     expect(count).toBeGreaterThanOrEqual(before)
     expect(count).toBeLessThanOrEqual(written)
-  }, 120_000)
+  })
 })
 
 async function layDown(path: string, kind: string): Promise<void> {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   const ours = stack.use(await startServer())
   cells.set('a real cell', await agent.open(real.cellUrl))
   cells.set('our registry', await agent.open(`cell://${ours.dir}`))
-}, 60_000)
+})
 afterAll(() => stack?.disposeAsync())
 
 function offsetsOf(items: readonly Value[]): readonly Value[] {

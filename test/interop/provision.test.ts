@@ -1,12 +1,12 @@
 // Services that were provisioned by our command: a user of its own is enough for a real Axon and a real JSONStor, and good for nothing else. The
 // same commands at a real AHA.
 import {cp, mkdir, readFile, writeFile} from 'node:fs/promises'
-import {createServer} from 'node:net'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {parse} from 'yaml'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {type CliResult, runCli} from '../support/cli.ts'
+import {lastingPort} from '../support/lasting-port.ts'
 import {AHA_NAME, NETWORK, OurAha} from './our-aha.ts'
 import type {RealProxy} from './synapse-agent.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
@@ -178,7 +178,7 @@ test('a mirror that is a user of its own follows a leader that knows it as an ad
 })
 
 test('ports and values from a file arrive in the real service', async () => {
-  const [dmonPort, httpsPort] = [await freePort(), await freePort()]
+  const [dmonPort, httpsPort] = [await lastingPort(), await lastingPort()]
   const file = join(await aha.home(), 'more.yaml')
   await writeFile(file, 'limit:disk:free: 3\nmax:users: 7\n')
   const ports = ['--dmon-port', `${dmonPort}`, '--https-port', `${httpsPort}`]
@@ -260,12 +260,3 @@ describe('at a real AHA', () => {
     expect(refused).toMatchObject({status: 5, stderr: expect.stringContaining('is no AHA')})
   })
 })
-
-/** A port that nobody has at the moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}

@@ -19,7 +19,6 @@ import {TestApi, TestPeer} from '../support/api.ts'
 import {TestCell, type TestSession} from '../support/cell.ts'
 import {ACTOR, basic, TestHttps} from '../support/https.ts'
 
-const KEY_MS = 60_000
 let dir: string
 let certs: CertDir
 
@@ -205,9 +204,7 @@ async function ended(root: TestSession, method: string, args: readonly Value[]):
   }
 }
 
-test('of the methods of Telepath, those that are marked leave an entry in the log, and no others', {
-  timeout: KEY_MS,
-}, async () => {
+test('of the methods of Telepath, those that are marked leave an entry in the log, and no others', async () => {
   const written: string[] = []
   for (const method of TELEPATH_METHODS.keys()) {
     if ((await outcomeOf(method, false)).isWritten) written.push(method)
@@ -215,7 +212,7 @@ test('of the methods of Telepath, those that are marked leave an entry in the lo
   expect(written.sort()).toEqual(named('telepath', true))
 })
 
-test('while no change is taken, those that are marked are refused, and no others', {timeout: KEY_MS}, async () => {
+test('while no change is taken, those that are marked are refused, and no others', async () => {
   const refused: string[] = []
   for (const method of TELEPATH_METHODS.keys()) {
     const {isWritten, code} = await outcomeOf(method, true)

@@ -7,8 +7,9 @@ import {openTelepath} from '../../src/client/telepath/open.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {startAhaServer} from './aha-server.ts'
 import {runCli} from './cli.ts'
+import {lastingPorts} from './lasting-port.ts'
 import {startServer, type TestServer} from './server.ts'
-import {freePorts, Wire} from './wire.ts'
+import {Wire} from './wire.ts'
 
 const NAMES = ['aha.demo.net', '01.aha.demo.net'] as const
 /** Telepath, and three for ZeroMQ. */
@@ -40,7 +41,7 @@ export class MemberCell implements AsyncDisposable {
   /** The first one leads. */
   static async start({conf = {}, env = [{}, {}]}: CellSettings = {}): Promise<MemberCell> {
     await using stack = new AsyncDisposableStack()
-    const ports = await freePorts(NAMES.length * PORTS_EACH)
+    const ports = await lastingPorts(NAMES.length * PORTS_EACH)
     const portsOf = ([req = 0, pub = 0, hb = 0]: readonly number[]) => ({req, pub, hb, rep: null})
     const wire = stack.use(await Wire.lay(ports.slice(0, NAMES.length)))
     const weather = {NODE_OPTIONS: `--import ${WEATHER}`, TEST_PORTS: JSON.stringify(wire.ports)}

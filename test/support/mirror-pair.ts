@@ -3,7 +3,7 @@ import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {Subscriber} from 'zeromq'
-import {RegistryClient} from '../../src/client/registry-client.ts'
+import type {RegistryClient} from '../../src/client/registry-client.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {issueInto} from '../../src/pki/issuer.ts'
@@ -11,6 +11,7 @@ import {type RunningRegistry, serve} from '../../src/server/serve.ts'
 import {adoptStore} from '../../src/store/adopt.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import {lastingPort} from './lasting-port.ts'
+import {PatientClient} from './patient-client.ts'
 
 export const NETWORK = 'demo.net'
 const LIFE_MS = 86_400_000
@@ -86,6 +87,11 @@ export class TestMember implements AsyncDisposable {
     })
   }
 
+  /** Waits until its log tells of an event once more, from now on. */
+  next(name: string): Promise<Logged> {
+    return this.event(name, this.logged.filter(({message}) => message === name).length + 1)
+  }
+
   #onLine(line: string): void {
     this.logged.push(JSON.parse(line) as Logged)
     for (const look of this.#watchers) look()
@@ -98,8 +104,8 @@ export class TestMember implements AsyncDisposable {
   }
 
   /** Asks over ZeroMQ. */
-  zeromq(): Promise<RegistryClient> {
-    return RegistryClient.connect(`zmq://127.0.0.1:${this.server.ports.req}`)
+  zeromq(): RegistryClient {
+    return new PatientClient(`zmq://127.0.0.1:${this.server.ports.req}`)
   }
 
   /** Takes the events that it publishes, from now on. */

@@ -1,9 +1,10 @@
 // Runs the registry server of a CGSE release, to compare with, behind the same interface as our own.
 import {mkdtemp} from 'node:fs/promises'
-import {connect, createServer} from 'node:net'
+import {connect} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {installedPeer, type PeerVersion, peerEnvironment} from '../../scripts/peers.ts'
+import {lastingPorts} from './lasting-port.ts'
 import {type Ports, type ServerKind, startProcess, type TestServer} from './server.ts'
 
 export interface PeerServerOptions {
@@ -36,19 +37,10 @@ function serverArguments(version: PeerVersion, ports: Ports, options: PeerServer
   ]
 }
 
-/** Three ports that were free a moment ago; the peer takes no port 0. */
+/** The peer takes no port 0. */
 async function freePorts(): Promise<Ports> {
-  const servers = await Promise.all([listening(), listening(), listening()])
-  const [req = 0, pub = 0, hb = 0] = servers.map((server) => (server.address() as {port: number}).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const [req = 0, pub = 0, hb = 0] = await lastingPorts(3)
   return {req, pub, hb, rep: null}
-}
-
-function listening(): Promise<ReturnType<typeof createServer>> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject).listen(0, '127.0.0.1', () => resolve(server))
-  })
 }
 
 function isOpen(port: number): Promise<boolean> {

@@ -1,15 +1,22 @@
-// A registry in the test's own process, and clients of it: on loopback, on ports that the system chose, in its own directory.
+// A registry in the test's own process, and clients of it: on loopback, on ports of its own, in its own directory.
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {RegistryClient} from '../../src/client/registry-client.ts'
+import type {RegistryClient} from '../../src/client/registry-client.ts'
 import {type RunningRegistry, serve} from '../../src/server/serve.ts'
+import {lastingPorts} from './lasting-port.ts'
+import {PatientClient} from './patient-client.ts'
 
 export interface RegistryOptions {
   readonly options?: Readonly<Record<string, unknown>>
 }
 
 const NO_PORTS = {req: 0, pub: 0, hb: 0}
+
+async function portsOfItsOwn(): Promise<typeof NO_PORTS> {
+  const [req = 0, pub = 0, hb = 0] = await lastingPorts(3)
+  return {req, pub, hb}
+}
 
 /** A registry that can be stopped and started again on the same ports, with or without what it knew. */
 export class TestRegistry implements AsyncDisposable {
@@ -45,7 +52,7 @@ export class TestRegistry implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#running = await this.#serve(this.#ports ?? NO_PORTS)
+    this.#running = await this.#serve(this.#ports ?? (await portsOfItsOwn()))
     const ports = this.#running.ports
     this.#ports = {req: ports.req ?? 0, pub: ports.pub ?? 0, hb: ports.hb ?? 0}
   }
@@ -53,7 +60,7 @@ export class TestRegistry implements AsyncDisposable {
   /** While it is stopped: lets somebody use what it knows, through other ports. */
   async elsewhere(use: (client: RegistryClient) => Promise<void>): Promise<void> {
     await using running = await this.#serve(NO_PORTS)
-    await using client = new RegistryClient(`zmq://127.0.0.1:${running.ports.req}`)
+    await using client = new PatientClient(`zmq://127.0.0.1:${running.ports.req}`)
     await use(client)
   }
 
@@ -77,9 +84,9 @@ export class TestRegistry implements AsyncDisposable {
     this.#running = undefined
   }
 
-  /** A client that is closed together with the registry. */
-  client(options: ConstructorParameters<typeof RegistryClient>[1] = {}): RegistryClient {
-    const client = new RegistryClient(this.url, options)
+  /** A client that is closed together with the registry; as patient as a test unless the options say otherwise. */
+  client(options: ConstructorParameters<typeof PatientClient>[1] = {}): RegistryClient {
+    const client = new PatientClient(this.url, options)
     this.#clients.push(client)
     return client
   }

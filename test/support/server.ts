@@ -1,16 +1,17 @@
-// Runs the built registry as a process of its own: in its own directory, on ports that the system chose, on loopback.
+// Runs the built registry as a process of its own: in its own directory, on ports of its own, on loopback.
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
+import {lastingPorts} from './lasting-port.ts'
 
 const launcher = new URL('../../bin/registry', import.meta.url).pathname
 /** A clone does much before it is ready, and machines may be busy. */
-const READY_WITHIN_MS = 45_000
-const STOPPED_WITHIN_MS = 10_000
-const SAID_WITHIN_MS = 30_000
+const READY_WITHIN_MS = 150_000
+const STOPPED_WITHIN_MS = 150_000
+const SAID_WITHIN_MS = 150_000
 const POLL_MS = 10
 
 export interface Ports {
@@ -31,7 +32,7 @@ export interface ServerOptions {
   /** More arguments of `serve`, after the directory and the ports. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
-  /** ZeroMQ ports that are kept free for it; those that the system gives when absent, which another program may have while it is down. */
+  /** ZeroMQ ports that are kept free for it; some that nobody is given while it is down when absent. */
   readonly ports?: Ports
   /** A directory with data, to be taken over; a new one when absent. */
   readonly dir?: string
@@ -88,7 +89,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     // Seen as the process sees it: a wrapper may have mounted a file system of its own there.
     ready: async (directory, pid) => portsOfRun(join(`/proc/${pid}/root`, directory, 'run.json'), pid),
   }
-  return startProcess(kind, dir, options.ports ?? {req: 0, pub: 0, hb: 0, rep: options.rep ? 0 : null})
+  return startProcess(kind, dir, options.ports ?? (await portsFor(options)))
+}
+
+async function portsFor({rep: hasRep}: ServerOptions): Promise<Ports> {
+  const [req = 0, pub = 0, hb = 0, rep = 0] = await lastingPorts(hasRep ? 4 : 3)
+  return {req, pub, hb, rep: hasRep ? rep : null}
 }
 
 /** Starts any kind of server in `dir`, which is removed with it. */

@@ -4,8 +4,6 @@ import {type AddressInfo, connect, createServer, type Server, type Socket} from 
 import {setTimeout as delay} from 'node:timers/promises'
 
 const HOST = '127.0.0.1'
-/** Below those that the system gives away by itself: nobody takes one while its server is down. */
-const [LOWEST, COUNT] = [20_000, 12_000] as const
 
 /** A proxy for each port of some servers. */
 export class Wire implements AsyncDisposable {
@@ -118,24 +116,6 @@ class Line {
   #drop(): void {
     for (const socket of this.#sockets) socket.destroy()
   }
-}
-
-/** Gives ports that nobody listens on. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const found = new Set<number>()
-  while (found.size < count) {
-    const port = LOWEST + Math.floor(Math.random() * COUNT)
-    if (await isFree(port)) found.add(port)
-  }
-  return [...found]
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer()
-  const {promise, resolve} = Promise.withResolvers<boolean>()
-  server.on('error', () => resolve(false))
-  server.listen(port, HOST, () => server.close(() => resolve(true)))
-  return await promise
 }
 
 /** Looks again and again, until it is so. */

@@ -65,5 +65,5 @@ export async function closeSocket(socket: Socket, lingerMs: number): Promise<voi
   }
 }
 
-/** What libzmq may take to clear away a socket after its linger time. */
-const REAPED_WITHIN_MS = 100
+/** What libzmq may take to clear away a socket after its linger time: a moment, and seconds on a machine that is busy. Its port is taken until then. */
+const REAPED_WITHIN_MS = 5000

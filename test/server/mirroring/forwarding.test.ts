@@ -9,6 +9,7 @@ import {newPrivateKey} from '../../../src/pki/keys.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {type Asked, ask, basic} from '../../support/https.ts'
 import {copyOf, NETWORK, newLeader, type TestMember} from '../../support/mirror-pair.ts'
+import {PATIENT} from '../../support/patient-client.ts'
 
 const OPTIONS = {'auth:passwd': 'secret', 'https:port': 0, 'provision:listen': 'ssl://127.0.0.1:0'}
 
@@ -57,10 +58,6 @@ class Pair implements AsyncDisposable {
     return ask(member.server.listeners.https?.port ?? 0, path, {...asked, headers})
   }
 
-  zeromq(member: TestMember): RegistryClient {
-    return new RegistryClient(`zmq://127.0.0.1:${member.server.ports.req}`)
-  }
-
   /** Newest entry of the log of a member: who asked, and for what. */
   async newest(member: TestMember): Promise<readonly [actor: string, change: string]> {
     const next = Number(await member.call('getNexsIndx'))
@@ -97,7 +94,7 @@ describe('what is asked of a mirror', () => {
     pair = await Pair.start()
     leader = pair.leader
     mirror = pair.mirror
-  }, 60_000)
+  })
   afterAll(() => pair[Symbol.asyncDispose]())
 
   test('over Telepath is done by the leader, for who asked, and is there when it is answered', async () => {
@@ -147,8 +144,8 @@ describe('what is asked of a mirror', () => {
   })
 
   test('over ZeroMQ is done by the leader, and is there when it is answered', async () => {
-    await using here = pair.zeromq(mirror)
-    await using there = pair.zeromq(leader)
+    await using here = mirror.zeromq()
+    await using there = leader.zeromq()
     const id = await here.register({name: 'cam', type: 'camera', host: '127.0.0.1', port: 1, id: 'cam-1'})
     expect(id).toBe('cam-1')
     expect((await here.list()).map((service) => service.id)).toEqual(['cam-1'])
@@ -229,7 +226,7 @@ test('while the lead moves, what is asked of both waits and is done once, at the
   const {leader, mirror} = pair
   await using here = await pair.session(mirror)
   await using there = await pair.session(leader)
-  await using cams = pair.zeromq(mirror)
+  await using cams = new RegistryClient(`zmq://127.0.0.1:${mirror.server.ports.req}`, PATIENT)
   const asked: Promise<unknown>[] = []
   const registered: string[] = []
   const service = (round: number) => ({name: 'cam', type: 'camera', host: '127.0.0.1', port: 1, id: `cam-${round}`})

@@ -22,7 +22,7 @@ describe('a mirror of a leader', () => {
     await leader.start()
     await mirror.start({mirror: leader.url})
     await mirror.event('mirror.caught-up')
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await mirror[Symbol.asyncDispose]()
@@ -45,11 +45,11 @@ describe('a mirror of a leader', () => {
   })
 
   test('gives the same events of services from its log as the leader', async () => {
-    await using client = await leader.zeromq()
+    await using client = leader.zeromq()
     await client.register({id: 'a', name: 'a', host: 'h', port: 1})
     await client.deregister('a')
     await mirror.reach(leader)
-    await using other = await mirror.zeromq()
+    await using other = mirror.zeromq()
     const {events, next} = await client.events(0)
     expect(events.map(({type, id}) => `${type} ${id}`)).toEqual(['register a', 'deregister a'])
     expect(await other.events(0)).toEqual({events, next, end: next})
@@ -71,7 +71,7 @@ describe('a mirror of a leader', () => {
   })
 
   test('answers reads over ZeroMQ, and publishes the events of the leader in their order, with its times', async () => {
-    await using at = await leader.zeromq()
+    await using at = leader.zeromq()
     using there = leader.events()
     using here = mirror.events()
     for (let isSynced = false; !isSynced; ) {
@@ -84,7 +84,7 @@ describe('a mirror of a leader', () => {
     await at.deregister(ids[7] ?? '')
     const [events, mirrored] = await Promise.all([there.take(41), here.take(41)])
     expect(mirrored).toEqual(events)
-    await using reader = await mirror.zeromq()
+    await using reader = mirror.zeromq()
     expect((await reader.list({type: 'web'})).length).toBe(39)
     expect((await reader.get(ids[3] ?? '')).name).toBe('s3')
     expect((await reader.discover('web')).name).toMatch(/^s/)
@@ -115,8 +115,8 @@ describe('a mirror of a leader', () => {
   })
 
   test('hears of heartbeats at the leader, and tells it of its own', async () => {
-    await using at = await leader.zeromq()
-    await using reader = await mirror.zeromq()
+    await using at = leader.zeromq()
+    await using reader = mirror.zeromq()
     const [a, b] = await Promise.all([
       at.register({name: 'a', host: 'h', port: 1}, {ttlS: 60}),
       at.register({name: 'b', host: 'h', port: 2}, {ttlS: 60}),

@@ -1,5 +1,4 @@
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
-import {RegistryClient} from '../../../src/client/registry-client.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {copyOf, newLeader, type TestMember} from '../../support/mirror-pair.ts'
 
@@ -80,7 +79,7 @@ describe('a forced promotion', () => {
       message: expect.stringContaining('01.demo.net took the lead'),
     })
     await expect(one.call('getAhaSvcs')).rejects.toMatchObject({message: expect.stringContaining('01.demo.net')})
-    const client = new RegistryClient(`zmq://127.0.0.1:${one.server.ports.req}`, {name: 'test'})
+    const client = one.zeromq()
     await expect(client.list()).rejects.toMatchObject({
       code: 'REG_FENCED',
       message: expect.stringContaining('01.demo.net'),

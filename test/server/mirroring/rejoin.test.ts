@@ -1,7 +1,6 @@
 import {readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
-import {RegistryClient} from '../../../src/client/registry-client.ts'
 import {CertDir} from '../../../src/pki/cert-dir.ts'
 import {decodeFence, encodeFence} from '../../../src/registry/fence.ts'
 import {readLostHistory} from '../../../src/server/lost-history.ts'
@@ -39,7 +38,7 @@ function open({dir}: TestMember, leader?: string): Promise<Rejoining> {
 
 async function goApart(): Promise<void> {
   await one.start({'leader:alone': true})
-  await using client = new RegistryClient(`zmq://127.0.0.1:${one.server.ports.req}`, {name: 'test'})
+  await using client = one.zeromq()
   await client.register({name: 'cam', type: 'camera', host: 'h', port: 1})
   await one.call('addUser', 'lost')
   await one.stop()

@@ -14,7 +14,7 @@ describe('the log of a leader with a mirror', () => {
     await leader.start()
     await mirror.start({mirror: leader.url})
     await mirror.event('mirror.caught-up')
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await mirror[Symbol.asyncDispose]()

@@ -54,7 +54,7 @@ beforeAll(async () => {
   await mirror.reach(leader)
   await leader.stop()
   await mirror.stop()
-}, 60_000)
+})
 afterAll(async () => {
   await leader[Symbol.asyncDispose]()
   await mirror[Symbol.asyncDispose]()

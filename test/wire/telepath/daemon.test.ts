@@ -5,6 +5,7 @@ import {RegistryError} from '../../../src/base/errors.ts'
 import {encode} from '../../../src/wire/msgpack/encode.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import type {Call, Opened} from '../../../src/wire/telepath/share.ts'
+import {stopClock} from '../../support/stopped-clock.ts'
 import {aborted, stream, TestShare, value} from './demo.ts'
 import {bodyOf, callMessage, errorOf, RawLink} from './raw-link.ts'
 import {Served} from './served.ts'
@@ -488,6 +489,7 @@ describe('a daemon', () => {
   })
 
   test('that stops ends idle links, lets calls answer, and aborts them after their time', async () => {
+    const clock = stopClock()
     const gate = Promise.withResolvers<void>()
     const left = Promise.withResolvers<string>()
     const share = new TestShare('Any', {
@@ -512,6 +514,7 @@ describe('a daemon', () => {
     await idle.ended()
     gate.resolve()
     expect(bodyOf(await slow.next())).toEqual({retn: [true, 'done']})
+    await clock.pass(300)
     // The second of its calls had not begun.
     expect(await slow.ended()).toEqual([])
     await stopped

@@ -2,6 +2,7 @@ import {once} from 'node:events'
 import {describe, expect, test} from 'vitest'
 import {encode} from '../../../src/wire/msgpack/encode.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
+import {stopClock} from '../../support/stopped-clock.ts'
 import {aborted, TestShare, value} from './demo.ts'
 import {bodyOf, callMessage, errorOf, type RawLink} from './raw-link.ts'
 import {Served} from './served.ts'
@@ -99,34 +100,44 @@ describe('the time before the login', () => {
   })
 
   test('does not count while a login is decided', async () => {
-    const gate = Promise.withResolvers<void>()
+    const clock = stopClock()
+    const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     await using served = await Served.start({
-      limits: {handshakeMs: 300},
       greet: async () => {
+        asked.resolve()
         await gate.promise
         return {share: new TestShare('Any', {})}
       },
     })
     const link = await served.link()
     link.send(['tele:syn', {vers: [3, 0]}])
-    const silent = await served.link()
+    await asked.promise
+    const silent = await served.unixLink()
+    await expect.poll(() => served.daemon.linkCount).toBe(2)
+    await clock.pass(60_000)
     await silent.ended()
     gate.resolve()
     expect(bodyOf(await link.next())['sess']).toHaveLength(32)
   })
 
   test('is not limited for further links of a peer with a session, until that is over', async () => {
-    await using served = await Served.start({limits: {handshakeMs: 300}})
+    const clock = stopClock()
+    await using served = await Served.start()
     const early = await served.link()
     const {control, sess} = await served.session()
     const later = await served.link()
     const stranger = await served.unixLink()
+    await expect.poll(() => served.daemon.linkCount).toBe(4)
+    await clock.pass(60_000)
     // Came last, so its time is over last.
     await stranger.ended()
     expect([early.isEnded, later.isEnded]).toEqual([false, false])
     expect(await early.call(sess, 'add', [1])).toEqual({retn: [true, 2]})
     control.socket.end()
-    await Promise.all([control.ended(), early.ended(), later.ended()])
+    await control.ended()
+    await expect.poll(() => served.daemon.linkCount).toBe(2)
+    await clock.pass(60_000)
+    await Promise.all([early.ended(), later.ended()])
   })
 })
 

@@ -5,6 +5,7 @@ import {Float, type Value} from '../../../src/wire/msgpack/value.ts'
 import type {TelepathProxy} from '../../../src/wire/telepath/caller.ts'
 import type {ProxyOptions} from '../../../src/wire/telepath/client-session.ts'
 import {openProxy} from '../../../src/wire/telepath/proxy.ts'
+import {stopClock} from '../../support/stopped-clock.ts'
 import {type PeerLink, partsOf, TelepathPeer, WELCOME, welcoming} from '../../support/telepath-peer.ts'
 
 const failing = (code: string, message: unknown = expect.any(String)) => expect.objectContaining({code, message})
@@ -344,11 +345,14 @@ describe('streams', () => {
   test('end at their time limit, which counts from one item to the next and not while nobody asks', async () => {
     await using peer = await TelepathPeer.start(welcoming((_message, link) => link.send(STREAM, ITEM, ITEM)))
     await using proxy = await open(peer)
+    const clock = stopClock()
     const stream = proxy.stream('count', {timeoutMs: 40})
     expect(await stream.next()).toEqual({done: false, value: 7})
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await clock.pass(100)
     expect(await stream.next()).toEqual({done: false, value: 7})
-    await expect(stream.next()).rejects.toEqual(failing('REG_TIMED_OUT'))
+    const late = expect(stream.next()).rejects.toEqual(failing('REG_TIMED_OUT'))
+    await clock.pass(40)
+    await late
     await peer.links[1]?.closed
   })
 

@@ -9,9 +9,12 @@ const client = new ClientSocket({address: `tcp://127.0.0.1:${process.argv[2]}`, 
 console.log(`${await client.request('{}', {timeoutMs: hour, connectMs: hour - 1})}`)
 const {router, port} = await openRouter()
 const deaf = new ClientSocket({address: `tcp://127.0.0.1:${port}`, framing: 'envelope'})
-await deaf.request('{}', {timeoutMs: 200}).catch((error: unknown) => {
-  console.log(error instanceof RegistryError ? error.code : error)
-})
+const codeOf = (error: unknown) => (error instanceof RegistryError ? error.code : error)
+let code: unknown
+// Until it is connected nobody is there.
+do code = await deaf.request('{}', {timeoutMs: 200}).catch(codeOf)
+while (code === 'REG_UNREACHABLE')
+console.log(code)
 const unreached = deaf.request('{}', {timeoutMs: hour}).catch(() => {})
 // Nothing listens for events there: it goes on trying until it is closed.
 const events = new EventSocket({address: 'tcp://127.0.0.1:1'})

@@ -1,7 +1,8 @@
 import {once} from 'node:events'
-import {createServer, type Socket as TcpSocket} from 'node:net'
+import {type AddressInfo, createServer, type Socket as TcpSocket} from 'node:net'
 import {afterEach, describe, expect, test} from 'vitest'
 import {type EventItem, EventSocket, type EventSocketOptions} from '../../../src/wire/zeromq/event-socket.ts'
+import {lastingPort} from '../../support/lasting-port.ts'
 import {ANY_PORT, closePeers, openPub, openPublisher} from './support.ts'
 
 afterEach(closePeers)
@@ -57,7 +58,7 @@ describe('a subscriber', () => {
   })
 
   test('is told when the connection ends and when it is back', async () => {
-    const first = await openPub()
+    const first = await openPub(await lastingPort())
     await using events = openEvents(first.port)
     const items = events[Symbol.asyncIterator]()
     await itemsUntil('connected', items)
@@ -113,10 +114,9 @@ describe('a subscriber', () => {
       socket.on('error', () => {})
       socket.end(Buffer.alloc(200, 0xff)) // libzmq gives up a peer that answers like this
       connections.push(socket)
-    }).listen(0, '127.0.0.1')
+    }).listen(await lastingPort(), '127.0.0.1')
     await once(other, 'listening')
-    const address = other.address()
-    const port = typeof address === 'object' && address ? address.port : 0
+    const {port} = other.address() as AddressInfo
     await using events = openEvents(port)
     const items = events[Symbol.asyncIterator]()
     await once(other, 'connection')

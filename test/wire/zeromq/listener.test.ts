@@ -5,6 +5,7 @@ import {Request} from 'zeromq'
 import type {Connection} from '../../../src/wire/zeromq/listener.ts'
 import {Peer, Peers} from '../../../src/wire/zeromq/peers.ts'
 import {listen} from '../../../src/wire/zeromq/router-listener.ts'
+import {lastingPort} from '../../support/lasting-port.ts'
 import {ANY_PORT, ask, closePeers, LIMITS, monitored, openDealer, openEcho, openTcp, unexpected} from './support.ts'
 
 afterEach(closePeers)
@@ -336,8 +337,10 @@ test('a handler that throws fails the listener, which says so', async () => {
 })
 
 test('listens on the port named in the address', async () => {
-  const first = await openEcho()
+  const port = await lastingPort()
+  const address = ANY_PORT.replace(/0$/, `${port}`)
+  const first = await openEcho({address})
   await first.close()
-  await using second = await openEcho({address: ANY_PORT.replace(/0$/, `${first.port}`)})
-  expect(second.port).toBe(first.port)
+  await using second = await openEcho({address})
+  expect(second.port).toBe(port)
 })

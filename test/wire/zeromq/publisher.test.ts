@@ -3,6 +3,7 @@ import type {Worker} from 'node:worker_threads'
 import {afterEach, describe, expect, test} from 'vitest'
 import type {Subscriber} from 'zeromq'
 import {publish} from '../../../src/wire/zeromq/publisher.ts'
+import {lastingPort} from '../../support/lasting-port.ts'
 import {
   ANY_PORT,
   ask,
@@ -73,7 +74,7 @@ describe('events', () => {
   })
 
   test('that a subscriber does not read are lost to that subscriber only', async () => {
-    await using publisher = await openPublisher(100)
+    await using publisher = await openPublisher({hwm: 100})
     const [reader, sleeper] = [
       openSubscriber(publisher.port),
       openSubscriber(publisher.port, [''], {receiveHighWaterMark: 1}),
@@ -117,7 +118,7 @@ describe('what one peer does to the event port is not felt by the others:', () =
   })
 
   test('garbage, and 200 connections that say nothing', async () => {
-    await using publisher = await openPublisher()
+    await using publisher = await openPublisher({handshakeMs: 500})
     const silent = await Promise.all(numbers(200).map(() => openTcp(publisher.port)))
     const ends = silent.map((socket) => once(socket, 'close'))
     await Promise.all(
@@ -157,7 +158,7 @@ describe('what one peer does to the event port is not felt by the others:', () =
 
 describe('when the publishing thread does not get on', () => {
   test('the newest events are dropped and counted, beyond 200 000', async () => {
-    await using publisher = await openPublisher(1_000_000)
+    await using publisher = await openPublisher({hwm: 1_000_000})
     const subscriber = openSubscriber(publisher.port, ['register', 'join'])
     await joined(publisher, [subscriber])
     // Within one turn nothing can be acknowledged.
@@ -214,11 +215,13 @@ describe('opening and ending', () => {
   })
 
   test('the port is free again after close', async () => {
-    const first = await openPublisher()
+    const port = await lastingPort()
+    const address = ANY_PORT.replace(/0$/, `${port}`)
+    const open = () => publish({address, hwm: 10, handshakeMs: 500, onFailed: unexpected})
+    const first = await open()
     await first.close()
-    const address = ANY_PORT.replace(/0$/, `${first.port}`)
-    await using second = await publish({address, hwm: 10, handshakeMs: 500, onFailed: unexpected})
-    expect(second.port).toBe(first.port)
+    await using second = await open()
+    expect(second.port).toBe(port)
   })
 
   test('the death of the thread is told once, and what is published then is counted as dropped', async () => {

@@ -12,7 +12,7 @@ export const LIMITS: ListenLimits = {
   messageBytes: 64 * 1024,
   messagesPerS: 1_000_000,
   hwm: 10_000,
-  handshakeMs: 500,
+  handshakeMs: 60_000,
   connections: 1000,
 }
 
@@ -45,8 +45,8 @@ export async function openEcho(
   return Object.assign(listener, {handed})
 }
 
-export function openPublisher(hwm = 10_000): Promise<Publisher> {
-  return publish({address: ANY_PORT, hwm, handshakeMs: LIMITS.handshakeMs, onFailed: unexpected})
+export function openPublisher({hwm = 10_000, handshakeMs = LIMITS.handshakeMs} = {}): Promise<Publisher> {
+  return publish({address: ANY_PORT, hwm, handshakeMs, onFailed: unexpected})
 }
 
 const opened: (Socket | TcpSocket)[] = []
