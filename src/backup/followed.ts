@@ -105,11 +105,14 @@ export async function readFollowed(place: string): Promise<Followed> {
   const segments = await archiveSegments(history.path)
   const {bases} = history
   const hasEntries = end?.lastTimeMs !== undefined
+  const newest = bases.at(-1) ?? bases[0]
+  // A base may be beyond what is left of a log that is damaged.
+  const reached = hasEntries && end.place.nextOffset >= newest.index ? end.place : undefined
   return {
     ...{dir, path: history.path, cell, why: history.why, bases, others, damage},
     firstOffset: segments[0]?.first ?? bases[0].index,
-    nextOffset: Math.max(end?.place.nextOffset ?? 0, bases.at(-1)?.index ?? 0),
-    lastHash: hasEntries ? end.place.lastHash : (bases.at(-1)?.hash ?? bases[0].hash),
+    nextOffset: reached?.nextOffset ?? newest.index,
+    lastHash: reached?.lastHash ?? newest.hash,
     lastOffset: hasEntries ? end.place.nextOffset - 1 : null,
     lastTimeMs: end?.lastTimeMs ?? null,
     isTorn: end?.isTorn ?? false,

@@ -212,15 +212,17 @@ export async function hashInArchive(dir: string, offset: number): Promise<string
   return undefined
 }
 
-/** Where an archive ends, from its last segment alone; undefined when it has none. @throws RegistryError `REG_BACKUP_DAMAGED` */
+/** Where an archive ends, from its last segments alone; undefined when it has none. @throws RegistryError `REG_BACKUP_DAMAGED` */
 export async function archiveEnd(dir: string): Promise<SegmentEnd | undefined> {
   const segments = await archiveSegments(dir)
+  let begun: SegmentEnd | undefined
   for (const {path} of segments.toReversed()) {
     const end = await endOf(path)
-    // One that was just begun has nothing: the one before is the last.
-    if (end !== undefined) return end
+    // One that was just begun has no entry, or not even a beginning: the one before has the newest.
+    if (end?.lastTimeMs !== undefined) return begun === undefined ? end : {...begun, lastTimeMs: end.lastTimeMs}
+    begun ??= end
   }
-  return undefined
+  return begun
 }
 
 /** The segments of an archive, in order. */

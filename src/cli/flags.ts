@@ -1,10 +1,11 @@
 import {Flags} from '@oclif/core'
-import {DURATION_FORM, parseDuration} from '../base/duration.ts'
+import {DURATION_FORM, formatDuration, parseDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
 
-/** A flag that takes a duration and gives milliseconds. */
+/** A flag that takes a duration and gives milliseconds. Help shows its default as one would type it. */
 export const durationFlag = Flags.custom<number>({
   helpValue: '<duration>',
+  defaultHelp: async ({options: {default: ms}}) => (typeof ms === 'number' ? formatDuration(ms) : undefined),
   parse: async (input) => {
     const ms = parseDuration(input)
     if (ms === undefined) throw new RegistryError('REG_USAGE', `"${input}" is not a duration: ${DURATION_FORM}`)

@@ -90,6 +90,21 @@ describe('what is followed', () => {
     )
   })
 
+  test('ends with its newest entry, also when a crash left a segment that was just begun', async () => {
+    const entries = chainedEntries(4)
+    await writeFollowFile(dir, CELL)
+    const history = await beginHistory(dir, 1, 'first', AT)
+    await addBase(history, 0, FIRST_PREVIOUS_HASH)
+    await addEntries(history, entries)
+    const {hash: previous, epoch, timeMs} = entries[3] as Entry
+    const header = JSON.stringify({format: 1, cell: CELL, first: 4, previous, epoch})
+    for (const left of ['', header.slice(0, 9), `${header}\n`, `${header}\n[4,1,"`]) {
+      await writeFile(join(history, 'log', '000000000004.log'), left)
+      const {nextOffset, lastHash, lastOffset, lastTimeMs} = await readFollowed(dir)
+      assert.deepEqual([nextOffset, lastHash, lastOffset, lastTimeMs], [4, previous, 3, timeMs], left)
+    }
+  })
+
   test('may be a base alone', async () => {
     await writeFollowFile(dir, CELL)
     await addBase(await beginHistory(dir, 1, 'first', AT), 7, 'a'.repeat(64))

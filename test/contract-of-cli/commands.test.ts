@@ -12,6 +12,8 @@ interface Item {
   readonly multiple?: boolean
   readonly allowNo?: boolean
   readonly options?: readonly string[]
+  readonly helpValue?: string
+  readonly default?: unknown
 }
 
 interface Command {
@@ -56,6 +58,15 @@ describe('the interface of the command line', () => {
       const greedy = text.match(/^ +multiple: true,\n(?! +multipleNonGreedy: true,)/gm)
       expect(greedy, file).toBeNull()
     }
+  })
+
+  test('shows the default of a duration as one would type it', () => {
+    const shown = Object.values(manifest.commands)
+      .flatMap(({flags}) => Object.values(flags))
+      .filter((flag) => flag.helpValue === '<duration>' && flag.default !== undefined)
+      .map((flag) => flag.default)
+    expect(shown).toContain('2m')
+    for (const text of shown) expect(text).toMatch(/^\d+(ms|s|m|h|d)$/)
   })
 
   test.each(Object.keys(manifest.commands).filter((id) => id !== 'service:run'))('has --json in %s', (id) => {

@@ -48,7 +48,6 @@ Ends in good order at SIGTERM and Ctrl-C. A real Synapse service cannot be follo
     'base-every': durationFlag({
       summary: 'Take another base when the newest is so old.',
       default: DAY_MS,
-      defaultHelp: async () => '1d',
     }),
     'keep-bases': Flags.integer({summary: 'Keep so many of the newest bases.', min: 1, max: 10_000, default: 2}),
     once: Flags.boolean({

@@ -141,14 +141,17 @@ class Drill {
   }
 
   async run(): Promise<Outcome> {
-    try {
-      await this.#drill()
-    } catch (error) {
-      this.#options.signal.throwIfAborted()
-      return outcomeOf(error)
-    }
+    const broken = await this.#drill().then(
+      () => undefined,
+      (error: unknown) => {
+        this.#options.signal.throwIfAborted()
+        return outcomeOf(error)
+      },
+    )
     const wrong = this.checks.filter(({isRight}) => !isRight)
     const [first] = wrong
+    // What is known to be wrong is so, whatever else could not be found out.
+    if (broken !== undefined && (broken.result === 'failed' || first === undefined)) return broken
     if (first === undefined)
       return {result: 'proven', reason: `all ${this.checks.length} comparisons are right${this.#doubt()}`}
     const more = wrong.length === 1 ? '' : `, and ${wrong.length - 1} more`
@@ -172,6 +175,7 @@ class Drill {
     progress.phase('reading the files', undefined)
     const prepared = await this.#prepare(subject, sandbox)
     this.checks.push(...prepared.checks)
+    if (prepared.unasked !== undefined) throw new NotDrilled(prepared.unasked)
     progress.phase('starting the service', undefined)
     await this.#ask(prepared, sandbox)
   }

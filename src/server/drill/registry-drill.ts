@@ -18,6 +18,10 @@ import type {DrillSubject, PreparedDrill} from './subject.ts'
 /** Longest wait for an answer: the log of a million entries takes a while. */
 const ANSWER_MS = 600_000
 
+/** How many users there are. A first start makes root, and one in safemode cannot. */
+const USERS = 'records.auth:user'
+const NEVER_SERVED = 'the registry was never served: it has no user root yet, whom a drill would ask as'
+
 /** Before the start: the file of the store against the manifest. */
 async function checkFile(
   path: string,
@@ -65,7 +69,7 @@ export async function bringUp(
   const path = storeOf({dir})
   const {checks} = await checkFile(path, {manifest, signal}, 'base')
   const {index, hash} = followed.bases.at(-1) ?? followed.bases[0]
-  const {nextOffset, lastHash} = followed
+  const {nextOffset, lastHash, damage} = followed
   progress.phase('applying the archived log', undefined)
   const last = {offset: nextOffset - 1}
   const head = await replayInto(path, readArchivedLog(followed.path, {offset: index, hash}), {
@@ -73,6 +77,8 @@ export async function bringUp(
     signal,
     onApplied: (count) => progress.add(count),
   })
+  // What comes before it was good; a log that is not whole is not proven.
+  if (damage !== undefined) throw damage
   return [
     ...checks,
     compare('archived log: entries behind the base', nextOffset - index, head.nextOffset - index),
@@ -91,6 +97,7 @@ export async function prepareRegistry(subject: DrillSubject): Promise<PreparedDr
     checks,
     command: [process.execPath, programPath(), 'serve', subject.dir],
     variables: {},
+    unasked: census[USERS] === undefined ? NEVER_SERVED : undefined,
     ask: (cell) => checkService(cell, census, subject),
   }
 }

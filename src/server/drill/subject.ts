@@ -18,6 +18,8 @@ export interface PreparedDrill {
   readonly checks: readonly ProofCheck[]
   readonly command: readonly string[]
   readonly variables: Readonly<Record<string, string>>
+  /** Why nobody can ask the service: it is not started then. */
+  readonly unasked?: string | undefined
   /** Compares what the service says with what the files said. Throws what the calls throw. */
   ask(cell: Callable): Promise<readonly ProofCheck[]>
 }

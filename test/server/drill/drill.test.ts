@@ -127,6 +127,27 @@ describe('the drill of a registry', () => {
     expect(item).toMatchObject({proof: {result: 'failed'}, isProven: false})
   })
 
+  test('finds nothing out at once of one that was never served, unless its files are wrong', async () => {
+    const dir = join(scratch, 'cell')
+    await mkdir(dir)
+    await writeFile(join(dir, 'cell.guid'), 'ab'.repeat(16))
+    {
+      await using store = new SqliteStore(join(dir, 'registry.db'))
+      await store.open()
+    }
+    await rm(backup, {recursive: true})
+    await backUp(dir, backup)
+    await rm(dir, {recursive: true})
+    const asked: string[] = []
+    const progress = {phase: (name: string) => void asked.push(name), add: () => undefined}
+    const report = await drill({progress})
+    expect(report).toMatchObject({result: 'inconclusive', reason: expect.stringContaining('was never served')})
+    expect(asked).not.toContain('starting the service')
+    expect(await readProofs(backup)).toMatchObject([{result: 'inconclusive'}])
+    await claim((manifest) => ({...manifest, log: {...manifest.log, index: 4}}))
+    expect(await drill()).toMatchObject({result: 'failed', reason: 'store: log.index is 0, expected 4'})
+  })
+
   test('tells what it found out also where that cannot be kept', async () => {
     await mkdir(join(backup, 'backup.proofs.json')) // nothing can be written there, not even by root
     await rm(join(backup, 'registry.db'))
@@ -210,5 +231,33 @@ describe('the drill of what is followed', () => {
     const text = await readFile(path, 'utf8')
     await writeFile(path, text.replace('visi', 'evil'))
     expect(await drill()).toMatchObject({result: 'failed', reason: expect.stringContaining(basename(path))})
+  })
+
+  test('proves what is whole before an entry that a crash left torn', async () => {
+    backup = await followed()
+    const {path: history, nextOffset} = await readFollowed(backup)
+    const path = (await archiveSegments(history)).at(-1)?.path ?? ''
+    await writeFile(path, (await readFile(path, 'utf8')).slice(0, -1))
+    const report = await drill()
+    expect(report).toMatchObject({result: 'proven'})
+    expect(report.checks).toContainEqual(
+      expect.objectContaining({what: 'service: log.index', found: `${nextOffset - 1}`}),
+    )
+  })
+
+  test.each([
+    ['an altered entry', (text: string) => text.replaceAll('visi', 'evil').replaceAll('friend', 'fiend')],
+    ['no beginning', (text: string) => text.slice(5)],
+    ['a line that is none', (text: string) => `${text}{}\n`],
+    ['another byte for the end of its last line', (text: string) => `${text.slice(0, -1)}x`],
+  ])('fails for a last segment with %s, and names it', async (_, alter) => {
+    backup = await followed()
+    const segments = await archiveSegments((await readFollowed(backup)).path)
+    const path = segments.at(-1)?.path ?? ''
+    await writeFile(path, alter(await readFile(path, 'utf8')))
+    expect(await drill()).toMatchObject({result: 'failed', reason: expect.stringContaining(basename(path))})
+    expect(await readProofs(backup)).toMatchObject([{result: 'failed'}])
+    const [item] = await readShelf(join(backup, '..'), {signal})
+    expect(item).toMatchObject({proof: {result: 'failed'}, isProven: false})
   })
 })
