@@ -34,7 +34,8 @@ export type {ProxyWait, TelepathClient} from './client/telepath/telepath-client.
 export type {TelepathPool} from './client/telepath/telepath-pool.ts'
 export {parseRegistryUrl, type RegistryAddress} from './client/url.ts'
 export type {ServiceWatch, WatchEvent, WatchOptions} from './client/watch.ts'
-export {type RunningRegistry, type ServeOptions, serve} from './server/serve.ts'
+export type {RunningRegistry} from './server/running-registry.ts'
+export {type ServeOptions, serve} from './server/serve.ts'
 export type {
   Appended,
   Effect,

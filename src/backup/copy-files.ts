@@ -7,7 +7,7 @@ import {createHash, type Hash} from 'node:crypto'
 import {constants} from 'node:fs'
 import {type FileHandle, open} from 'node:fs/promises'
 import {join} from 'node:path'
-import {makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {makePrivateDir, PRIVATE_FILE_MODE, syncDir, writeAll} from '../base/files.ts'
 import {EarlySync} from './early-sync.ts'
 import {changedSource, readFault, writeFault} from './file-faults.ts'
 import type {ManifestFile} from './manifest.ts'
@@ -212,12 +212,6 @@ function skipBlocks(piece: Uint8Array, start: number, isZero: boolean): number {
 function isZeroBlock(piece: Uint8Array, at: number): boolean {
   const end = Math.min(at + HOLE_BYTES, piece.length)
   return Buffer.compare(piece.subarray(at, end), ZEROS.subarray(0, end - at)) === 0
-}
-
-async function writeAll(sink: FileHandle, piece: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < piece.length; ) {
-    done += (await sink.write(piece, done, piece.length - done, at + done)).bytesWritten
-  }
 }
 
 async function reading<T>(path: string, use: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
 import {rename, rm, stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {makePrivateDir, removeFile, syncDir} from '../base/files.ts'
+import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {
   beginHistory,
@@ -11,7 +11,6 @@ import {
   type HistoryDir,
   type HistoryReason,
   halfRemovedBases,
-  namesIn,
   newBasePath,
   readHistories,
   writeFollowFile,

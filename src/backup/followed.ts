@@ -11,10 +11,10 @@
  *
  * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
  */
-import {readdir, readFile, stat} from 'node:fs/promises'
+import {readFile, stat} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
-import {makePrivateDir, writeFileAtomic} from '../base/files.ts'
+import {exists, makePrivateDir, namesIn, writeFileAtomic} from '../base/files.ts'
 import {parseJson} from '../base/json-parse.ts'
 import type {Entry} from '../store/store.ts'
 import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
@@ -278,26 +278,6 @@ function parsed(text: string): Record<string, unknown> {
     return typeof value === 'object' && value !== null ? {...value} : {}
   } catch {
     return {} // what it should say is missing then
-  }
-}
-
-/** The names in a directory; none when it is not there. */
-export async function namesIn(dir: string): Promise<readonly string[]> {
-  try {
-    return await readdir(dir)
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return []
-    throw error
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false
-    throw error
   }
 }
 

@@ -1,6 +1,5 @@
-import {lstat} from 'node:fs/promises'
 import {join} from 'node:path'
-import {systemCode} from '../base/errors.ts'
+import {isTaken} from '../base/files.ts'
 
 /**
  * Gives the name of a new backup in a directory, as the peers give it: local time, to the second, `20220422094622`; with the second taken, `-2` and so
@@ -18,14 +17,4 @@ function timeName(nowMs: number): string {
   const at = new Date(nowMs)
   const parts = [at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()]
   return [at.getFullYear(), ...parts.map((part) => String(part).padStart(2, '0'))].join('')
-}
-
-async function isTaken(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false
-    throw error
-  }
 }

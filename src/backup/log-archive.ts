@@ -4,7 +4,7 @@
 import {type FileHandle, open, readdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {makePrivateDir, PRIVATE_FILE_MODE, removeFile, syncDir} from '../base/files.ts'
+import {makePrivateDir, PRIVATE_FILE_MODE, removeFile, syncDir, writeAll} from '../base/files.ts'
 import {verifyChain} from '../store/chain.ts'
 import type {Entry} from '../store/store.ts'
 import {
@@ -293,14 +293,6 @@ function differs(offset: number, reason: string): RegistryError {
   return new RegistryError('REG_HISTORY_DIFFERS', `what comes does not continue the archived log: ${reason}`, {
     info: {offset},
   })
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  let done = 0
-  while (done < bytes.length) {
-    const {bytesWritten} = await file.write(bytes, done, bytes.length - done, at + done)
-    done += bytesWritten
-  }
 }
 
 async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {

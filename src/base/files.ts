@@ -1,5 +1,17 @@
 import {closeSync, openSync} from 'node:fs'
-import {type FileHandle, link, mkdir, open, readlink, realpath, rename, rm, stat} from 'node:fs/promises'
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import {basename, dirname, join, relative, resolve} from 'node:path'
 import {systemCode} from './errors.ts'
 import {newGuid} from './ids.ts'
@@ -130,6 +142,52 @@ export function createPrivateFile(path: string): void {
   }
 }
 
+/** Tells whether something is at a path, or where the link there leads. Throws what the system says when it cannot be told. */
+export async function exists(path: string): Promise<boolean> {
+  return await found(stat(path))
+}
+
+/** Tells whether a path is taken, also by a link that leads nowhere. Throws what the system says when it cannot be told. */
+export async function isTaken(path: string): Promise<boolean> {
+  return await found(lstat(path))
+}
+
+async function found(look: Promise<unknown>): Promise<boolean> {
+  try {
+    await look
+    return true
+  } catch (error) {
+    if (isAbsence(error) || systemCode(error) === 'ENAMETOOLONG') return false
+    throw error
+  }
+}
+
+/** The names in a directory; none when it is not there. Throws what the system says. */
+export async function namesIn(dir: string): Promise<readonly string[]> {
+  try {
+    return await readdir(dir)
+  } catch (error) {
+    if (isAbsence(error)) return []
+    throw error
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
+}
+
+/** What is needed of an open file to write at a place in it. */
+export interface WritableFile {
+  write(bytes: Uint8Array, from: number, length: number, at: number): Promise<{readonly bytesWritten: number}>
+}
+
+/** Writes all bytes to a place in a file: the system may take a part at a time, as a volume does that becomes full. */
+export async function writeAll(file: WritableFile, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
+  }
+}
+
 /** Makes the names in a directory survive a crash. */
 export async function syncDir(path: string): Promise<void> {
   const folder = await open(path, 'r')
@@ -147,8 +205,7 @@ export async function realPlace(path: string): Promise<string> {
     return await realpath(place)
   } catch (error) {
     const above = dirname(place)
-    const isAbsent = ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')
-    if (!isAbsent || above === place) throw error
+    if (!isAbsence(error) || above === place) throw error
     const name = join(await realPlace(above), basename(place))
     const target = await readlink(name).catch(() => undefined)
     return target === undefined ? name : await realPlace(resolve(dirname(name), target))

@@ -4,8 +4,8 @@ import {dirname, join, resolve} from 'node:path'
 import {assertRoom} from '../backup/free-space.ts'
 import {MANIFEST_FILE} from '../backup/manifest.ts'
 import {type OfflineSource, registrySource, synapseSource} from '../backup/source.ts'
-import {RegistryError, systemCode} from '../base/errors.ts'
-import {realPlace} from '../base/files.ts'
+import {RegistryError} from '../base/errors.ts'
+import {exists, realPlace} from '../base/files.ts'
 import {type DirKind, readDirKind} from './dir-kind.ts'
 import {lockCellDir} from './dirs.ts'
 import {holdGuid} from './guid-lock.ts'
@@ -85,18 +85,8 @@ function runs(path: string, state: 'running' | 'unknown', checked: string): Regi
 
 /** A backup in which a cell was started has what a cell makes at its start, and no backup holds. */
 async function isBackup(dir: string, {kind}: DirKind): Promise<boolean> {
-  if (!(await isThere(join(dir, MANIFEST_FILE)))) return false
-  return !(await isThere(join(dir, kind === 'registry' ? 'lock.db' : 'tmp')))
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false
-    throw error
-  }
+  if (!(await exists(join(dir, MANIFEST_FILE)))) return false
+  return !(await exists(join(dir, kind === 'registry' ? 'lock.db' : 'tmp')))
 }
 
 async function assertNoOverlap(dir: string, to: string): Promise<void> {
@@ -122,5 +112,5 @@ export async function assertRoomFor({dir, bytes}: Pick<OfflineSource, 'dir' | 'b
 }
 
 async function nearestFolder(path: string): Promise<string> {
-  return (await isThere(path)) ? path : await nearestFolder(dirname(path))
+  return (await exists(path)) ? path : await nearestFolder(dirname(path))
 }

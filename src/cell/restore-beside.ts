@@ -20,8 +20,8 @@ import {basename, dirname, join} from 'node:path'
 import {setTimeout} from 'node:timers/promises'
 import {BEFORE_RESTORE} from '../backup/aside-names.ts'
 import {systemCode} from '../base/errors.ts'
-import {makePrivateDir} from '../base/files.ts'
-import {exists, freeName, isName, move, type Swap, type Way} from './restore-way.ts'
+import {isTaken, makePrivateDir} from '../base/files.ts'
+import {freeName, isName, move, type Swap, type Way} from './restore-way.ts'
 
 /** A server that starts in the moment without a directory makes one, sees what goes on, and takes it away again. */
 const TRIES = 40
@@ -48,7 +48,7 @@ export class BesideWay implements Way {
 
   /** Whether it is about to get its name, or it was given up before. */
   async isUnderWay(): Promise<boolean> {
-    return (await exists(this.note)) && (await exists(this.data))
+    return (await isTaken(this.note)) && (await isTaken(this.data))
   }
 
   async isLeft(): Promise<boolean> {
@@ -85,7 +85,7 @@ export class BesideWay implements Way {
     await lstat(data)
     if (kept !== null) {
       if (!(await isVacant(dir))) await move(dir, kept)
-      if ((await exists(join(kept, shelf))) && !(await exists(join(data, shelf)))) {
+      if ((await isTaken(join(kept, shelf))) && !(await isTaken(join(data, shelf)))) {
         await makePrivateDir(dirname(join(data, shelf)))
         await move(join(kept, shelf), join(data, shelf))
       }
@@ -101,9 +101,9 @@ export class BesideWay implements Way {
   }
 
   async #undo(kept: string | null, shelf: string): Promise<void> {
-    if (kept === null || !(await exists(kept))) return
+    if (kept === null || !(await isTaken(kept))) return
     const {dir, data} = this
-    if ((await exists(join(data, shelf))) && !(await exists(join(kept, shelf))))
+    if ((await isTaken(join(data, shelf))) && !(await isTaken(join(kept, shelf))))
       await move(join(data, shelf), join(kept, shelf))
     await move(kept, dir)
   }

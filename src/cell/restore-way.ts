@@ -1,8 +1,7 @@
 /** What the ways have in common in which a restored directory takes the place of another one. */
-import {lstat, rename} from 'node:fs/promises'
+import {rename} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
-import {systemCode} from '../base/errors.ts'
-import {syncDir} from '../base/files.ts'
+import {isTaken, syncDir} from '../base/files.ts'
 
 /** Does one thing that cannot be done in part, or nothing when it was done already. */
 export type Step = () => Promise<void>
@@ -47,7 +46,7 @@ export async function freeName(parent: string, beginning: string, nowMs: number)
   const stamp = new Date(nowMs).toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')
   for (let turn = 1; ; turn++) {
     const wanted = turn === 1 ? `${beginning}${stamp}` : `${beginning}${stamp}-${turn}`
-    if (!(await exists(join(parent, wanted)))) return wanted
+    if (!(await isTaken(join(parent, wanted)))) return wanted
   }
 }
 
@@ -56,16 +55,4 @@ export async function move(from: string, to: string): Promise<void> {
   await rename(from, to)
   await syncDir(dirname(from))
   if (dirname(to) !== dirname(from)) await syncDir(dirname(to))
-}
-
-/** Also true for a link that leads nowhere. */
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    const code = systemCode(error)
-    if (code === 'ENOENT' || code === 'ENOTDIR') return false
-    throw error
-  }
 }

@@ -26,8 +26,8 @@ import {link, lstat, readdir, readlink, rename, rm, rmdir, symlink} from 'node:f
 import {dirname, join} from 'node:path'
 import {BEFORE_RESTORE, isAside, RESTORE_DIR} from '../backup/aside-names.ts'
 import {systemCode} from '../base/errors.ts'
-import {makePrivateDir, syncDir} from '../base/files.ts'
-import {exists, freeName, isName, move, type Step, type Swap, type Way} from './restore-way.ts'
+import {isTaken, makePrivateDir, syncDir} from '../base/files.ts'
+import {freeName, isName, move, type Step, type Swap, type Way} from './restore-way.ts'
 
 const GUID = 'cell.guid'
 const NOTE = 'swap.json'
@@ -64,7 +64,7 @@ export class WithinWay implements Way {
   }
 
   async isLeft(): Promise<boolean> {
-    return await exists(this.note)
+    return await isTaken(this.note)
   }
 
   async plan(shelf: string, nowMs: number): Promise<Swap> {
@@ -73,7 +73,7 @@ export class WithinWay implements Way {
     const restored = await readdir(data)
     const stays = (name: string) => isAside(name) || isLock(name) || (name === shelf && !restored.includes(name))
     const moving = (await readdir(dir)).filter((name) => !stays(name))
-    const isDeep = shelf.includes('/') && (await exists(join(dir, shelf)))
+    const isDeep = shelf.includes('/') && (await isTaken(join(dir, shelf)))
     return this.#swap({
       kept: moving.length === 0 ? null : await freeName(dir, BEFORE_RESTORE, nowMs),
       out: moving.filter((name) => name !== GUID),
@@ -108,16 +108,16 @@ export class WithinWay implements Way {
   #forth(kept: string, {out, hadGuid, into, shelf}: Moves): readonly Step[] {
     const {dir, data} = this
     const sync: Step = async () => {
-      for (const folder of [dir, kept, data]) if (await exists(folder)) await syncDir(folder)
+      for (const folder of [dir, kept, data]) if (await isTaken(folder)) await syncDir(folder)
     }
     /** When the restored cell.guid has moved up all is done, whatever became of what was there before. */
     const isDone = () => isMissing(join(data, GUID))
     const steps = [
       () => makePrivateDir(kept),
-      () => unless(!hadGuid || exists(join(kept, GUID)), () => link(join(dir, GUID), join(kept, GUID))),
+      () => unless(!hadGuid || isTaken(join(kept, GUID)), () => link(join(dir, GUID), join(kept, GUID))),
       () => this.#bar(),
       sync,
-      ...out.map((name) => () => unless(exists(join(kept, name)), () => rename(join(dir, name), join(kept, name)))),
+      ...out.map((name) => () => unless(isTaken(join(kept, name)), () => rename(join(dir, name), join(kept, name)))),
       sync,
       ...into.map((name) => () => unless(isMissing(join(data, name)), () => rename(join(data, name), join(dir, name)))),
       ...(shelf === null ? [] : [() => moveUnlessThere(join(kept, shelf), join(dir, shelf))]),
@@ -130,18 +130,18 @@ export class WithinWay implements Way {
   #back(kept: string, {out, hadGuid, into, shelf}: Moves): readonly Step[] {
     const {dir, data} = this
     const sync: Step = async () => {
-      for (const folder of [dir, kept, data]) if (await exists(folder)) await syncDir(folder)
+      for (const folder of [dir, kept, data]) if (await isTaken(folder)) await syncDir(folder)
     }
     /** Nothing was done, or all was undone. */
     const isOld = () => (hadGuid ? isMissing(join(kept, GUID)) : isMissing(join(dir, GUID)))
     return [
-      () => unless(exists(join(data, GUID)), () => link(join(dir, GUID), join(data, GUID))),
+      () => unless(isTaken(join(data, GUID)), () => link(join(dir, GUID), join(data, GUID))),
       () => unless(isOld(), () => this.#bar()),
       sync,
       ...(shelf === null
         ? []
         : [() => unless(isMissing(join(kept, topOf(shelf))), () => this.#shelfBack(kept, shelf))]),
-      ...into.map((name) => () => unless(exists(join(data, name)), () => rename(join(dir, name), join(data, name)))),
+      ...into.map((name) => () => unless(isTaken(join(data, name)), () => rename(join(dir, name), join(data, name)))),
       sync,
       ...out.map((name) => () => unless(isMissing(join(kept, name)), () => rename(join(kept, name), join(dir, name)))),
       sync,
@@ -184,12 +184,12 @@ async function unless(isDone: boolean | Promise<boolean>, step: Step): Promise<v
 }
 
 async function isMissing(path: string): Promise<boolean> {
-  return !(await exists(path))
+  return !(await isTaken(path))
 }
 
 /** What is not there was moved; where something is already, it stays. */
 async function moveUnlessThere(from: string, to: string): Promise<void> {
-  if ((await isMissing(from)) || (await exists(to))) return
+  if ((await isMissing(from)) || (await isTaken(to))) return
   await makePrivateDir(dirname(to))
   await move(from, to)
 }

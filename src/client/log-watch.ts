@@ -2,6 +2,7 @@ import {LONGEST_TIMER_MS} from '../base/clock.ts'
 import {type ErrorCode, messageOf, RegistryError} from '../base/errors.ts'
 import type {Maintenance} from '../registry/maintenance.ts'
 import type {EventPage, RegistryInfo, ServiceEvent} from './answers.ts'
+import {cancelled} from './cancelled.ts'
 import {EventInbox} from './event-inbox.ts'
 import {matches, type ServiceFilter} from './filter.ts'
 import {entryOfEvent, type ServiceEntry} from './service-entry.ts'
@@ -195,9 +196,4 @@ export class LogWatch implements AsyncIterable<LogWatchEvent>, AsyncDisposable {
     this.#isFresh = false
     return isFresh ? SETTLE_MS : this.#refreshMs
   }
-}
-
-function cancelled({reason}: AbortSignal): RegistryError {
-  if (reason instanceof RegistryError) return reason
-  return new RegistryError('REG_CANCELLED', 'the watch was cancelled', {cause: reason})
 }

@@ -1,9 +1,10 @@
 import {LONGEST_TIMER_MS, systemClock} from '../base/clock.ts'
-import {messageOf, RegistryError} from '../base/errors.ts'
+import {messageOf} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
 import {memberText} from '../base/json-text.ts'
 import type {EventItem} from '../wire/zeromq/event-socket.ts'
 import type {RegistryInfo} from './answers.ts'
+import {cancelled} from './cancelled.ts'
 import {EventInbox} from './event-inbox.ts'
 import {matches, type ServiceFilter} from './filter.ts'
 import {entryOfEvent, isSameService, type ServiceEntry} from './service-entry.ts'
@@ -245,10 +246,4 @@ function decodeEvent(body: Buffer): RegistryEvent | undefined {
   if (typeof type !== 'string' || (typeof serviceId !== 'string' && typeof serviceId !== 'number')) return undefined
   const info = memberText(memberText(text, 'data') ?? '{}', 'service_info') ?? '{}'
   return {type, timestampS: typeof timestamp === 'number' ? timestamp : 0, id: String(serviceId), info}
-}
-
-function cancelled(signal: AbortSignal): RegistryError {
-  const {reason} = signal
-  if (reason instanceof RegistryError) return reason
-  return new RegistryError('REG_CANCELLED', 'the watch was cancelled', {cause: reason})
 }

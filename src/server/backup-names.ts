@@ -6,8 +6,8 @@ import {FOLLOW_FILE} from '../backup/followed.ts'
 import {isSafePath, MANIFEST_FILE} from '../backup/manifest.ts'
 import {isPartialName} from '../backup/stage.ts'
 import {PROOFS_FILE} from '../backup/tree.ts'
-import {RegistryError, systemCode} from '../base/errors.ts'
-import {pathWithin} from '../base/files.ts'
+import {RegistryError} from '../base/errors.ts'
+import {isTaken, pathWithin} from '../base/files.ts'
 
 /** Deeper names are not looked for. */
 const DEPTH_MAX = 8
@@ -54,7 +54,7 @@ export async function assertOwnShelf(cellDir: string, dir: string): Promise<void
  */
 export async function newPlace(dir: string, name: string): Promise<string> {
   const path = await placeOf(dir, name)
-  if (await isThere(path)) throw refused('Backup with name already exists', name)
+  if (await isTaken(path)) throw refused('Backup with name already exists', name)
   const parts = name.split('/')
   if (parts.some((part) => RESERVED.includes(part)))
     throw refused('this name has a meaning of its own in backups', name)
@@ -62,7 +62,7 @@ export async function newPlace(dir: string, name: string): Promise<string> {
     throw refused(`a name has at most ${DEPTH_MAX} parts of ${PART_MAX} bytes`, name)
   }
   for (let above = dirname(path); above.length > dir.length; above = dirname(above)) {
-    if (await isThere(join(above, MANIFEST_FILE))) throw refused('this name would lie in another backup', name)
+    if (await isTaken(join(above, MANIFEST_FILE))) throw refused('this name would lie in another backup', name)
   }
   return path
 }
@@ -128,10 +128,10 @@ async function placeOf(dir: string, name: string): Promise<string> {
 
 /** A link in the directory of backups leads out of it too. */
 async function leadsOut(dir: string, name: string): Promise<boolean> {
-  if (!(await isThere(dir))) return false
+  if (!(await isTaken(dir))) return false
   const root = await realpath(dir)
   for (let above = name; above !== '.'; above = dirname(above)) {
-    if (!(await isThere(join(dir, above)))) continue
+    if (!(await isTaken(join(dir, above)))) continue
     return (await realpath(join(dir, above)).catch(() => '')) !== join(root, above)
   }
   return false
@@ -145,17 +145,7 @@ function refused(text: string, name: string): RegistryError {
 }
 
 async function isFile(path: string): Promise<boolean> {
-  return (await isThere(path)) && (await lstat(path)).isFile()
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await lstat(path)
-    return true
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')) return false
-    throw error
-  }
+  return (await isTaken(path)) && (await lstat(path)).isFile()
 }
 
 async function itemsOf(path: string): Promise<readonly Dirent[]> {

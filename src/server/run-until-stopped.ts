@@ -1,5 +1,5 @@
 import {setFlagsFromString} from 'node:v8'
-import type {RunningRegistry} from './serve.ts'
+import type {RunningRegistry} from './running-registry.ts'
 
 /** Signals that stop a registry in good order. */
 const STOPPING = ['SIGTERM', 'SIGINT'] as const

@@ -4,7 +4,7 @@ import {encodeString, memberText} from '../base/json-text.ts'
 import {reasonFor} from '../nexus/change-log.ts'
 import type {Catalog} from '../registry/catalog.ts'
 import type {Instance} from '../registry/instance.ts'
-import {idText, isEmpty, isObject} from '../registry/service.ts'
+import {isObject} from '../registry/service.ts'
 import type {Frame} from '../wire/zeromq/listener.ts'
 import {
   decodeRequest,
@@ -20,9 +20,20 @@ import {ListCache, listText} from './list-cache.ts'
 import {ZEROMQ_METHODS, type ZeromqMethod} from './methods.ts'
 import type {ZeromqAction, ZeromqRequest} from './mirroring/forwarded-call.ts'
 import type {ZeromqLane} from './mirroring/zeromq-lane.ts'
-import type {Refusal, Registrar} from './registrar.ts'
+import type {Registrar} from './registrar.ts'
 import {type LineConnection, type ReplyLines, TOO_MANY} from './reply-line.ts'
 import {EVENTS_PER_ANSWER, type ServiceEvents} from './service-events.ts'
+import {
+  DEREGISTERED,
+  isAbsent,
+  isCount,
+  labelOf,
+  READ_ONLY,
+  refusalAnswer,
+  registered,
+  serviceId,
+  shown,
+} from './zeromq-answers.ts'
 import {ZeromqDoor} from './zeromq-door.ts'
 
 export interface ZeromqApiPorts {
@@ -49,10 +60,8 @@ export interface ZeromqApiPorts {
 const RENEWED = '{"success":true,"message":"Service renewed successfully"}'
 /** What a registry says of itself, whoever leads. */
 const ALWAYS_ANSWERED: ReadonlySet<unknown> = new Set(['health', 'info', 'terminate'])
-const READ_ONLY = failure('services of AHA are read-only here: they come and go with their sessions on AHA')
 const NOT_RENEWED = failure('Service not found or could not be renewed')
 const MAX_MESSAGE_BYTES = 1024 * 1024
-const NO_SERVICE_ID = failure('Missing required field: service_id')
 
 type Read = (request: Request) => Frame
 /** Never rejects. */
@@ -163,7 +172,7 @@ export class ZeromqApi {
   #dispatch(from: LineConnection, framing: Framing, request: Request): void {
     const {lines} = this.#ports
     const {action} = request.body
-    const silence = ALWAYS_ANSWERED.has(action) ? undefined : this.#ports.silence?.()
+    const silence = this.#silence(action)
     if (silence !== undefined) {
       lines.add(from, framing, failure(silence))
       return
@@ -174,7 +183,7 @@ export class ZeromqApi {
       return
     }
     if (read !== undefined) {
-      lines.add(from, framing, lines.isWaiting(from) ? () => this.#late(read, request) : read(request))
+      lines.add(from, framing, lines.isWaiting(from) ? () => this.#late(request, read) : read(request))
       return
     }
     const write = this.#writes.get(action)
@@ -183,7 +192,7 @@ export class ZeromqApi {
       this.#change(from, framing, request, write)
     } else if (slowRead !== undefined) {
       this.#reserved(from, framing, (done) => {
-        void slowRead(request).then((answer) => done(this.#unlessSilent(answer)))
+        void slowRead(request).then((answer) => done(this.#late(request, () => answer)))
       })
     } else {
       const error = isAbsent(action) ? 'Missing required field: action' : `Unknown action: ${shown(action)}`
@@ -198,7 +207,7 @@ export class ZeromqApi {
   }
 
   /** Begins what is answered later, in its place. */
-  #reserved(from: LineConnection, framing: Framing, begin: (done: (answer: string) => void) => void): void {
+  #reserved(from: LineConnection, framing: Framing, begin: (done: (answer: Frame) => void) => void): void {
     const {lines} = this.#ports
     if (lines.isFull(from)) {
       lines.add(from, framing, TOO_MANY)
@@ -208,15 +217,15 @@ export class ZeromqApi {
     begin((answer) => lines.settle(slot, answer))
   }
 
-  #unlessSilent(answer: string): string {
-    const silence = this.#ports.silence?.()
-    return silence === undefined ? answer : failure(silence)
+  /** Why an action is not answered here now. */
+  #silence(action: unknown): string | undefined {
+    return ALWAYS_ANSWERED.has(action) ? undefined : this.#ports.silence?.()
   }
 
-  /** Answers what waited for changes before it: meanwhile another member may have taken the lead. */
-  #late(read: Read, request: Request): Frame {
-    const silence = ALWAYS_ANSWERED.has(request.body['action']) ? undefined : this.#ports.silence?.()
-    return silence === undefined ? read(request) : failure(silence)
+  /** Answers what waited: meanwhile another member may have taken the lead. */
+  #late(request: Request, answer: Read): Frame {
+    const silence = this.#silence(request.body['action'])
+    return silence === undefined ? answer(request) : failure(silence)
   }
 
   /** Tells whether only the leader knows if there is such a service to renew. */
@@ -227,14 +236,9 @@ export class ZeromqApi {
     return typeof id === 'string' && catalog.get(id) === undefined
   }
 
+  /** Has the leader answer. */
   #ask(from: LineConnection, framing: Framing, action: ZeromqAction, {text}: Request): void {
-    const {lines, lane} = this.#ports
-    if (lines.isFull(from)) {
-      lines.add(from, framing, TOO_MANY)
-      return
-    }
-    const slot = lines.reserve(from, framing)
-    lane?.add({action, text, actor: actorOf(from)}, (answer) => lines.settle(slot, answer))
+    this.#reserved(from, framing, (done) => this.#ports.lane?.add({action, text, actor: actorOf(from)}, done))
   }
 
   #register(request: Request, actor: string, done: (answer: string) => void): void {
@@ -358,66 +362,6 @@ function admittedSlow(door: ZeromqDoor, method: ZeromqMethod, read: SlowRead): S
   return refusal === undefined ? read : async () => failure(refusal)
 }
 
-function isCount(value: unknown, least: number): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least
-}
-
-const DEREGISTERED = '{"success":true,"message":"Service deregistered successfully"}'
-
-function registered(id: string): string {
-  return `{"success":true,"service_id":${id},"message":"Service registered successfully"}`
-}
-
-function refusalAnswer(refusal: Refusal, action: 'register' | 'deregister'): string {
-  switch (refusal.kind) {
-    case 'invalid':
-      return failure(refusal.error)
-    case 'policy':
-      return `{"success":false,"error":"invalid_service_type_policy","message":"singleton and allow_duplicate_service_type cannot both be true."}`
-    case 'duplicate-type': {
-      const message = `Service type '${refusal.type}' is already registered by service_id '${refusal.holder}'.`
-      return (
-        `{"success":false,"error":"duplicate_service_type","message":${encodeString(message)},` +
-        `"service_type":${encodeString(refusal.type)},"existing_service_id":${encodeString(refusal.holder)}}`
-      )
-    }
-    case 'read-only':
-      return READ_ONLY
-    case 'not-found':
-      return failure(`Service not found or could not be ${action}ed`)
-    case 'store':
-      return failure(`Failed to ${action} service: ${refusal.reason}`)
-  }
-}
-
 function actorOf(from: LineConnection): string {
   return `zmq:anon/${from.id}`
-}
-
-/** Gives the id that a request names, or the answer to one that names none. */
-function serviceId({body}: Request): string | {readonly answer: string} {
-  const value = body['service_id']
-  // Any text may be asked for: what no service can have as its id is simply not found.
-  const id = typeof value === 'string' ? value : idText(value)
-  if (id !== undefined && !isEmpty(value)) return id
-  return {answer: isEmpty(value) ? NO_SERVICE_ID : failure('Invalid value: service_id must be a text or an integer')}
-}
-
-/** Gives the type or tag asked for; undefined when the field is absent in the protocol's sense. */
-function labelOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value === '' ? undefined : value
-  return isEmpty(value) ? undefined : shown(value)
-}
-
-function isAbsent(action: unknown): boolean {
-  return isEmpty(action) || (typeof action === 'object' && action !== null && Object.keys(action).length === 0)
-}
-
-const SHOWN_MAX = 100
-
-/** Shows what a client sent in an answer to it, cut to a readable length. */
-function shown(value: unknown): string {
-  if (value === true) return 'True'
-  const text = typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value)
-  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
 }

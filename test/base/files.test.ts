@@ -4,7 +4,17 @@ import {chmod, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, test} from 'vitest'
-import {createPrivateFile, fillFileAtomic, makePrivateDir, removeFile, writeFileAtomic} from '../../src/base/files.ts'
+import {
+  createPrivateFile,
+  exists,
+  fillFileAtomic,
+  isTaken,
+  makePrivateDir,
+  namesIn,
+  removeFile,
+  writeAll,
+  writeFileAtomic,
+} from '../../src/base/files.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -116,5 +126,41 @@ describe('files', () => {
     createPrivateFile(path)
     assert.equal(readFileSync(path, 'utf8'), 'content')
     assert.throws(() => createPrivateFile(join(folder, 'missing', 'file')), {code: 'ENOENT'})
+  })
+
+  test('a link that leads nowhere takes its path, and nothing is there', async () => {
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'link'))
+    const paths = [
+      file,
+      join(folder, 'link'),
+      join(folder, 'missing'),
+      join(file, 'below'),
+      join(folder, 'x'.repeat(300)),
+    ]
+    assert.deepEqual(await Promise.all(paths.map(exists)), [true, false, false, false, false])
+    assert.deepEqual(await Promise.all(paths.map(isTaken)), [true, true, false, false, false])
+    symlinkSync('loop', join(folder, 'loop'))
+    await assert.rejects(exists(join(folder, 'loop')), {code: 'ELOOP'})
+  })
+
+  test('a directory that is not there has no names, and what cannot be read is told', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    assert.deepEqual(await namesIn(folder), ['file'])
+    assert.deepEqual(await namesIn(join(folder, 'missing')), [])
+    assert.deepEqual(await namesIn(join(folder, 'file')), [])
+    await assert.rejects(namesIn(join(folder, 'x'.repeat(300))), {code: 'ENAMETOOLONG'})
+  })
+
+  test('bytes are written whole to their place, also when the system takes a few at a time', async () => {
+    const content = Buffer.alloc(12, '.')
+    const write = (bytes: Uint8Array, from: number, length: number, at: number) => {
+      const taken = Math.min(length, 3)
+      content.set(bytes.subarray(from, from + taken), at)
+      return Promise.resolve({bytesWritten: taken})
+    }
+    await writeAll({write}, Buffer.from('01234567'), 2)
+    assert.equal(content.toString(), '..01234567..')
   })
 })

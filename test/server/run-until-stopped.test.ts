@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest'
 import {runUntilStopped} from '../../src/server/run-until-stopped.ts'
-import type {RunningRegistry} from '../../src/server/serve.ts'
+import type {RunningRegistry} from '../../src/server/running-registry.ts'
 
 /** A registry as far as its process goes: counts what is asked of it. */
 class Asked {

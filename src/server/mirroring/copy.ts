@@ -10,7 +10,7 @@ import {type FileHandle, open, rename, rm, stat, statfs} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
-import {PRIVATE_FILE_MODE, removeFile, writeFileAtomic} from '../../base/files.ts'
+import {PRIVATE_FILE_MODE, removeFile, type WritableFile, writeAll, writeFileAtomic} from '../../base/files.ts'
 import type {Log} from '../../base/log.ts'
 import type {StoreHead} from '../../store/store.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
@@ -35,9 +35,7 @@ export interface CopyPorts {
   readonly pauseMs?: number
 }
 
-interface CopyFile extends Pick<FileHandle, 'sync' | 'close'> {
-  write(bytes: Uint8Array, from: number, length: number, at: number): Promise<{readonly bytesWritten: number}>
-}
+interface CopyFile extends WritableFile, Pick<FileHandle, 'sync' | 'close'> {}
 
 interface CopyFiles {
   readonly open: (path: string, flags: string, mode: number) => Promise<CopyFile>
@@ -260,13 +258,6 @@ async function nextItem(items: AsyncGenerator<Value, void>): Promise<CopyItem | 
 
 function isPassing(error: unknown): boolean {
   return error instanceof RegistryError && PASSING.includes(error.code)
-}
-
-/** A volume that becomes full takes a part first. */
-async function writeAll(file: CopyFile, bytes: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, at + done)).bytesWritten
-  }
 }
 
 function percentOf(bytes: number, sizeBytes: number): number {

@@ -3,10 +3,10 @@
  * the configuration of a mirror. The files `prov.pending` and `prov.done` are those of `self-provision.ts`: a start that was cut off at any step is
  * taken up by the next one. The store is not touched: an empty directory with the option `mirror` is filled by `copy.ts`.
  */
-import {readFile, stat} from 'node:fs/promises'
+import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {RegistryError, systemCode} from '../../base/errors.ts'
-import {writeFileAtomic} from '../../base/files.ts'
+import {RegistryError} from '../../base/errors.ts'
+import {exists, writeFileAtomic} from '../../base/files.ts'
 import type {Log} from '../../base/log.ts'
 import {oddAnswer} from '../../client/admin-values.ts'
 import {type OnceUrl, parseOnceUrl} from '../../client/enroll/once-url.ts'
@@ -53,7 +53,7 @@ export async function cloneSelf(ports: SelfClonePorts, url: string, signal: Abor
 async function cloneBy(ports: SelfClonePorts, url: string, signal: AbortSignal | undefined): Promise<boolean> {
   const once = parseOnceUrl(url)
   if ((await readDone(ports.dir)) === once.iden) return false
-  if (await isThere(ports.storePath)) throw notEmpty(ports.dir)
+  if (await exists(ports.storePath)) throw notEmpty(ports.dir)
   const record = new RecordFile(join(ports.dir, PENDING))
   const {certs, check, adopt, write, log} = ports
   const redeemed = await redeem(once, {
@@ -102,16 +102,6 @@ async function writeCerts(certs: CertDir, redeemed: Redeemed<MemberAdmission>): 
     const path = await certs.find(kind, name, ending)
     if (path !== undefined && (await readFile(path, 'utf8')) === content) continue
     await certs.replace(kind, name, ending, content ?? '')
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path)
-    return true
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false
-    throw error
   }
 }
 

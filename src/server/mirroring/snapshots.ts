@@ -1,9 +1,9 @@
 import {createHash} from 'node:crypto'
 import {createReadStream} from 'node:fs'
-import {open, readdir, rm, stat, statfs} from 'node:fs/promises'
+import {open, rm, stat, statfs} from 'node:fs/promises'
 import {join} from 'node:path'
-import {RegistryError, systemCode} from '../../base/errors.ts'
-import {makePrivateDir} from '../../base/files.ts'
+import {RegistryError} from '../../base/errors.ts'
+import {makePrivateDir, namesIn} from '../../base/files.ts'
 import {newGuid} from '../../base/ids.ts'
 import type {Log} from '../../base/log.ts'
 import type {Store, StoreHead} from '../../store/store.ts'
@@ -183,15 +183,6 @@ export class Snapshots {
     } catch (error) {
       this.#ports.log.warning('snapshot.not-removed', {path: kept.path, error})
     }
-  }
-}
-
-async function namesIn(dir: string): Promise<readonly string[]> {
-  try {
-    return await readdir(dir)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return []
-    throw error
   }
 }
 
