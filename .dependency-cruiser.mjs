@@ -36,7 +36,7 @@ export default {
       // A drill makes the configuration and the environment of another process.
       name: 'only-serve-knows-config',
       severity: 'error',
-      from: {path: '^src/server/', pathNot: '^src/server/(serve|settings|aha-settings|admission|drill/(harmless|sandbox|scratch))\\.ts$'},
+      from: {path: '^src/server/', pathNot: '^src/server/(serve|running-registry|settings|aha-settings|admission|drill/(harmless|sandbox|scratch))\\.ts$'},
       to: {path: '^src/config/'},
     },
     {
