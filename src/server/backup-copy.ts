@@ -17,7 +17,7 @@ export interface RunningCell {
   readonly dir: string
   /** Where its backups go, absolute. */
   readonly backupDir: string
-  readonly store: Pick<Store, 'snapshot'>
+  readonly store: Pick<Store, 'snapshot' | 'read'>
   readonly about: () => ManifestCell
   readonly clock: Pick<Clock, 'wallMs'>
   readonly log: Pick<Log, 'warning'>
@@ -41,9 +41,10 @@ export async function copyRunning(
   cell: RunningCell,
   {to, name, ...work}: WorkOptions & {readonly to: string; readonly name: string},
 ): Promise<Manifest> {
-  const madeAt = new Date(cell.clock.wallMs()).toISOString()
+  const beganMs = cell.clock.wallMs()
   const path = join(to, STORE_FILE)
   const {epoch, nextOffset, lastHash} = await cell.store.snapshot(path, work.signal)
+  const madeAt = new Date(await momentOf(cell, nextOffset, beganMs)).toISOString()
   const [facts, census] = await Promise.all([hashFile(path, work), storeCensus(path, work.signal)])
   const stored = {path: STORE_FILE, ...facts, allocated: (await stat(path)).blocks * BLOCK_BYTES}
   const {files, directories, left} = await copyPlain(cell, to, work)
@@ -58,6 +59,25 @@ export async function copyRunning(
     directories,
     files: [...files, stored].sort((a, b) => (a.path < b.path ? -1 : 1)),
     census,
+  }
+}
+
+/**
+ * Gives when the moment was that a copy of the store is of: every change up to then is in it. Those that came while it was begun are later than its
+ * beginning; a clock that was wrong when one of them came does not count.
+ */
+async function momentOf({store, clock}: RunningCell, nextOffset: number, beganMs: number): Promise<number> {
+  const lastMs = nextOffset === 0 ? undefined : await timeOf(store, nextOffset - 1)
+  return Math.max(beganMs, Math.min(lastMs ?? beganMs, clock.wallMs()))
+}
+
+/** Undefined for an entry that was trimmed away. */
+async function timeOf(store: Pick<Store, 'read'>, offset: number): Promise<number | undefined> {
+  try {
+    return (await store.read(offset, 1))[0]?.timeMs
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'REG_OFFSET_CULLED') return undefined
+    throw error
   }
 }
 

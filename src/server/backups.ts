@@ -18,7 +18,7 @@ import {BackupRecord, type KeptPlace, packFailure} from './backup-record.ts'
 import {BackupShelf, readManifest} from './backup-shelf.ts'
 
 export interface BackupPorts extends Omit<RunningCell, 'store' | 'log'> {
-  readonly store: Pick<Store, 'snapshot' | 'size'>
+  readonly store: Pick<Store, 'snapshot' | 'read' | 'size'>
   /** The file that what is remembered is kept in. */
   readonly recordPath: string
   readonly log: Pick<Log, 'info' | 'warning' | 'error'>

@@ -85,6 +85,28 @@ describe('a live backup', () => {
     await copy.close()
   })
 
+  test('is of the moment of its newest change, also of one that came while it was begun; a wrong clock does not count', async () => {
+    const begunMs = nowMs
+    const comes = async (timeMs: number) => {
+      const late = {
+        size: () => store.size(),
+        read: (offset: number, limit: number) => store.read(offset, limit),
+        async snapshot(path: string, signal?: AbortSignal) {
+          await store.append([{...ENTRY, timeMs}])
+          nowMs = begunMs + 500
+          return await store.snapshot(path, signal)
+        },
+      }
+      nowMs = begunMs
+      const name = await (await Backups.open({...ports(), store: late})).run(undefined, never)
+      const {madeAt, log} = await readManifest(placeOf(name))
+      return [log.index, Date.parse(madeAt) - begunMs]
+    }
+    expect(await comes(begunMs + 300)).toEqual([4, 300])
+    expect(await comes(begunMs - 86_400_000)).toEqual([5, 0])
+    expect(await comes(begunMs + 86_400_000)).toEqual([6, 500])
+  })
+
   test('has a name of the second, and a number behind it when that is taken; and no backup is in another', async () => {
     for (const name of ['20260422094622', '20260422094622-2', '20260422094622-3']) {
       expect(await backups.run(undefined, never)).toBe(name)
