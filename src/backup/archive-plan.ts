@@ -1,5 +1,6 @@
 /** What may come out of an archive, and in which order. */
 import {damaged, refused} from './archive-refusal.ts'
+import {tooLittleRoom} from './free-space.ts'
 import {type Manifest, totalsOf} from './manifest.ts'
 import type {TarMember} from './tar-read.ts'
 
@@ -12,6 +13,8 @@ export interface ArchiveLimits {
   readonly bytes: number
   /** Files and directories. */
   readonly files: number
+  /** Where so many bytes are free, when that is why it may not hold more. */
+  readonly roomAt?: string | undefined
 }
 
 /** Told of each member before anything of it is written. */
@@ -86,6 +89,7 @@ export class ForeignPlan implements ArchivePlan {
 }
 
 function assertWithin({bytes, files}: ArchiveLimits, limits: ArchiveLimits): void {
+  if (bytes > limits.bytes && limits.roomAt !== undefined) throw tooLittleRoom(limits.roomAt, limits.bytes)
   if (bytes > limits.bytes) throw refused(`it holds more than ${limits.bytes} bytes`)
   if (files > limits.files) throw refused(`it holds more than ${limits.files} files and directories`)
 }

@@ -4,9 +4,11 @@ import {dirname, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
+import {writeFault} from './file-faults.ts'
 import {
   beginHistory,
   claimedCell,
+  FOLLOW_FILE,
   type FollowedBase,
   type HistoryDir,
   type HistoryReason,
@@ -52,11 +54,12 @@ export class FollowDir implements AsyncDisposable {
    */
   static async open(dir: string): Promise<FollowDir> {
     const path = resolve(dir)
+    await assertOwn(path).catch((error) => {
+      throw error instanceof RegistryError ? error : unusable(path, error)
+    })
     const lock = await takeDir(path)
     try {
-      const cell = await claimedCell(path)
-      const others = (await namesIn(path)).filter((name) => name !== LOCK_FILE)
-      if (cell === undefined && others.length > 0) throw holdsOther(path, others)
+      const cell = await assertOwn(path)
       await rm(join(path, COMING), {recursive: true, force: true})
       const follow = new FollowDir(path, lock, cell)
       await follow.reopen()
@@ -111,7 +114,7 @@ export class FollowDir implements AsyncDisposable {
 
   /** Makes it the directory of a cell. @throws RegistryError `REG_CONFLICT` when it is that of another one */
   async claim(cell: string): Promise<void> {
-    if (this.#cell === undefined) await writeFollowFile(this.path, cell)
+    if (this.#cell === undefined) await writing(this.path, () => writeFollowFile(this.path, cell))
     this.#cell ??= cell
     if (this.#cell === cell) return
     const text = `${this.path} keeps what is of the cell ${this.#cell}, and this is the cell ${cell}`
@@ -140,7 +143,7 @@ export class FollowDir implements AsyncDisposable {
     const number = ((await readHistories(this.path)).findLast(({bases}) => bases.length > 0)?.number ?? 0) + 1
     // One that never got a base: a killed process began it.
     await rm(join(this.path, `history-${number}`), {recursive: true, force: true})
-    const history = await beginHistory(this.path, number, why, at)
+    const history = await writing(this.path, () => beginHistory(this.path, number, why, at))
     const path = await this.#place(history, base)
     await this.reopen()
     return path
@@ -216,6 +219,17 @@ async function removeBase(path: string): Promise<void> {
   await rm(path, {recursive: true})
 }
 
+/** Gives the cell that it is of, undefined for a new one; throws for a directory of something else, in which nothing is made then. */
+async function assertOwn(path: string): Promise<string | undefined> {
+  const cell = await claimedCell(path)
+  if (cell !== undefined) return cell
+  // What a process leaves that is killed while it claims it.
+  const isBegun = (name: string) => name === LOCK_FILE || name.startsWith(`.${FOLLOW_FILE}.`)
+  const others = (await namesIn(path)).filter((name) => !isBegun(name))
+  if (others.length > 0) throw holdsOther(path, others)
+  return undefined
+}
+
 async function takeDir(path: string): Promise<Disposable> {
   try {
     await makePrivateDir(path)
@@ -229,6 +243,14 @@ async function takeDir(path: string): Promise<Disposable> {
     info: {path},
     hints: ['stop that one, or give another directory', `registry backup show ${path}`],
   })
+}
+
+async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    throw writeFault(error, path)
+  }
 }
 
 function holdsOther(path: string, names: readonly string[]): RegistryError {

@@ -11,6 +11,8 @@ export interface RoomWish {
   readonly minFreePercent: number
 }
 
+const HINTS = ['free space on that file system', 'give a place on another one']
+
 /**
  * Makes sure that something can be written without filling a volume.
  *
@@ -27,7 +29,25 @@ export async function assertRoom({path, bytes, minFreePercent}: RoomWish): Promi
     `too little room for ${path}: ${inMib(bytes)} are needed and ${inMib(free)} are free${rest}`,
     {
       info: {path, neededBytes: bytes, freeBytes: free, keptBytes: kept},
-      hints: ['free space on that file system', 'give a place on another one'],
+      hints: HINTS,
+    },
+  )
+}
+
+/** Gives how many bytes are free on the volume of a directory. @throws RegistryError `REG_DIR_UNUSABLE` */
+export async function freeBytesAt(path: string): Promise<number> {
+  const {bavail, bsize} = await volumeOf(resolve(path))
+  return bavail * bsize
+}
+
+/** For something of which it shows only on the way how large it is: more than the bytes that were free. */
+export function tooLittleRoom(path: string, freeBytes: number): RegistryError {
+  return new RegistryError(
+    'REG_DISK_LOW',
+    `too little room for ${path}: more than the ${inMib(freeBytes)} that are free are needed`,
+    {
+      info: {path, freeBytes},
+      hints: HINTS,
     },
   )
 }

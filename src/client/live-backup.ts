@@ -1,12 +1,12 @@
 /** Live backups of a running service, ours or a real Synapse one: made there, and fetched to this machine. */
-import {statfs} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {saveArchive} from '../backup/archive-file.ts'
+import type {ArchiveLimits} from '../backup/archive-plan.ts'
 import {unpackArchive} from '../backup/archive-read.ts'
 import {directorySource, writeArchive} from '../backup/archive-write.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
 import {freeName} from '../backup/free-name.ts'
-import {assertRoom} from '../backup/free-space.ts'
+import {assertRoom, freeBytesAt} from '../backup/free-space.ts'
 import {encodeManifest, type Manifest, totalsOf} from '../backup/manifest.ts'
 import {type Staging, stageBackup} from '../backup/stage.ts'
 import type {Clock} from '../base/clock.ts'
@@ -153,8 +153,7 @@ async function unpackStream(stream: BackupStream, {dir}: Staging, work: WorkOpti
 }
 
 /** What comes must not fill the volume. */
-async function limitsAt(dir: string): Promise<{bytes: number; files: number}> {
+async function limitsAt(dir: string): Promise<ArchiveLimits> {
   await makePrivateDir(dir)
-  const {bavail, bsize} = await statfs(dir)
-  return {bytes: bavail * bsize, files: FILES_MAX}
+  return {bytes: await freeBytesAt(dir), files: FILES_MAX, roomAt: dir}
 }

@@ -141,6 +141,11 @@ describe('an archive', () => {
     expect(out).toMatchObject({manifest: undefined, topName: 'peer'})
     expect(out.files.map(({path}) => path).toSorted()).toEqual(['cell.guid', 'slabs/x.lmdb/data.mdb'])
     expect(out.directories.toSorted()).toEqual(['slabs', 'slabs/x.lmdb'])
+    // It is the volume that is too small: nothing is wrong with the archive.
+    const limits = {bytes: 5000, files: 10, roomAt: '/small'}
+    const full = scratch.unpack(file(), {isForeign: true, limits}, 'small')
+    await expect(full).rejects.toMatchObject({code: 'REG_DISK_LOW', message: expect.stringContaining('/small')})
+    expect(await readdir(scratch.path('small'))).toEqual([])
   })
 })
 
