@@ -1,4 +1,4 @@
-import {Flags} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {DURATION_FORM, formatDuration, parseDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
 
@@ -12,6 +12,18 @@ export const durationFlag = Flags.custom<number>({
     return ms
   },
 })
+
+/** An empty word is a variable of a script that nobody set; as a path it would be the directory that the command is run in. */
+async function notEmpty(input: string): Promise<string> {
+  if (input === '') throw new RegistryError('REG_USAGE', 'an empty word was given: is a variable not set?')
+  return input
+}
+
+/** A flag that takes the path of a file or directory, or a name, which is not empty. */
+export const pathFlag = Flags.custom<string>({parse: notEmpty})
+
+/** An argument that is the path of a file or directory. */
+export const pathArg = Args.custom<string>({parse: notEmpty})
 
 /** The flags of every command that talks to a registry. */
 export const registryFlags = {

@@ -1,8 +1,9 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {ArchiveWish} from '../cell/offline-backup.ts'
 import {BaseCommand} from '../cli/base-command.ts'
+import {pathArg} from '../cli/flags.ts'
 import {type OfflineReport, offlineReport, offlineText} from '../cli/offline-text.ts'
 
 export default class Backup extends BaseCommand {
@@ -17,8 +18,8 @@ no part of it; databases are compacted: that of a registry always, those of Syna
     5: 'it runs, the place is taken, or there is too little room',
   }
   static override readonly args = {
-    source: Args.string({description: 'Data directory of the service.', required: true}),
-    target: Args.string({
+    source: pathArg({description: 'Data directory of the service.', required: true}),
+    target: pathArg({
       description: 'The backup: a directory, or with --archive a file, that is not there yet.',
       required: true,
     }),

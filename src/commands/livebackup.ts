@@ -2,6 +2,7 @@ import {resolve} from 'node:path'
 import {Args, Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
+import {pathFlag} from '../cli/flags.ts'
 import {type LiveBackupReport, liveBackup, liveBackupText} from '../cli/live-backup.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 
@@ -34,13 +35,13 @@ and at a mirror it is the same.`
     },
   ]
   static override readonly flags = {
-    name: Flags.string({summary: 'Name of the backup; the local time unless given.', helpValue: '<name>'}),
-    stream: Flags.string({
+    name: pathFlag({summary: 'Name of the backup; the local time unless given.', helpValue: '<name>'}),
+    stream: pathFlag({
       summary: 'Fetch it into this directory of backups.',
       helpValue: '<directory>',
       exclusive: ['archive'],
     }),
-    archive: Flags.string({summary: 'Fetch it into this file.', helpValue: '<file>'}),
+    archive: pathFlag({summary: 'Fetch it into this file.', helpValue: '<file>'}),
     'encrypt-to': Flags.string({
       summary:
         'Encrypt the archive for this age recipient, or for those in a file; with --archive. May be given several times.',

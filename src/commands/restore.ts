@@ -1,10 +1,11 @@
 import {basename} from 'node:path'
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {systemClock} from '../base/clock.ts'
 import {identitiesIn, identityFlags} from '../cli/backup-flags.ts'
 import {BaseCommand} from '../cli/base-command.ts'
 import {confirmFlags} from '../cli/cell-command.ts'
 import {confirm} from '../cli/confirm.ts'
+import {pathArg} from '../cli/flags.ts'
 import {onBackup} from '../cli/given-backup.ts'
 import {momentOf, type RestoreReport, restoreAbout, restoreReport, restoreText} from '../cli/restore-text.ts'
 import type {RestoreConf, Restoring} from '../server/restoring/restore.ts'
@@ -28,11 +29,11 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
     8: 'it is no backup, or it is damaged',
   }
   static override readonly args = {
-    backup: Args.string({
+    backup: pathArg({
       description: 'The backup: its directory, its archive, or a directory that is followed into.',
       required: true,
     }),
-    dir: Args.string({description: 'Data directory to restore to. It need not be there.', required: true}),
+    dir: pathArg({description: 'Data directory to restore to. It need not be there.', required: true}),
   }
   static override readonly examples = [
     {

@@ -1,5 +1,6 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
+import {pathArg} from '../cli/flags.ts'
 import {serveOclifFlags} from '../cli/serve-flags.ts'
 import {type StartedRegistry, startText} from '../cli/start-text.ts'
 
@@ -10,7 +11,7 @@ export default class Serve extends BaseCommand {
 SIGHUP reads the configuration again. Values come from DIR/cell.yaml, the environment, these flags, and DIR/cell.mods.yaml, each
 stronger than the one before; registry config explain tells more of each option.`
   static override readonly args = {
-    dir: Args.string({description: 'Data directory. Without it: REGISTRY_DIR, else ~/.local/share/registry.'}),
+    dir: pathArg({description: 'Data directory. Without it: REGISTRY_DIR, else ~/.local/share/registry.'}),
   }
   static override readonly examples = [
     {description: 'Serve the default directory on the default ports.', command: '<%= config.bin %> <%= command.id %>'},

@@ -1,11 +1,11 @@
 import {tmpdir} from 'node:os'
 import {resolve} from 'node:path'
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {systemClock} from '../../base/clock.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {type DrillReport, drillText} from '../../cli/drill-text.ts'
-import {durationFlag} from '../../cli/flags.ts'
+import {durationFlag, pathArg, pathFlag} from '../../cli/flags.ts'
 import {onBackup} from '../../cli/given-backup.ts'
 
 const START_MS = 120_000
@@ -24,7 +24,7 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
     8: 'failed: the backup is damaged, or what it restores to is not what was backed up',
   }
   static override readonly args = {
-    backup: Args.string({
+    backup: pathArg({
       description: 'The backup: its directory, its archive, or a directory of backup follow.',
       required: true,
     }),
@@ -42,8 +42,8 @@ which of these were in force. A Synapse service needs a Python that has Synapse.
   ]
   static override readonly flags = {
     ...identityFlags,
-    python: Flags.string({summary: 'Python that has Synapse; without it, the one on the PATH.', helpValue: '<path>'}),
-    scratch: Flags.string({
+    python: pathFlag({summary: 'Python that has Synapse; without it, the one on the PATH.', helpValue: '<path>'}),
+    scratch: pathFlag({
       summary: 'Directory for the copy; without it, that for temporary files.',
       helpValue: '<directory>',
     }),

@@ -1,8 +1,8 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {systemClock} from '../../base/clock.ts'
 import {Mailbox} from '../../base/mailbox.ts'
 import {CellCommand, cellFlags} from '../../cli/cell-command.ts'
-import {durationFlag} from '../../cli/flags.ts'
+import {durationFlag, pathArg} from '../../cli/flags.ts'
 import {FollowLine, followEnd} from '../../cli/follow-text.ts'
 import type {FollowReport} from '../../client/follow-backup.ts'
 
@@ -24,7 +24,7 @@ Ends in good order at SIGTERM and Ctrl-C. A real Synapse service cannot be follo
     5: 'another process follows into the directory, or it is of something else',
   }
   static override readonly args = {
-    dir: Args.string({
+    dir: pathArg({
       description: 'Directory that it is kept in: a new one, or one of the same cell.',
       required: true,
     }),

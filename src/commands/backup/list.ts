@@ -1,6 +1,6 @@
-import {Args} from '@oclif/core'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {pathArg} from '../../cli/flags.ts'
 import {shelfDir} from '../../cli/shelf-dir.ts'
 import {type ShelfReport, shelfReport, shelfTable} from '../../cli/shelf-text.ts'
 
@@ -17,7 +17,7 @@ export default class BackupList extends BaseCommand {
 listed too. Only manifests are read: registry backup verify reads every byte.`
   static override readonly exits = {3: 'there is no such directory'}
   static override readonly args = {
-    dir: Args.string({
+    dir: pathArg({
       description: 'Directory with backups. Without it: the backup:dir of the data directory, else backups in that.',
     }),
   }

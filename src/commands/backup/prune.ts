@@ -1,10 +1,11 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {systemClock} from '../../base/clock.ts'
 import {RegistryError} from '../../base/errors.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {confirmFlags} from '../../cli/cell-command.ts'
 import {confirm} from '../../cli/confirm.ts'
+import {pathArg} from '../../cli/flags.ts'
 import {type Pruned, type PrunePlan, planPrune, prunedReport, prunedText} from '../../cli/prune-plan.ts'
 import {shelfDir} from '../../cli/shelf-dir.ts'
 import {pruneTable} from '../../cli/shelf-text.ts'
@@ -20,7 +21,7 @@ export default class BackupPrune extends BaseCommand {
 is being written. It is to be confirmed, or needs --yes.`
   static override readonly exits = {3: 'there is no such directory'}
   static override readonly args = {
-    dir: Args.string({
+    dir: pathArg({
       description: 'Directory with backups. Without it: the backup:dir of the data directory, else backups in that.',
     }),
   }

@@ -1,7 +1,8 @@
-import {Args, Flags} from '@oclif/core'
+import {Flags} from '@oclif/core'
 import {type BackupShown, backupDetails, backupShown} from '../../cli/backup-details.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {pathArg} from '../../cli/flags.ts'
 import {onBackup} from '../../cli/given-backup.ts'
 
 export default class BackupShow extends BaseCommand {
@@ -11,7 +12,7 @@ export default class BackupShow extends BaseCommand {
     'Only its manifest is read: registry backup verify says whether its files are as that says.'
   static override readonly exits = {4: 'it is encrypted, and no given identity opens it', 8: 'it is no backup'}
   static override readonly args = {
-    backup: Args.string({
+    backup: pathArg({
       description: 'The backup: its directory, its archive, or a directory of backup follow.',
       required: true,
     }),

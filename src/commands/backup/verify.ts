@@ -1,8 +1,8 @@
-import {Args} from '@oclif/core'
 import {type Backup, openBackup, verifyBackup} from '../../backup/open-backup.ts'
 import {identitiesIn, identityFlags} from '../../cli/backup-flags.ts'
 import {type VerifyReport, verifyReport, verifyText} from '../../cli/backup-text.ts'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {pathArg} from '../../cli/flags.ts'
 import {onBackup} from '../../cli/given-backup.ts'
 
 export default class BackupVerify extends BaseCommand {
@@ -15,7 +15,7 @@ export default class BackupVerify extends BaseCommand {
     8: 'it is no backup, or it is damaged',
   }
   static override readonly args = {
-    backup: Args.string({
+    backup: pathArg({
       description: 'The backup: its directory, its archive, or a directory of backup follow.',
       required: true,
     }),
