@@ -84,7 +84,7 @@ test(`what backup follow keeps can be restored to any entry: ${OFFSETS} of them`
     assert.deepEqual({instances, records: own}, await stateAfter(history, offset + 1), `at entry ${offset}`)
     await rm(dir, {recursive: true})
   }
-}, 300_000)
+}, 1_200_000)
 
 test(`a restore that is killed leaves the directory as it was, or as restored: ${KILLS} times`, async () => {
   const history = await loggedHistory(13, 30)
@@ -117,7 +117,7 @@ test(`a restore that is killed leaves the directory as it was, or as restored: $
     for (const name of kept) await rename(join(home, name), dir)
     expect(existsSync(join(dir, 'mark'))).toBe(true)
   }
-}, 300_000)
+}, 1_200_000)
 
 async function restoreUntil(backup: string, dir: string, killAfterMs: number | undefined): Promise<number | null> {
   const child = spawn(BIN, ['restore', backup, dir, '--yes', '--json'], {stdio: 'ignore'})
