@@ -27,7 +27,7 @@ export interface ArchivePlan {
 
 /** The members of an archive that has a manifest: exactly those, in its order. */
 export class ManifestPlan implements ArchivePlan {
-  readonly #expected: readonly TarMember[]
+  readonly #manifest: Manifest
   #at = 0
 
   /** @throws RegistryError `REG_BACKUP_INVALID` when it is too much, or names what cannot be side by side */
@@ -37,14 +37,11 @@ export class ManifestPlan implements ArchivePlan {
     const tree = new PathTree()
     for (const path of directories) tree.add(path, true)
     for (const {path} of files) tree.add(path, false)
-    this.#expected = [
-      ...directories.map((path) => ({path, isDirectory: true, size: 0})),
-      ...files.map(({path, size}) => ({path, isDirectory: false, size})),
-    ]
+    this.#manifest = manifest
   }
 
   take(member: TarMember): void {
-    const expected = this.#expected[this.#at]
+    const expected = this.#expected()
     if (expected?.path !== member.path) throw this.#misplaced(member, expected)
     const {path, isDirectory, size} = member
     if (expected.isDirectory !== isDirectory) throw refused(`${quoted(path)} is not of the kind that the manifest says`)
@@ -53,12 +50,29 @@ export class ManifestPlan implements ArchivePlan {
   }
 
   end(): void {
-    const missing = this.#expected[this.#at]
+    const missing = this.#expected()
     if (missing !== undefined) throw damaged(`${missing.path} is missing`, missing.path)
   }
 
+  /** What has to come next. */
+  #expected(): TarMember | undefined {
+    const {directories, files} = this.#manifest
+    const directory = directories[this.#at]
+    if (directory !== undefined) return {path: directory, isDirectory: true, size: 0}
+    const file = files[this.#at - directories.length]
+    return file && {path: file.path, isDirectory: false, size: file.size}
+  }
+
+  #placeOf(wanted: string): number {
+    const {directories, files} = this.#manifest
+    const place = directories.indexOf(wanted)
+    if (place >= 0) return place
+    const at = files.findIndex(({path}) => path === wanted)
+    return at < 0 ? -1 : directories.length + at
+  }
+
   #misplaced({path}: TarMember, expected: TarMember | undefined): Error {
-    const place = this.#expected.findIndex((one) => one.path === path)
+    const place = this.#placeOf(path)
     if (place < 0) return refused(`${quoted(path)} is not in the manifest`)
     if (place < this.#at || expected === undefined) return refused(`${quoted(path)} is there twice`)
     return damaged(`${expected.path} is missing, or not at its place`, expected.path)

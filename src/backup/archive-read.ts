@@ -67,7 +67,6 @@ async function unpack(
   await using archive = await OpenArchive.open(chunks, {identities, isForeign})
   const {manifest, topName} = archive
   const plan = manifest === undefined ? new ForeignPlan(limits) : new ManifestPlan(manifest, limits)
-  const said = filesByPath(manifest)
   progress.phase('unpacking', manifest && totalsOf(manifest.files).bytes)
   const files: ManifestFile[] = []
   const directories: string[] = []
@@ -79,8 +78,8 @@ async function unpack(
       continue
     }
     const file = {path, ...(await target.file(path, watched(content, {progress, signal})))}
-    if (manifest !== undefined) assertSame(file, said.get(path))
-    files.push(file)
+    // They come in the order of the manifest. Its texts are there already, and need not be there twice.
+    files.push(manifest === undefined ? file : sameAs(manifest.files[files.length], file))
   }
   await target.commit()
   return {manifest, files, directories, topName}
@@ -120,23 +119,24 @@ export async function verifyArchive(
 ): Promise<readonly Finding[]> {
   await using archive = await OpenArchive.open(readArchiveFile(file), {identities, isForeign: false})
   const manifest = manifestOf(archive)
-  const left = filesByPath(manifest)
+  const {files} = manifest
+  let count = 0
   const findings: Finding[] = []
-  progress.phase('verifying', totalsOf(manifest.files).bytes)
+  progress.phase('verifying', totalsOf(files).bytes)
   let under: string | undefined
   try {
     for await (const {path, isDirectory, content} of archive.members(new ManifestPlan(manifest, NO_LIMITS))) {
       if (isDirectory) continue
       under = path
       const facts = await hashed(watched(content, {progress, signal}))
-      if (!isSame(facts, left.get(path))) findings.push({path, problem: 'altered'})
-      left.delete(path)
+      if (!isSame(facts, files[count])) findings.push({path, problem: 'altered'})
+      count += 1
       under = undefined
     }
     return findings
   } catch (error) {
     if (!(error instanceof RegistryError) || !error.code.startsWith('REG_BACKUP_')) throw error
-    const rest = [...left.keys()].map((path) => ({path, problem: path === under ? 'altered' : 'missing'}) as const)
+    const rest = files.slice(count).map(({path}) => ({path, problem: path === under ? 'altered' : 'missing'}) as const)
     if (findings.length + rest.length === 0) throw error
     return [...findings, ...rest]
   }
@@ -148,10 +148,6 @@ const NO_LIMITS = {bytes: Number.POSITIVE_INFINITY, files: Number.POSITIVE_INFIN
 function manifestOf({manifest}: OpenArchive): Manifest {
   if (manifest === undefined) throw refused('it has no manifest')
   return manifest
-}
-
-function filesByPath(manifest: Manifest | undefined): Map<string, ManifestFile> {
-  return new Map(manifest?.files.map((file) => [file.path, file]))
 }
 
 async function hashed(content: AsyncIterable<Uint8Array>): Promise<{size: number; sha256: string}> {
@@ -170,8 +166,9 @@ function isSame(file: Facts, said: Facts | undefined): boolean {
   return file.size === said?.size && file.sha256 === said.sha256
 }
 
-function assertSame(file: ManifestFile, said: ManifestFile | undefined): void {
-  if (!isSame(file, said)) throw damaged(`the content of ${file.path} is not what the manifest says`, file.path)
+function sameAs(said: ManifestFile | undefined, file: ManifestFile): ManifestFile {
+  if (said !== undefined && isSame(file, said)) return {...said, allocated: file.allocated}
+  throw damaged(`the content of ${file.path} is not what the manifest says`, file.path)
 }
 
 async function* watched(

@@ -4,7 +4,8 @@ import {type ArchivePlan, MANIFEST_MAX} from './archive-plan.ts'
 import {refused} from './archive-refusal.ts'
 import {ByteReader} from './byte-reader.ts'
 import {decompressed, type Meter} from './compression.ts'
-import {decodeManifest, MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {readManifestFrom} from './manifest-read.ts'
 import {type TarMember, TarReader} from './tar-read.ts'
 
 /** A member of an archive; its path is that below the top directory. */
@@ -126,9 +127,7 @@ async function isSealed(raw: ByteReader): Promise<boolean> {
 
 async function readManifest(tar: TarReader, {path, size}: TarMember): Promise<Manifest> {
   if (size > MANIFEST_MAX) throw refused(`its manifest has ${size} bytes, more than ${MANIFEST_MAX}`)
-  const pieces: Uint8Array[] = []
-  for await (const piece of tar.content()) pieces.push(piece)
-  return decodeManifest(Buffer.concat(pieces).toString(), path)
+  return await readManifestFrom(tar.content(), path)
 }
 
 const ZEROS = new Uint8Array(1 << 20)

@@ -6,7 +6,8 @@ import {MANIFEST_MAX} from './archive-plan.ts'
 import {type Compression, compressed} from './compression.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {readPieces} from './file-pieces.ts'
-import {encodeManifest, MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
+import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
+import {manifestPieces} from './manifest-write.ts'
 import {tarForm} from './tar-write.ts'
 
 /** What an archive is made of. */
@@ -39,11 +40,11 @@ async function* tarOf(source: ArchiveSource, {progress, signal}: WorkOptions): A
   const {manifest} = source
   const mtime = new Date(manifest.madeAt)
   progress.phase('archiving', totalsOf(manifest.files).bytes)
-  const text = Buffer.from(encodeManifest(manifest))
-  if (text.length > MANIFEST_MAX) throw tooMany(manifest)
-  yield form.header({path: `${manifest.name}/${MANIFEST_FILE}`, isDirectory: false, size: text.length, mtime})
-  yield text
-  yield form.padding(text.length)
+  const size = lengthOf(manifest)
+  if (size > MANIFEST_MAX) throw tooMany(manifest)
+  yield form.header({path: `${manifest.name}/${MANIFEST_FILE}`, isDirectory: false, size, mtime})
+  for (const piece of manifestPieces(manifest)) yield Buffer.from(piece)
+  yield form.padding(size)
   for (const path of manifest.directories) {
     yield form.header({path: `${manifest.name}/${path}`, isDirectory: true, size: 0, mtime})
   }
@@ -57,6 +58,13 @@ async function* tarOf(source: ArchiveSource, {progress, signal}: WorkOptions): A
     yield form.padding(file.size)
   }
   yield form.end
+}
+
+/** The text is made twice: of very many files it is long. */
+function lengthOf(manifest: Manifest): number {
+  let length = 0
+  for (const piece of manifestPieces(manifest)) length += Buffer.byteLength(piece)
+  return length
 }
 
 /** Gives the content of a file, as long as it is what the manifest says. */

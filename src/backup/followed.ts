@@ -11,7 +11,7 @@
  *
  * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
  */
-import {readFile, stat} from 'node:fs/promises'
+import {open, readFile, stat} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {exists, makePrivateDir, namesIn, writeFileAtomic} from '../base/files.ts'
@@ -19,7 +19,8 @@ import {parseJson} from '../base/json-parse.ts'
 import type {Entry} from '../store/store.ts'
 import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
 import type {SegmentEnd} from './log-segment.ts'
-import {decodeManifest, MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {readManifestFile} from './manifest-read.ts'
 
 export const FOLLOW_FILE = 'follow.json'
 const HISTORY_FILE = 'history.json'
@@ -260,7 +261,10 @@ async function reasonOf(history: string): Promise<HistoryReason> {
 /** Undefined when there is none, or none that can be read: what has no manifest is no backup. */
 async function manifestIn(path: string): Promise<Manifest | undefined> {
   try {
-    return decodeManifest(await readSmall(join(path, MANIFEST_FILE), MAX_MANIFEST_BYTES), path)
+    const file = join(path, MANIFEST_FILE)
+    await assertSmall(file, MAX_MANIFEST_BYTES)
+    await using handle = await open(file)
+    return await readManifestFile(handle, path)
   } catch (error) {
     if (error instanceof RegistryError || systemCode(error) !== undefined) return undefined
     throw error
@@ -268,8 +272,12 @@ async function manifestIn(path: string): Promise<Manifest | undefined> {
 }
 
 async function readSmall(path: string, most: number): Promise<string> {
-  if ((await stat(path)).size > most) throw invalid(path, `it has more than ${most} bytes`)
+  await assertSmall(path, most)
   return await readFile(path, 'utf8')
+}
+
+async function assertSmall(path: string, most: number): Promise<void> {
+  if ((await stat(path)).size > most) throw invalid(path, `it has more than ${most} bytes`)
 }
 
 function parsed(text: string): Record<string, unknown> {

@@ -6,7 +6,8 @@ import {type OpenOptions, readArchiveHead, verifyArchive} from './archive-read.t
 import type {WorkOptions} from './copy-files.ts'
 import {type Followed, isFollowed, readFollowed} from './followed.ts'
 import {type ForeignBackup, findForeignDir, foreignArchive, UNVERIFIED} from './foreign.ts'
-import {decodeManifest, MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
+import {MANIFEST_FILE, type Manifest, totalsOf} from './manifest.ts'
+import {readManifestFile} from './manifest-read.ts'
 import {isPartialName} from './stage.ts'
 import {type Finding, verifyTree} from './verify.ts'
 import {verifyFollowed} from './verify-followed.ts'
@@ -103,10 +104,6 @@ async function openFollowed(path: string): Promise<FollowedBackup> {
 
 /** Reads the manifest of a backup that is a directory. Throws as `openBackup`. */
 export async function readManifest(dir: string): Promise<Manifest> {
-  return decodeManifest(await manifestText(dir), join(dir, MANIFEST_FILE))
-}
-
-async function manifestText(dir: string): Promise<string> {
   try {
     await using file = await open(
       join(dir, MANIFEST_FILE),
@@ -115,7 +112,7 @@ async function manifestText(dir: string): Promise<string> {
     const facts = await file.stat()
     if (!facts.isFile()) throw noBackup(dir, `${MANIFEST_FILE} is no regular file`)
     if (facts.size > MANIFEST_BYTES_MAX) throw noBackup(dir, `${MANIFEST_FILE} is larger than any manifest`)
-    return await file.readFile('utf8')
+    return await readManifestFile(file, join(dir, MANIFEST_FILE))
   } catch (error) {
     const isMissing = systemCode(error) === 'ENOENT'
     if (isMissing) throw noBackup(dir, await withoutManifest(dir), error)

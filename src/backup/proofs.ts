@@ -7,7 +7,8 @@ import {readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {writeFileAtomic} from '../base/files.ts'
-import {encodeManifest, type Manifest} from './manifest.ts'
+import type {Manifest} from './manifest.ts'
+import {manifestPieces} from './manifest-write.ts'
 import {PROOFS_FILE} from './tree.ts'
 
 /** The end of its name beside an archive: `FILE.proofs.json`. */
@@ -60,7 +61,9 @@ export function subjectDigest(subject: ProofSubject): string | null {
 
 /** Names a backup by what is in it; 64 hex digits. */
 export function backupDigest(manifest: Manifest): string {
-  return digestOf(encodeManifest(manifest))
+  const hash = createHash('sha256')
+  for (const piece of manifestPieces(manifest)) hash.update(piece)
+  return hash.digest('hex')
 }
 
 function digestOf(text: string): string {

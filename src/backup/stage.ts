@@ -8,11 +8,12 @@
 import {type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
-import {createFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {fillFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
 import {newGuid} from '../base/ids.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {writeFault} from './file-faults.ts'
-import {encodeManifest, MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {MANIFEST_FILE, type Manifest} from './manifest.ts'
+import {manifestPieces} from './manifest-write.ts'
 import {foldersOf} from './tree.ts'
 
 const PARTIAL = /^\..+\.partial-[0-9a-f]{8}$/
@@ -77,6 +78,7 @@ export async function stageFile(path: string, fill: (file: FileHandle) => Promis
 }
 
 const NEW_FILE = {flag: 'wx', mode: PRIVATE_FILE_MODE}
+const NEW_MANIFEST = {mode: PRIVATE_FILE_MODE, isReplacing: false}
 
 /** Removes what processes that are gone left in a directory of backups; gives the names. What is being written stays. */
 export async function removeLeftStagings(parent: string): Promise<readonly string[]> {
@@ -127,7 +129,9 @@ class StagedBackup implements Staging {
   async commit(manifest: Manifest): Promise<string> {
     try {
       await syncFiles(this.dir, manifest)
-      await createFileAtomic(join(this.dir, MANIFEST_FILE), encodeManifest(manifest), PRIVATE_FILE_MODE)
+      await fillFileAtomic(join(this.dir, MANIFEST_FILE), NEW_MANIFEST, async (write) => {
+        for (const piece of manifestPieces(manifest)) await write(Buffer.from(piece))
+      })
       await assertFree(this.#place)
       await rename(this.dir, this.#place)
       await syncDir(dirname(this.#place))

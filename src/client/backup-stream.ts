@@ -1,6 +1,7 @@
 /** A backup that a registry of ours makes and sends: what it is, the archive in pieces, and how much that was. */
 import {createHash} from 'node:crypto'
-import {decodeManifest, type Manifest, totalsOf} from '../backup/manifest.ts'
+import {type Manifest, totalsOf} from '../backup/manifest.ts'
+import {decodeManifest} from '../backup/manifest-read.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'

@@ -7,7 +7,8 @@ import {directorySource, writeArchive} from '../backup/archive-write.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
 import {freeName} from '../backup/free-name.ts'
 import {assertRoom, freeBytesAt} from '../backup/free-space.ts'
-import {encodeManifest, type Manifest, totalsOf} from '../backup/manifest.ts'
+import {type Manifest, totalsOf} from '../backup/manifest.ts'
+import {manifestDigest} from '../backup/manifest-write.ts'
 import {type Staging, stageBackup} from '../backup/stage.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
@@ -147,7 +148,7 @@ async function unpackStream(stream: BackupStream, {dir}: Staging, work: WorkOpti
   const unpacked = await unpackArchive(stream.chunks(), dir, {...work, limits})
   await stream.finish()
   const isSame =
-    unpacked.manifest !== undefined && encodeManifest(unpacked.manifest) === encodeManifest(stream.manifest)
+    unpacked.manifest !== undefined && manifestDigest(unpacked.manifest) === manifestDigest(stream.manifest)
   if (!isSame)
     throw new RegistryError('REG_BAD_ANSWER', 'the archive is of another backup than the one that was announced')
 }

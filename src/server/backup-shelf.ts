@@ -1,6 +1,7 @@
-import {readFile, stat} from 'node:fs/promises'
+import {open, stat} from 'node:fs/promises'
 import {join} from 'node:path'
-import {decodeManifest, MANIFEST_FILE, type Manifest} from '../backup/manifest.ts'
+import {MANIFEST_FILE, type Manifest} from '../backup/manifest.ts'
+import {readManifestFile} from '../backup/manifest-read.ts'
 import {newestProof, type Proof, readProofs} from '../backup/proofs.ts'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {type NamedBackup, namedBackups} from './backup-names.ts'
@@ -80,7 +81,8 @@ export async function readManifest(path: string): Promise<Manifest> {
   const file = join(path, MANIFEST_FILE)
   try {
     if ((await stat(file)).size > MANIFEST_BYTES_MAX) throw new TypeError('it is too long')
-    return decodeManifest(await readFile(file, 'utf8'), path)
+    await using handle = await open(file)
+    return await readManifestFile(handle, path)
   } catch (error) {
     if (error instanceof RegistryError) throw error
     throw unreadable(path, error)

@@ -13,7 +13,8 @@ import {
   writeFollowFile,
 } from '../../src/backup/followed.ts'
 import {LogArchiveWriter} from '../../src/backup/log-archive.ts'
-import {encodeManifest, MANIFEST_FILE, type Manifest} from '../../src/backup/manifest.ts'
+import {MANIFEST_FILE, type Manifest} from '../../src/backup/manifest.ts'
+import {encodeManifest} from '../../src/backup/manifest-write.ts'
 import {NO_PROGRESS} from '../../src/backup/progress.ts'
 import {openSource} from '../../src/server/restoring/restore-source.ts'
 import {FIRST_PREVIOUS_HASH} from '../../src/store/chain.ts'

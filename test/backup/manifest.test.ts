@@ -1,6 +1,9 @@
+import {createHash} from 'node:crypto'
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
-import {decodeManifest, encodeManifest, isSafePath, type Manifest, totalsOf} from '../../src/backup/manifest.ts'
+import {isSafePath, type Manifest, totalsOf} from '../../src/backup/manifest.ts'
+import {decodeManifest, readManifestFrom} from '../../src/backup/manifest-read.ts'
+import {encodeManifest} from '../../src/backup/manifest-write.ts'
 
 const HASH = 'ab'.repeat(32)
 const MANIFEST: Manifest = {
@@ -14,6 +17,23 @@ const MANIFEST: Manifest = {
   directories: ['certs', 'certs/cas'],
   files: [{path: 'registry.db', size: 4096, allocated: 4096, sha256: HASH}],
   census: {services: 2, state: HASH},
+}
+
+type Body = Record<string, unknown>
+
+const fileNamed = (path: string) => ({path, size: 1, allocated: 512, sha256: HASH})
+
+/** As a file is read: every piece in the same place. */
+const PIECE = Buffer.alloc(4096)
+
+async function* piecesOf(bytes: Uint8Array, cuts: readonly number[]) {
+  let from = 0
+  for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.length]) {
+    const piece = bytes.subarray(from, cut)
+    PIECE.set(piece)
+    yield PIECE.subarray(0, piece.length)
+    from = cut
+  }
 }
 
 const invalid = (text: string) => () => decodeManifest(text, 'b/backup.json')
@@ -52,6 +72,54 @@ describe('a manifest', () => {
       expect(invalid(encodeManifest({...MANIFEST, files}))).toThrow(/path below|manifest itself|not what it should/)
     },
   )
+
+  test('has the text that JSON has of all of it at once, whatever the number of files', () => {
+    for (const count of [0, 1, 255, 256, 257, 1000]) {
+      const manifest = {...MANIFEST, files: Array.from({length: count}, (_, at) => fileNamed(`f/"ä"\n${at}, []`))}
+      const text = encodeManifest(manifest)
+      expect(text).toBe(`${JSON.stringify(JSON.parse(text), undefined, 1)}\n`)
+      const {digest, ...body} = JSON.parse(text)
+      expect(digest).toBe(createHash('sha256').update(JSON.stringify(body)).digest('hex'))
+      expect(decodeManifest(text, 'x')).toEqual(manifest)
+    }
+  })
+
+  test('is read in whatever pieces it comes, and with whatever blanks', async () => {
+    const files = [fileNamed('a/"files": ['), fileNamed('ü/\u2028🦊}]'), fileNamed('c')]
+    const manifest = {...MANIFEST, files, census: {'"files": [': '{"files": [', services: 1}}
+    const text = encodeManifest(manifest)
+    for (const form of [text, JSON.stringify(JSON.parse(text)), JSON.stringify(JSON.parse(text), undefined, 4)]) {
+      const bytes = Buffer.from(form)
+      const cuts = fc.uniqueArray(fc.nat(bytes.length), {maxLength: 20})
+      await fc.assert(
+        fc.asyncProperty(cuts, async (places) => {
+          expect(await readManifestFrom(piecesOf(bytes, places), 'x')).toEqual(manifest)
+        }),
+      )
+      const each = Array.from({length: bytes.length}, (_, at) => at)
+      expect(await readManifestFrom(piecesOf(bytes, each), 'x')).toEqual(manifest)
+    }
+  })
+
+  test.each([
+    ['a file that is none', (body: Body) => ({...body, files: [0]}), /altered|no object/],
+    ['a list in place of a file', (body: Body) => ({...body, files: [[]]}), /altered|no object/],
+    ['no list of files', (body: Body) => ({...body, files: {path: 'x'}}), /no list/],
+    ['no files', ({files: _, ...body}: Body) => body, /no list/],
+    ['a size that is text', (body: Body) => ({...body, files: [{...fileNamed('a'), size: '1'}]}), /files\[0\].size/],
+    ['a list of files elsewhere', (body: Body) => ({...body, cell: {files: [fileNamed('a')]}}), /cell.kind/],
+  ])('with a right digest and %s is refused', (_, change, reason) => {
+    const {digest: _digest, ...body} = JSON.parse(encodeManifest(MANIFEST))
+    const changed = change(body)
+    const digest = createHash('sha256').update(JSON.stringify(changed)).digest('hex')
+    expect(invalid(JSON.stringify({...changed, digest}))).toThrow(reason)
+  })
+
+  test('with two lists of files is refused', () => {
+    const text = encodeManifest(MANIFEST)
+    expect(invalid(text.replace('"files": [', '"files": [],\n "files": ['))).toThrow(/two lists/)
+    expect(invalid(text.replace('"totals"', '"files": 1,\n "totals"'))).toThrow(/altered|no list/)
+  })
 
   test('that names a file twice is refused', () => {
     const [file] = MANIFEST.files

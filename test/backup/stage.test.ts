@@ -2,7 +2,7 @@ import {mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile} from 'node:fs/pr
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
-import {decodeManifest} from '../../src/backup/manifest.ts'
+import {decodeManifest} from '../../src/backup/manifest-read.ts'
 import {isPartialName, removeLeftStagings, stageBackup} from '../../src/backup/stage.ts'
 import {Child} from '../support/child.ts'
 import {stagedManifest} from '../support/staged-backup.ts'

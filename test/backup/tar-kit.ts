@@ -1,4 +1,5 @@
-import {encodeManifest, type Manifest} from '../../src/backup/manifest.ts'
+import type {Manifest} from '../../src/backup/manifest.ts'
+import {encodeManifest} from '../../src/backup/manifest-write.ts'
 
 /** A header as the bytes say it, whatever they say. */
 export interface RawHeader {
