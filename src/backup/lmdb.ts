@@ -20,8 +20,8 @@ export interface Lmdb extends Disposable {
   lastKey(name: string): Buffer | undefined
   /** Yields all keys and values of a named database in order; nothing when there is none of that name. */
   entries(name: string): Generator<readonly [key: Buffer, value: Buffer]>
-  /** Gives the first value of a key in a named database. */
-  get(name: string, key: string): Buffer | undefined
+  /** Gives the first value of a key in a named database, whose keys are in the order of their bytes. */
+  get(name: string, key: string | Buffer): Buffer | undefined
 }
 
 interface LeafNode {
@@ -82,11 +82,15 @@ class LmdbFile implements Lmdb {
     }
   }
 
-  get(name: string, key: string): Buffer | undefined {
+  get(name: string, key: string | Buffer): Buffer | undefined {
     const wanted = Buffer.from(key)
-    for (const [found, value] of this.entries(name)) {
-      if (found.equals(wanted)) return value
+    let number = this.databases().get(name)?.root
+    for (let depth = 0; number !== undefined && depth < DEPTH_MAX; depth++) {
+      const page = new TreePage(this.#pages, number)
+      if (!page.isBranch) return this.#valueOf(page.find(wanted))
+      number = page.childFor(wanted)
     }
+    if (number !== undefined) throw this.#pages.damaged('a tree leads into itself')
     return undefined
   }
 
@@ -100,6 +104,12 @@ class LmdbFile implements Lmdb {
       if (node.flags === SUB_TREE) databases.set(node.key.toString(), this.#pages.tree(node.value()))
     }
     return databases
+  }
+
+  #valueOf(node: LeafNode | undefined): Buffer | undefined {
+    if (node === undefined || (node.flags & MANY) === 0) return node?.value()
+    for (const value of this.#valuesOf(node)) return value
+    return undefined
   }
 
   /** Many values are the keys of a tree of their own, or of a page inside the node. */
@@ -159,6 +169,21 @@ class TreePage {
     return page.readUInt16LE(at) + page.readUInt16LE(at + 2) * 2 ** 16 + page.readUInt16LE(at + 4) * 2 ** 32
   }
 
+  /** Gives the page below a branch that a key is in, if it is anywhere. The first node leads to all that is before the second. */
+  childFor(key: Buffer): number {
+    if (this.count === 0) throw this.#pages.damaged('a branch leads nowhere')
+    let index = this.#firstFrom(key, 1)
+    if (index === this.count || !this.leafNode(index).key.equals(key)) index -= 1
+    return this.child(index)
+  }
+
+  /** Gives the node of a leaf that has a key. */
+  find(key: Buffer): LeafNode | undefined {
+    const index = this.#firstFrom(key, 0)
+    const node = index === this.count ? undefined : this.leafNode(index)
+    return node?.key.equals(key) ? node : undefined
+  }
+
   leafNode(index: number): LeafNode {
     if (this.#itemSize !== undefined) return this.#item(index, this.#itemSize)
     const page = this.#page
@@ -172,6 +197,17 @@ class TreePage {
       flags,
       value: () => this.#value(keyEnd, flags, size),
     }
+  }
+
+  /** Gives the first node from `low` on whose key is not before another one. */
+  #firstFrom(key: Buffer, low: number): number {
+    let [from, to] = [low, this.count]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (this.leafNode(middle).key.compare(key) < 0) from = middle + 1
+      else to = middle
+    }
+    return from
   }
 
   #item(index: number, size: number): LeafNode {

@@ -2,16 +2,21 @@
  * Counts and hashes what the files of a stopped Synapse service have, to be compared with what the restored service says. Seen at Synapse 2.256.
  *
  *     axon       blobs, bytes; blobs.sha256 is the hash over names and sizes in order
- *     jsonstor   paths, objects; objects.sha256 is the hash over them in the order of their idens
+ *     jsonstor   paths, objects; objects.sha256 is the hash over them in the order of their idens, paths.sha256 that over paths and their idens
+ *     cryotank   tanks, items; items.sha256 is the hash over the names of tanks in order, each with the offsets and bytes of its items
+ *     aha        services: how many names there are
  *     cortex     layers, nodes (of all layers); forms.NAME, how many there are of a form, as the service keeps count
  */
 import {createHash} from 'node:crypto'
 import {existsSync, readdirSync} from 'node:fs'
 import {join} from 'node:path'
+import {jsonstorCensus} from './jsonstor-slab.ts'
 import {openLmdb} from './lmdb.ts'
+import {CELL_SLAB, unpacked} from './synapse-facts.ts'
 
-/** Bytes of a character. */
-const UTF8_MAX = 4
+const IDEN = /^[0-9a-f]{32}$/
+/** What the paths of its services begin with. */
+const AHA_SERVICES = Buffer.from('aha\0services\0')
 
 type Census = Record<string, number | string>
 
@@ -27,6 +32,10 @@ export function synapseCensus(dir: string, type: string | null): Readonly<Census
       return axonCensus(dir)
     case 'jsonstor':
       return jsonstorCensus(dir)
+    case 'cryotank':
+      return cryotankCensus(dir)
+    case 'aha':
+      return ahaCensus(dir)
     case 'cortex':
       return cortexCensus(dir)
     default:
@@ -48,27 +57,35 @@ function axonCensus(dir: string): Census {
   return {blobs, bytes, 'blobs.sha256': hash.digest('hex')}
 }
 
-function jsonstorCensus(dir: string): Census {
-  using slab = openLmdb(join(dir, 'slabs', 'cell.lmdb', 'data.mdb'))
+function cryotankCensus(dir: string): Census {
+  using cell = openLmdb(join(dir, CELL_SLAB))
   const hash = createHash('sha256')
-  let objects = 0
-  for (const [iden, value] of slab.entries('jsonstor:items')) {
-    objects += 1
-    hash.update(iden).update(value)
+  const census = {tanks: 0, items: 0}
+  for (const [name, value] of cell.entries('cryo:names')) {
+    census.tanks += 1
+    hash.update(name)
+    const known = unpacked(value)
+    const iden = Array.isArray(known) ? known[0] : undefined
+    if (typeof iden !== 'string' || !IDEN.test(iden)) continue
+    const path = join(dir, 'tanks', iden, 'tank.lmdb', 'data.mdb')
+    if (!existsSync(path)) continue
+    using tank = openLmdb(path)
+    for (const [offset, item] of tank.entries('items')) {
+      census.items += 1
+      hash.update(offset).update(item)
+    }
   }
-  const paths = slab.databases().get('jsonstor:paths')?.entries ?? 0
-  return {paths, objects, 'objects.sha256': hash.digest('hex')}
+  return {...census, 'items.sha256': hash.digest('hex')}
 }
 
-/** Gives the characters that the paths of a stopped JSONStor begin with, each once. Blocks and throws as `synapseCensus`. */
-export function jsonstorPrefixes(dir: string): readonly string[] {
-  using slab = openLmdb(join(dir, 'slabs', 'cell.lmdb', 'data.mdb'))
-  const prefixes = new Set<string>()
-  for (const [path] of slab.entries('jsonstor:paths')) {
-    const [first] = path.subarray(0, UTF8_MAX).toString()
-    if (first !== undefined) prefixes.add(first)
-  }
-  return [...prefixes].sort()
+/** Whether a service is online is not the same after a start; its name is. */
+function ahaCensus(dir: string): Census {
+  const path = join(dir, 'slabs', 'jsonstor', 'data.mdb')
+  if (!existsSync(path)) return {}
+  using slab = openLmdb(path)
+  let services = 0
+  for (const [name] of slab.entries('aha:paths')) if (name.indexOf(AHA_SERVICES) === 0) services += 1
+  return {services}
 }
 
 function cortexCensus(dir: string): Census {

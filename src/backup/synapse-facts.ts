@@ -49,13 +49,14 @@ function versionOf(cell: Lmdb): string | null {
   return Array.isArray(version) && version.every(Number.isSafeInteger) ? version.join('.') : null
 }
 
-function unpacked(bytes: Buffer): Value {
+/** Gives a small value that is stored packed; undefined when it is of another form than known. */
+export function unpacked(bytes: Buffer): Value {
   const decoder = new Decoder({maxBytes: INFO_BYTES_MAX})
   decoder.push(bytes)
   try {
     return decoder.next()?.value
   } catch {
-    return undefined // of another form than known
+    return undefined
   }
 }
 

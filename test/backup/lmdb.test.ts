@@ -67,6 +67,24 @@ describe('a file that LMDB wrote', () => {
     expect(lmdb.get('few', 'a')).toBeUndefined()
   })
 
+  test.each(vectors)('gives the first value of each key, and none of others: $name', (vector) => {
+    using lmdb = openLmdb(written(bytesOf(vector)))
+    for (const name of lmdb.databases().keys()) {
+      const first = new Map<string, Buffer>()
+      for (const [key, value] of lmdb.entries(name)) {
+        const hex = key.toString('hex')
+        if (!first.has(hex)) first.set(hex, Buffer.from(value))
+      }
+      for (const [hex, value] of first) {
+        const key = Buffer.from(hex, 'hex')
+        expect(lmdb.get(name, key), hex).toEqual(value)
+        for (const other of [Buffer.concat([key, Buffer.from([0])]), key.subarray(0, -1)]) {
+          expect(lmdb.get(name, other)).toEqual(first.get(other.toString('hex')))
+        }
+      }
+    }
+  })
+
   test('counts its room to grow as unused', () => {
     const vector = vectors[1] as Vector
     using lmdb = openLmdb(written(Buffer.concat([bytesOf(vector), Buffer.alloc(50 * PAGE)])))

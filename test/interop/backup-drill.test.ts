@@ -1,21 +1,24 @@
 // Our registry as the AHA of a network, with a real Axon in it: live backups of both are drilled while both run. What runs must not notice.
-import {mkdtemp, open, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {cp, mkdtemp, open, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {synapsePython} from '../../scripts/peers.ts'
 import {hashFile} from '../../src/backup/copy-files.ts'
+import {readJsonstor} from '../../src/backup/jsonstor-slab.ts'
 import {decodeManifest} from '../../src/backup/manifest-read.ts'
 import {encodeManifest} from '../../src/backup/manifest-write.ts'
 import {NO_PROGRESS} from '../../src/backup/progress.ts'
+import {synapseCensus} from '../../src/backup/synapse-census.ts'
 import {openTelepath} from '../../src/client/telepath/open.ts'
+import {askJsonstor} from '../../src/server/drill/ask-jsonstor.ts'
 import {storeCensus} from '../../src/store/census.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {TelepathProxy} from '../../src/wire/telepath/caller.ts'
 import {type CliResult, runCli} from '../support/cli.ts'
 import {NETWORK, OurAha} from './our-aha.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
-import {SynapseService} from './synapse-world.ts'
+import {type SynapseKind, type SynapseOptions, SynapseService} from './synapse-world.ts'
 
 const BLOBS = 40
 const BLOB_BYTES = 20_000
@@ -149,12 +152,26 @@ describe('a drill, while what was backed up runs', () => {
   })
 })
 
+/** By their paths. The first parts begin with what two orders of characters differ in. */
+const OBJECTS: Readonly<Record<string, Value>> = {
+  'é/one': {name: 'é'},
+  'things/two': {two: [1, 2.5, null, {deep: true}]},
+  'things/three/four': {},
+  '\uffee': 'before the next in the order of bytes',
+  '\u{1d518}/x': 2 ** 40,
+  '/from/the/root': ['x'.repeat(9000)],
+}
+
 /** Starts a real service, fills it, stops it, and backs its directory up. */
-async function stopped(kind: 'cortex' | 'jsonstor', fill: (cell: TelepathProxy) => Promise<unknown>): Promise<string> {
-  await using service = await SynapseService.start(kind)
+async function stopped(
+  kind: SynapseKind,
+  fill: (cell: TelepathProxy, service: SynapseService) => Promise<unknown>,
+  options: SynapseOptions = {},
+): Promise<string> {
+  await using service = await SynapseService.start(kind, options)
   {
     await using cell = await openTelepath(service.cellUrl)
-    await fill(cell)
+    await fill(cell, service)
   }
   await service.stop()
   const backup = join(folder, kind)
@@ -166,14 +183,73 @@ async function stopped(kind: 'cortex' | 'jsonstor', fill: (cell: TelepathProxy) 
 describe('a drill of a service that was stopped', () => {
   test('reads every object of a real JSONStor', async () => {
     const backup = await stopped('jsonstor', async (cell) => {
-      for (const name of ['é/one', 'things/two', 'things/three/four']) {
-        await cell.call('setPathObj', {args: [name, {name}]})
+      for (const [name, object] of Object.entries(OBJECTS)) {
+        await cell.call('setPathObj', {args: [name, object]})
       }
+      await cell.call('setPathLink', {args: ['linked', 'things/two']})
     })
     const {report, stderr} = await drill(backup)
     expect(report, stderr).toMatchObject({result: 'proven'})
-    expect(named(report, 'service: paths')).toBe('3')
-    expect(named(report, 'files: objects')).toBe('3')
+    expect(named(report, 'service: paths')).toBe('7')
+    expect(named(report, 'files: objects')).toBe('6')
+    expect(named(report, 'service: content of every object')).toBe('all right')
+  })
+
+  test('hears of each object of a real JSONStor that is another one, or is gone', async () => {
+    const backup = join(folder, 'jsonstor')
+    const known = {before: synapseCensus(backup, 'jsonstor'), objects: readJsonstor(backup)}
+    await using service = await SynapseService.start('jsonstor', {
+      prepare: (dir) => cp(backup, dir, {recursive: true, filter: (path) => !path.endsWith('backup.json')}),
+    })
+    await using cell = await openTelepath(service.cellUrl)
+    const {signal} = new AbortController()
+    const wrong = async () => (await askJsonstor(cell, known, signal)).filter(({isRight}) => !isRight)
+    expect(await wrong()).toEqual([])
+    await cell.call('setPathObjProp', {args: ['things/three/four', 'deep/er', 1.5]})
+    await cell.call('setPathObj', {args: ['é/one', null]})
+    expect(await wrong()).toEqual([
+      {
+        ...{what: 'service: content of every object', expected: 'all right', isRight: false},
+        found: 't…/three/four has another content; é…/one has no object',
+      },
+    ])
+    await cell.call('delPathObj', {args: ['things/two']})
+    await cell.call('setPathObj', {args: ['more', 1]})
+    expect(await wrong()).toEqual([
+      {what: 'service: paths', expected: '7', found: '6', isRight: false},
+      expect.anything(),
+    ])
+  })
+
+  test('reads every item of a real Cryotank', async () => {
+    const backup = await stopped('cryotank', async (cell) => {
+      for (const name of ['one', 'né', 'empty']) await cell.call('init', {args: [name]})
+      await cell.call('puts', {args: ['one', [{a: 1}, [1.5, 'é', null]]]})
+      await cell.call('puts', {args: ['né', ['x'.repeat(9000)]]})
+    })
+    const {report, stderr} = await drill(backup)
+    expect(report, stderr).toMatchObject({result: 'proven'})
+    expect(named(report, 'service: tanks')).toBe('3')
+    expect(named(report, 'service: items')).toBe('3')
+    expect(named(report, 'service: items.sha256')).toBe(named(report, 'files: items.sha256'))
+  })
+
+  test('counts the services of a real AHA', async () => {
+    // Not through the UNIX socket: it asks for the address of who registers.
+    const fill = async (_: TelepathProxy, {tcpUrl}: SynapseService) => {
+      await using cell = await openTelepath(tcpUrl)
+      for (const name of ['00.one', '01.one']) {
+        await cell.call('addAhaSvc', {args: [name, {urlinfo: {scheme: 'tcp', host: '127.0.0.1', port: 1}}, NETWORK]})
+      }
+    }
+    const backup = await stopped('aha', fill, {
+      ...{conf: {'auth:passwd': 'secret'}, env: {SYN_AHA_AHA_NETWORK: NETWORK}},
+    })
+    expect(await readFile(join(backup, 'cell.yaml'), 'utf8')).not.toContain(NETWORK)
+    const {report, stderr} = await drill(backup)
+    expect(report, stderr).toMatchObject({result: 'proven'})
+    expect(named(report, 'service: services')).toBe('2')
+    expect(named(report, 'files: services')).toBe('2')
   })
 
   test('counts the nodes of a real Cortex by their form', async () => {

@@ -204,8 +204,8 @@ class Drill {
     return {...kind, type, dir: this.#dir, manifest, signal}
   }
 
-  async #protect({dir, kind}: {readonly dir: string; readonly kind: 'registry' | 'synapse'}, sandbox: Sandbox) {
-    const {taken, unread} = await makeHarmless(dir, kind)
+  async #protect({dir, kind, type}: Subject, sandbox: Sandbox) {
+    const {taken, unread} = await makeHarmless(dir, kind === 'synapse' && type === 'aha' ? 'aha' : kind)
     this.protections.push(
       sandbox.protection,
       taken.length === 0

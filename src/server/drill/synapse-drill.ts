@@ -1,40 +1,18 @@
 /** What is asked of a restored Synapse service: all that it has is read once. Seen at Synapse 2.256. */
 import {createHash} from 'node:crypto'
+import {readJsonstor} from '../../backup/jsonstor-slab.ts'
 import type {ProofCheck} from '../../backup/proofs.ts'
-import {jsonstorPrefixes, synapseCensus} from '../../backup/synapse-census.ts'
+import {synapseCensus} from '../../backup/synapse-census.ts'
 import {readSynapseFacts} from '../../backup/synapse-facts.ts'
 import {messageOf} from '../../base/errors.ts'
 import {fieldsOf} from '../../client/admin-values.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import type {Callable} from '../../wire/telepath/caller.ts'
+import {askCryotank} from './ask-cryotank.ts'
+import {askJsonstor} from './ask-jsonstor.ts'
+import {ANSWER_MS, type Ask, textOf, Wrong} from './asking.ts'
 import {compare, compareFacts} from './checks.ts'
 import type {DrillSubject, PreparedDrill} from './subject.ts'
-
-type Census = Readonly<Record<string, number | string>>
-/** What the files say. */
-interface Known {
-  readonly before: Census
-  /** Of a JSONStor: the characters that its paths begin with, which is how all of them are listed. */
-  readonly prefixes: readonly string[]
-}
-type Ask = (cell: Callable, known: Known, signal: AbortSignal) => Promise<readonly ProofCheck[]>
-
-/** Longest wait for an answer, and for the next piece of one. */
-const ANSWER_MS = 120_000
-/** So many blobs, objects or forms that are not right are named. */
-const NAMED = 5
-
-/** Services that can be started, the type that each says that it has, and what is read of it. */
-const SERVICES: Readonly<Record<string, {readonly told: string; readonly ask: Ask}>> = {
-  aha: {told: 'ahacell', ask: askNothing},
-  axon: {told: 'axon', ask: askAxon},
-  cortex: {told: 'cortex', ask: askCortex},
-  cryotank: {told: 'cryocell', ask: askNothing},
-  jsonstor: {told: 'jsonstorcell', ask: askJsonstor},
-}
-
-/** The types of services that a drill can start. */
-export const DRILLED_TYPES: readonly string[] = Object.keys(SERVICES)
 
 /** Counts all nodes of all layers by their form, each of which is read for that. */
 const FORM_COUNTS = `
@@ -57,7 +35,7 @@ export function prepareSynapse(subject: DrillSubject, python: string): PreparedD
   const {dir, manifest, type, signal} = subject
   const {index} = readSynapseFacts(dir)
   const census = synapseCensus(dir, type)
-  const prefixes = type === 'jsonstor' ? jsonstorPrefixes(dir) : []
+  const objects = type === 'jsonstor' ? readJsonstor(dir) : undefined
   const checks: ProofCheck[] = []
   if (manifest !== undefined && manifest.log.index !== null && index !== null) {
     checks.push(compare('files: log.index', manifest.log.index, index))
@@ -76,7 +54,7 @@ export function prepareSynapse(subject: DrillSubject, python: string): PreparedD
     },
     ask: async (cell) => [
       ...(await askAny(cell, {index, told}, subject)),
-      ...(await ask(cell, {before: census, prefixes}, signal)),
+      ...(await ask(cell, {before: census, objects}, signal)),
     ],
   }
 }
@@ -98,12 +76,17 @@ async function askAny(
   return [iden, type, safemode, {what: 'service: log.index', expected: `${index}`, found, isRight: now >= index}]
 }
 
-async function askNothing(): Promise<readonly ProofCheck[]> {
-  return []
+const askNothing: Ask = async () => []
+
+/** How many names of services there are. What it says of each, such as whether it is online, is not the same after a start. */
+const askAha: Ask = async (cell, {before}, signal) => {
+  let services = 0
+  for await (const _ of cell.stream('getAhaSvcs', {signal, timeoutMs: ANSWER_MS})) services += 1
+  return [compare('service: services', before['services'] ?? services, services)]
 }
 
 /** Every blob is read, and must have the hash that is its name. */
-async function askAxon(cell: Callable, {before}: Known, signal: AbortSignal): Promise<readonly ProofCheck[]> {
+const askAxon: Ask = async (cell, {before}, signal) => {
   const options = {signal, timeoutMs: ANSWER_MS}
   const wrong = new Wrong()
   let blobs = 0
@@ -151,26 +134,7 @@ async function blobProblem(
   return hash.digest().equals(name) ? undefined : 'has another content'
 }
 
-/** Every object is read. A list is asked for by what the paths begin with; without that it is empty. */
-async function askJsonstor(
-  cell: Callable,
-  {before, prefixes}: Known,
-  signal: AbortSignal,
-): Promise<readonly ProofCheck[]> {
-  const options = {signal, timeoutMs: ANSWER_MS}
-  const wrong = new Wrong()
-  let paths = 0
-  for (const prefix of prefixes) {
-    for await (const item of cell.stream('getPathObjs', {...options, args: [[prefix]]})) {
-      paths += 1
-      const [path, object] = Array.isArray(item) ? item : []
-      if (object === undefined || object === null) wrong.add(`${prefix}…/${textOf(path)} has no object`)
-    }
-  }
-  return [compare('service: paths', before['paths'] ?? null, paths), wrong.check('service: every object')]
-}
-
-async function askCortex(cell: Callable, {before}: Known, signal: AbortSignal): Promise<readonly ProofCheck[]> {
+const askCortex: Ask = async (cell, {before}, signal) => {
   // No limit: a layer of a hundred million nodes takes its time, and tells nothing meanwhile.
   const counts = fieldsOf(await cell.call('callStorm', {args: [FORM_COUNTS], signal, timeoutMs: 0}), 'callStorm')
   const found: Record<string, number | string> = {}
@@ -183,23 +147,14 @@ async function askCortex(cell: Callable, {before}: Known, signal: AbortSignal): 
   return [compare('service: nodes', before['nodes'] ?? null, nodes), ...compareFacts('service', forms, found)]
 }
 
-/** Collects what is not right: all of it is counted, some is named. */
-class Wrong {
-  readonly #named: string[] = []
-  #count = 0
-
-  add(text: string): void {
-    this.#count += 1
-    if (this.#named.length < NAMED) this.#named.push(text)
-  }
-
-  check(what: string): ProofCheck {
-    const more = this.#count > this.#named.length ? [`and ${this.#count - this.#named.length} more`] : []
-    const found = this.#count === 0 ? 'all right' : [...this.#named, ...more].join('; ')
-    return {what, expected: 'all right', found, isRight: this.#count === 0}
-  }
+/** Services that can be started, the type that each says that it has, and what is read of it. */
+const SERVICES: Readonly<Record<string, {readonly told: string; readonly ask: Ask}>> = {
+  aha: {told: 'ahacell', ask: askAha},
+  axon: {told: 'axon', ask: askAxon},
+  cortex: {told: 'cortex', ask: askCortex},
+  cryotank: {told: 'cryocell', ask: askCryotank},
+  jsonstor: {told: 'jsonstorcell', ask: askJsonstor},
 }
 
-function textOf(value: Value | undefined): string {
-  return typeof value === 'string' ? value : JSON.stringify(value ?? null)
-}
+/** The types of services that a drill can start. */
+export const DRILLED_TYPES: readonly string[] = Object.keys(SERVICES)

@@ -1,4 +1,4 @@
-import {mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
@@ -62,5 +62,23 @@ describe('the configuration of what is drilled', () => {
     await writeFile(join(dir, 'cell.yaml'), 'mirror: [aha://x\n')
     expect(await makeHarmless(dir, 'synapse')).toEqual({taken: [], unread: ['cell.yaml']})
     expect(await read()).not.toHaveProperty('mirror')
+  })
+
+  test('of an AHA keeps its network, which it does not start without, or takes that of its CA', async () => {
+    const given = {
+      'aha:network': 'here.net',
+      'aha:name': 'aha',
+      'aha:registry': 'ssl://x',
+      'provision:listen': 'ssl://0.0.0.0',
+    }
+    await write('cell.yaml', given)
+    const {taken} = await makeHarmless(dir, 'aha')
+    expect(taken).toEqual(['aha:name', 'aha:registry', 'provision:listen'])
+    expect(await read()).toMatchObject({'aha:network': 'here.net', safemode: true, 'dmon:listen': 'tcp://127.0.0.1:0'})
+    await write('cell.yaml', {})
+    await mkdir(join(dir, 'certs', 'cas'), {recursive: true})
+    for (const name of ['there.net.crt', 'there.net.key']) await writeFile(join(dir, 'certs', 'cas', name), '')
+    await makeHarmless(dir, 'aha')
+    expect(await read()).toMatchObject({'aha:network': 'there.net'})
   })
 })
