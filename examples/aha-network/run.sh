@@ -129,7 +129,7 @@ zmq:pub:port: 0
 zmq:hb:port: 0
 END
 start aha "$root/bin/registry" serve "$work/aha"
-for _ in $(seq 30); do
+for _ in $(seq 300); do
   [ -S "$work/aha/sock" ] && break
   sleep 1
 done

@@ -73,7 +73,7 @@ describe('a watch', () => {
     await until('registered end')
     expect(said()).toEqual(['present a', 'synced', 'registered end'])
     // The event of the second registration says less than the list did; what is known stays known.
-    expect(watch.services.find(({id}) => id === 'a')?.ttlS).toBe(30)
+    expect(watch.services.find(({id}) => id === 'a')?.ttlS).toBe(36_000)
   })
 
   test('tells what was before a change', async () => {

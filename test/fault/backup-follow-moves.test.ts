@@ -7,7 +7,7 @@ import {readArchivedLog, readFollowed} from '../../src/backup/followed.ts'
 import {runCli} from '../support/cli.ts'
 import {callAsRoot, type Member, MemberCell} from '../support/member-cell.ts'
 
-test('a log that is followed through promotions is one history, at whichever member', {timeout: 120_000}, async () => {
+test('a log that is followed through promotions is one history, at whichever member', {timeout: 600_000}, async () => {
   const root = await mkdtemp(join(tmpdir(), 'registry-follow-'))
   try {
     const dir = join(root, 'kept')

@@ -20,7 +20,7 @@ import {startServer, type TestServer} from '../support/server.ts'
 import {IS_LONG} from './rounds.ts'
 
 const ROUNDS = IS_LONG ? 30 : 3
-const ROUND_MS = 30_000
+const ROUND_MS = 120_000
 const LANES = 4
 /** Changes that are acknowledged in a round before somebody is killed; at most. */
 const CHANGES_MAX = 400
@@ -106,7 +106,7 @@ class Writers implements AsyncDisposable {
       while (!this.#isEnding) {
         Writers.#mark += 1
         const mark = Writers.#mark
-        if ((await this.#client.register(id, {metadata: {mark}})).success) this.acknowledged.push(mark)
+        if ((await this.#client.registerOnce(id, {metadata: {mark}})).success) this.acknowledged.push(mark)
       }
     } catch (error) {
       if (!(error instanceof ClosedError)) throw error

@@ -61,7 +61,7 @@ class Honest implements AsyncDisposable {
   async #byTelepath(served: ServedCell): Promise<void> {
     while (!this.#isOver) {
       await using root = await served.local()
-      expect(await root.call('getCellType', {timeoutMs: 5000})).toBe('cell')
+      expect(await root.call('getCellType', {timeoutMs: 60_000})).toBe('cell')
       this.#answers += 1
       await delay(PACE_MS)
     }
@@ -208,7 +208,7 @@ test('large messages under way have a bound together, also where a session is op
   // What fits stays, the others are closed.
   let closed = 0
   for (const end of ends) void end.then(() => (closed += 1))
-  await expect.poll(() => closed, {timeout: 20_000}).toBeGreaterThanOrEqual(40 - 9)
+  await expect.poll(() => closed).toBeGreaterThanOrEqual(40 - 9)
   expect(residentMb(plain) - before).toBeLessThan(256 * 2 + MOST_GROWTH_MB)
   for (const link of links) link.destroy()
 })

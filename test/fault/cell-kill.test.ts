@@ -18,7 +18,7 @@ import {IS_LONG} from './rounds.ts'
 
 const ROUNDS = IS_LONG ? 40 : 4
 const CHANGES_PER_ROUND = 150
-const ROUND_MS = 15_000
+const ROUND_MS = 120_000
 const ROOT = basic('root', 'rootpass')
 
 type Facts = Readonly<Record<string, Value>>

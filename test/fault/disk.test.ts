@@ -127,10 +127,10 @@ describe.each(DISKS)('a $name', ({wrapper, fill, free}) => {
 test('while another process holds the database changes are refused and nothing else; afterwards they are taken by itself', async () => {
   await using server = await startServer()
   using client = new RawClient(server.ports.req)
-  await client.register('a', {type: 'cam'})
+  expect(await client.register('a', {type: 'cam'})).toMatchObject({success: true})
   using lock = new DatabaseSync(join(server.dir, 'registry.db'))
   lock.exec('BEGIN EXCLUSIVE')
-  const [first, read] = await Promise.all([client.register('first'), client.get('first')])
+  const [first, read] = await Promise.all([client.registerOnce('first'), client.get('first')])
   expect(first.error, 'in time, before it is known how it ends').toBe('not confirmed, ask again')
   expect(read).toMatchObject({success: false})
   await healthTurns(client, 'degraded')

@@ -17,7 +17,7 @@ import {startServer, type TestServer} from '../support/server.ts'
 import {IS_LONG} from './rounds.ts'
 
 const ROUNDS = IS_LONG ? 30 : 3
-const ROUND_MS = 30_000
+const ROUND_MS = 120_000
 
 let server: TestServer
 let folder: string

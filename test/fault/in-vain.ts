@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process'
 
 const launcher = new URL('../../bin/registry', import.meta.url).pathname
-const ENDED_WITHIN_MS = 15_000
+const ENDED_WITHIN_MS = 150_000
 
 interface Ended {
   readonly status: number

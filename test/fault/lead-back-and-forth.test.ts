@@ -11,7 +11,7 @@ const MOVES = IS_LONG ? 100 : 6
 const CHANGES = 60
 
 test(`no acknowledged change is lost or applied twice in ${MOVES} promotions, and both sides have the same log and tell the same events`, {
-  timeout: 60_000 + MOVES * 3000,
+  timeout: 180_000 + MOVES * 30_000,
 }, async () => {
   await using cell = await MemberCell.start()
   const history = new ToldHistory()

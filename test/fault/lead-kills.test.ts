@@ -36,7 +36,7 @@ const ROUNDS: readonly (readonly [Step, Victims])[] = IS_LONG
     ]
 
 test(`after each of ${ROUNDS.length} kills in hand-overs one leads, and nothing acknowledged is lost or applied twice`, {
-  timeout: 60_000 + ROUNDS.length * 20_000,
+  timeout: 180_000 + ROUNDS.length * 120_000,
 }, async () => {
   await using cell = await MemberCell.start({conf: {'leader:confirm': '2s'}})
   const history = new ToldHistory()

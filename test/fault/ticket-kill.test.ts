@@ -14,7 +14,7 @@ import {startServer, type TestServer} from '../support/server.ts'
 import {IS_LONG} from './rounds.ts'
 
 const ROUNDS = IS_LONG ? 20 : 3
-const ROUND_MS = 20_000
+const ROUND_MS = 120_000
 const TICKETS = 8
 const RIVALS = 3
 const NETWORK = 'loop.test'

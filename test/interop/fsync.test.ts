@@ -51,13 +51,13 @@ function syncsPerAnswer(lines: readonly string[]): number[] {
 test('each change is synced once, and that has ended before its answer is sent; what is no change is not synced', async () => {
   await using server = await startServer()
   using client = new RawClient(server.ports.req)
-  await client.register('first') // makes the WAL, which takes more
+  await client.registerOnce('first') // makes the WAL, which takes more
   const lines = await traced(server, async () => {
     for (let count = 0; count < 10; count += 1) {
-      expect(await client.register(`s${count}`)).toMatchObject({success: true})
+      expect(await client.registerOnce(`s${count}`)).toMatchObject({success: true})
       expect(await client.renew(`s${count}`)).toMatchObject({success: true})
       expect(await client.get(`s${count}`)).toMatchObject({success: true})
-      expect(await client.deregister(`s${count}`)).toMatchObject({success: true})
+      expect(await client.deregisterOnce(`s${count}`)).toMatchObject({success: true})
       expect(await client.ask({action: 'register', service_info: {}})).toMatchObject({success: false})
     }
   })
@@ -67,9 +67,9 @@ test('each change is synced once, and that has ended before its answer is sent; 
 test('changes that arrive together share a sync', async () => {
   await using server = await startServer()
   using client = new RawClient(server.ports.req)
-  await client.register('first')
+  await client.registerOnce('first')
   const lines = await traced(server, async () => {
-    const answers = await Promise.all(Array.from({length: 400}, (_, count) => client.register(`s${count}`)))
+    const answers = await Promise.all(Array.from({length: 400}, (_, count) => client.registerOnce(`s${count}`)))
     expect(answers.filter(({success}) => success)).toHaveLength(400)
   })
   const syncs = lines.filter((line) => SYNCED.test(line)).length

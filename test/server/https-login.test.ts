@@ -112,7 +112,7 @@ describe('a login', () => {
   })
 
   test('of others goes on when one address guesses', async () => {
-    await using https = await start({settings: {isBehindProxy: true}})
+    await using https = await start({settings: {isBehindProxy: true}, clock: new FakeClock()})
     const from = (address: string) => ({'x-forwarded-for': address})
     for (let failures = 0; failures < 20; failures += 1) await login(https, 'ghost', 'x', from('198.51.100.1'))
     expect(await login(https, 'visi', 'secret', from('198.51.100.1'))).toMatchObject({status: 429})
@@ -120,7 +120,7 @@ describe('a login', () => {
   })
 
   test('is protected from guesses of many addresses', async () => {
-    await using https = await start({settings: {isBehindProxy: true}})
+    await using https = await start({settings: {isBehindProxy: true}, clock: new FakeClock()})
     for (let failures = 0; failures < 30; failures += 1) {
       await login(https, 'visi', 'wrong', {'x-real-ip': `198.51.100.${failures}`})
     }

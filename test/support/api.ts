@@ -60,6 +60,7 @@ export interface ApiOptions {
   readonly terminate?: () => boolean
   /** What actions ask of their callers, where it is not what the table says. */
   readonly methods?: ZeromqApiPorts['methods']
+  /** Latest moment of an answer; none is early because the machine is busy unless it is given. */
   readonly replyWithinMs?: number
   /** Where requests go that only a leader can answer. */
   readonly lane?: ZeromqApiPorts['lane']
@@ -134,7 +135,10 @@ export class TestApi {
       publish: (topic, body) => this.events.push({topic, body}),
       takeSeq: () => this.registrar.takeSeq(),
     })
-    this.lines = new ReplyLines({wallMs: Date.now, monotonicMs: () => performance.now()}, options.replyWithinMs ?? 400)
+    this.lines = new ReplyLines(
+      {wallMs: Date.now, monotonicMs: () => performance.now()},
+      options.replyWithinMs ?? 3_600_000,
+    )
     this.api = new ZeromqApi({
       catalog: this.catalog,
       registrar: this.registrar,

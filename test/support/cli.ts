@@ -2,6 +2,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {tmpdir} from 'node:os'
+import {NOT_CONFIRMED} from './raw-client.ts'
 
 export const LAUNCHER = new URL('../../bin/registry', import.meta.url).pathname
 
@@ -27,8 +28,15 @@ export function cleanEnv(more: CliOptions['env'] = {}): NodeJS.ProcessEnv {
   return {...Object.fromEntries(kept), HOME: nowhere, XDG_DATA_HOME: nowhere, ...more}
 }
 
-/** Runs `registry` with `args` to its end. */
-export async function runCli(args: readonly string[], {env, cwd}: CliOptions = {}): Promise<CliResult> {
+/** Runs `registry` with `args` to its end; once more when the registry says so, as it does while its disk is busy. */
+export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  for (;;) {
+    const result = await runOnce(args, options)
+    if (!`${result.stdout}${result.stderr}`.includes(NOT_CONFIRMED)) return result
+  }
+}
+
+async function runOnce(args: readonly string[], {env, cwd}: CliOptions): Promise<CliResult> {
   const child = spawn(LAUNCHER, args, {cwd, env: cleanEnv(env), stdio: ['ignore', 'pipe', 'pipe']})
   const output = {stdout: '', stderr: ''}
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -44,7 +44,7 @@ export class MarkingWriters {
       const client = this.#connected()
       const told = this.#history.ask(lane)
       try {
-        const {success, error} = await client.register(lane, {metadata: {mark: told.mark}})
+        const {success, error} = await client.registerOnce(lane, {metadata: {mark: told.mark}})
         settle(told, success, error)
       } catch (error) {
         if (!(error instanceof ClosedError)) throw error

@@ -4,6 +4,9 @@ import {Dealer} from 'zeromq'
 /** Less than a test has, so that it can say what was not answered. */
 const ANSWER_WITHIN_MS = 150_000
 
+/** What a registry says that does not know yet how a change ends. */
+export const NOT_CONFIRMED = 'not confirmed, ask again'
+
 interface Waiter {
   readonly resolve: (frames: Buffer[]) => void
   readonly reject: (error: Error) => void
@@ -68,20 +71,24 @@ export class RawClient implements Disposable {
     return decodeAnswer(await this.exchange(['REQ', JSON.stringify(request)]))
   }
 
+  /** Registers; asks again as long as it is not confirmed: an answer has to come within half a second, and a disk may be busy for longer. */
   register(id: string, more: object = {}, ttl = 3600): Promise<Answer> {
+    return untilKnown(() => this.registerOnce(id, more, ttl))
+  }
+
+  registerOnce(id: string, more: object = {}, ttl = 3600): Promise<Answer> {
     return this.ask({action: 'register', service_info: {id, name: id, host: 'h', port: 1, ...more}, ttl})
   }
 
-  /** Registers and asks again as long as it is not confirmed: an answer has to come within half a second, and a disk may be busy for longer. */
-  async registerSurely(id: string, more: object = {}, ttl = 3600): Promise<void> {
-    for (;;) {
-      const {success, error} = await this.register(id, more, ttl)
-      if (success) return
-      if (error !== 'not confirmed, ask again') throw new Error(`cannot register ${id}: ${error}`)
-    }
+  /** Deregisters; asks again as long as it is not confirmed, and what is not there any more then was taken out. */
+  async deregister(id: string): Promise<Answer> {
+    const first = await this.deregisterOnce(id)
+    if (first.error !== NOT_CONFIRMED) return first
+    const again = await untilKnown(() => this.deregisterOnce(id))
+    return again.error === 'Service not found' ? {success: true} : again
   }
 
-  deregister(id: string): Promise<Answer> {
+  deregisterOnce(id: string): Promise<Answer> {
     return this.ask({action: 'deregister', service_id: id})
   }
 
@@ -126,6 +133,13 @@ export class RawClient implements Disposable {
       if (waiter === undefined) this.unasked.push(frames)
       else waiter.resolve(frames)
     }
+  }
+}
+
+async function untilKnown(ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    const answer = await ask()
+    if (answer.error !== NOT_CONFIRMED) return answer
   }
 }
 
