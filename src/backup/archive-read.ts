@@ -13,6 +13,7 @@ import {OpenArchive} from './archive-source.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import {UnpackTarget} from './unpack-target.ts'
+import type {Veil} from './veil.ts'
 import type {Finding} from './verify.ts'
 
 /** With what an archive is opened. */
@@ -25,6 +26,10 @@ export interface UnpackOptions extends WorkOptions, OpenOptions {
   readonly limits: ArchiveLimits
   /** Whether one without a manifest is taken too, as the backups of Synapse services are. */
   readonly isForeign?: boolean | undefined
+  /** Behind which the files are written; without, they are in clear. */
+  readonly veil?: Veil | undefined
+  /** Bytes that it is expected to have where it does not say so itself, for the progress. */
+  readonly expectedBytes?: (() => number | undefined) | undefined
 }
 
 /** What came out of an archive. */
@@ -49,7 +54,7 @@ export async function unpackArchive(
   options: UnpackOptions,
 ): Promise<Unpacked> {
   if ((await readdir(to)).length > 0) throw new RegistryError('REG_CONFLICT', `${to} is not empty`)
-  const target = new UnpackTarget(to)
+  const target = new UnpackTarget(to, options.veil)
   try {
     return await unpack(chunks, target, options)
   } catch (error) {
@@ -62,12 +67,12 @@ export async function unpackArchive(
 async function unpack(
   chunks: AsyncIterable<Uint8Array>,
   target: UnpackTarget,
-  {identities = [], limits, isForeign = false, progress, signal}: UnpackOptions,
+  {identities = [], limits, isForeign = false, expectedBytes, progress, signal}: UnpackOptions,
 ): Promise<Unpacked> {
   await using archive = await OpenArchive.open(chunks, {identities, isForeign})
   const {manifest, topName} = archive
   const plan = manifest === undefined ? new ForeignPlan(limits) : new ManifestPlan(manifest, limits)
-  progress.phase('unpacking', manifest && totalsOf(manifest.files).bytes)
+  progress.phase('unpacking', manifest ? totalsOf(manifest.files).bytes : expectedBytes?.())
   const files: ManifestFile[] = []
   const directories: string[] = []
   for await (const {path, isDirectory, content} of archive.members(plan)) {

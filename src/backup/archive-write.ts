@@ -9,6 +9,7 @@ import {readPieces} from './file-pieces.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import {manifestPieces} from './manifest-write.ts'
 import {tarForm} from './tar-write.ts'
+import type {Veil} from './veil.ts'
 
 /** What an archive is made of. */
 export interface ArchiveSource {
@@ -21,9 +22,10 @@ export interface ArchiveOptions extends WorkOptions {
   readonly compression: Compression
 }
 
-/** Takes the files from a directory that is laid out as the manifest says. */
-export function directorySource(dir: string, manifest: Manifest): ArchiveSource {
-  return {manifest, read: (path) => readPieces(join(dir, path), {isFollowing: false})}
+/** Takes the files from a directory that is laid out as the manifest says, and was written behind that veil. */
+export function directorySource(dir: string, manifest: Manifest, veil?: Veil | undefined): ArchiveSource {
+  const pieces = (path: string) => readPieces(join(dir, path), {isFollowing: false})
+  return {manifest, read: (path) => veil?.clear(path, pieces(path)) ?? pieces(path)}
 }
 
 /**

@@ -5,7 +5,8 @@ import {RegistryError} from '../base/errors.ts'
 import {decode} from '../wire/msgpack/decode.ts'
 import {encode} from '../wire/msgpack/encode.ts'
 import type {Value} from '../wire/msgpack/value.ts'
-import {type Lmdb, openLmdb} from './lmdb.ts'
+import {openLmdb} from './lmdb.ts'
+import {CELL_SLAB, type OpenSlab} from './synapse-facts.ts'
 
 const PATHS = 'jsonstor:paths'
 const ITEMS = 'jsonstor:items'
@@ -32,8 +33,8 @@ export interface JsonstorObjects {
 }
 
 /** Counts and hashes. Blocks and throws as `synapseCensus`. */
-export function jsonstorCensus(dir: string): Record<string, number | string> {
-  using slab = openSlab(dir)
+export function jsonstorCensus(dir: string, open: OpenSlab): Record<string, number | string> {
+  using slab = open(join(dir, CELL_SLAB))
   const objectsHash = createHash('sha256')
   let objects = 0
   for (const [iden, value] of slab.entries(ITEMS)) {
@@ -51,7 +52,7 @@ export function jsonstorCensus(dir: string): Record<string, number | string> {
 
 /** Reads all objects by their paths, and keeps a digest of each. Blocks and throws as `synapseCensus`. */
 export function readJsonstor(dir: string): JsonstorObjects {
-  using slab = openSlab(dir)
+  using slab = openLmdb(join(dir, CELL_SLAB))
   const digests = Buffer.alloc((slab.databases().get(PATHS)?.entries ?? 0) * DIGEST_BYTES)
   const parts: {prefix: string; from: number; count: number}[] = []
   let at = 0
@@ -67,10 +68,6 @@ export function readJsonstor(dir: string): JsonstorObjects {
   }
   const digestAt = (place: number) => digests.subarray(place * DIGEST_BYTES, (place + 1) * DIGEST_BYTES)
   return {parts, isSame: (place, tail, object) => digestOf(tail, object).equals(digestAt(place))}
-}
-
-function openSlab(dir: string): Lmdb {
-  return openLmdb(join(dir, 'slabs', 'cell.lmdb', 'data.mdb'))
 }
 
 function tailOf(path: Buffer): readonly string[] {

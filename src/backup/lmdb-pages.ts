@@ -47,6 +47,9 @@ export interface Tree {
   readonly itemSize: number
 }
 
+/** Gives in clear the bytes that were read at `at` of a file. */
+export type ClearBytes = (bytes: Buffer, at: number) => Buffer
+
 /** A file, its newest meta, and its pages. Everything is checked against the size of the file before it is used. */
 export class LmdbPages implements Disposable {
   readonly path: string
@@ -58,11 +61,13 @@ export class LmdbPages implements Disposable {
   readonly txnid: number
   readonly main: Tree
   readonly #file: number
+  readonly #clear: ClearBytes
   readonly #kept = new Map<number, Buffer>()
 
   /** @throws RegistryError `REG_BACKUP_SOURCE` when it is no LMDB file, or its metas are damaged; what the system says is in it */
-  constructor(path: string) {
+  constructor(path: string, clear: ClearBytes) {
     this.path = path
+    this.#clear = clear
     this.#file = openFile(path)
     try {
       this.fileBytes = fstatSync(this.#file).size
@@ -161,7 +166,7 @@ export class LmdbPages implements Disposable {
       if (some === 0) throw this.damaged('it became shorter')
       got += some
     }
-    return bytes
+    return this.#clear(bytes, at)
   }
 
   #readSome(bytes: Buffer, from: number, at: number): number {

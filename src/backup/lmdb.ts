@@ -1,5 +1,15 @@
 /** Reads the LMDB files of Synapse services (`data.mdb`), without LMDB. */
-import {BRANCH, DEPTH_MAX, FIXED_LEAF, LEAF, LmdbPages, NODE_HEAD, PAGE_HEAD, type Tree} from './lmdb-pages.ts'
+import {
+  BRANCH,
+  type ClearBytes,
+  DEPTH_MAX,
+  FIXED_LEAF,
+  LEAF,
+  LmdbPages,
+  NODE_HEAD,
+  PAGE_HEAD,
+  type Tree,
+} from './lmdb-pages.ts'
 
 /** The value is in pages of its own. */
 const BIG = 1
@@ -31,12 +41,12 @@ interface LeafNode {
 }
 
 /**
- * Opens a file. A service that writes to it meanwhile may make what is read wrong, or an error.
+ * Opens a file. A service that writes to it meanwhile may make what is read wrong, or an error. `clear` is for one that is not in clear on the disk.
  *
  * @throws RegistryError `REG_BACKUP_SOURCE`, as all that is called on it, when it is no LMDB file or damaged
  */
-export function openLmdb(path: string): Lmdb {
-  return new LmdbFile(new LmdbPages(path))
+export function openLmdb(path: string, clear: ClearBytes = (bytes) => bytes): Lmdb {
+  return new LmdbFile(new LmdbPages(path, clear))
 }
 
 class LmdbFile implements Lmdb {

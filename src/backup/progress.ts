@@ -4,6 +4,8 @@ export interface Progress {
   phase(name: string, totalBytes: number | undefined): void
   /** Says that so many bytes more of it are done. */
   add(bytes: number): void
+  /** Somebody sees it. What it takes calls to know is asked for only then. */
+  readonly isShown?: boolean
 }
 
 /** For work that nobody watches. */

@@ -12,7 +12,7 @@ import {existsSync, readdirSync} from 'node:fs'
 import {join} from 'node:path'
 import {jsonstorCensus} from './jsonstor-slab.ts'
 import {openLmdb} from './lmdb.ts'
-import {CELL_SLAB, unpacked} from './synapse-facts.ts'
+import {CELL_SLAB, type OpenSlab, unpacked} from './synapse-facts.ts'
 
 const IDEN = /^[0-9a-f]{32}$/
 /** What the paths of its services begin with. */
@@ -26,26 +26,26 @@ type Census = Record<string, number | string>
  *
  * @throws RegistryError `REG_BACKUP_SOURCE` when a file of it is damaged
  */
-export function synapseCensus(dir: string, type: string | null): Readonly<Census> {
+export function synapseCensus(dir: string, type: string | null, open: OpenSlab = openLmdb): Readonly<Census> {
   switch (type) {
     case 'axon':
-      return axonCensus(dir)
+      return axonCensus(dir, open)
     case 'jsonstor':
-      return jsonstorCensus(dir)
+      return jsonstorCensus(dir, open)
     case 'cryotank':
-      return cryotankCensus(dir)
+      return cryotankCensus(dir, open)
     case 'aha':
-      return ahaCensus(dir)
+      return ahaCensus(dir, open)
     case 'cortex':
-      return cortexCensus(dir)
+      return cortexCensus(dir, open)
     default:
       return {}
   }
 }
 
-function axonCensus(dir: string): Census {
+function axonCensus(dir: string, open: OpenSlab): Census {
   if (!existsSync(join(dir, 'axon.lmdb', 'data.mdb'))) return {}
-  using slab = openLmdb(join(dir, 'axon.lmdb', 'data.mdb'))
+  using slab = open(join(dir, 'axon.lmdb', 'data.mdb'))
   const hash = createHash('sha256')
   let blobs = 0
   let bytes = 0
@@ -57,8 +57,8 @@ function axonCensus(dir: string): Census {
   return {blobs, bytes, 'blobs.sha256': hash.digest('hex')}
 }
 
-function cryotankCensus(dir: string): Census {
-  using cell = openLmdb(join(dir, CELL_SLAB))
+function cryotankCensus(dir: string, open: OpenSlab): Census {
+  using cell = open(join(dir, CELL_SLAB))
   const hash = createHash('sha256')
   const census = {tanks: 0, items: 0}
   for (const [name, value] of cell.entries('cryo:names')) {
@@ -69,7 +69,7 @@ function cryotankCensus(dir: string): Census {
     if (typeof iden !== 'string' || !IDEN.test(iden)) continue
     const path = join(dir, 'tanks', iden, 'tank.lmdb', 'data.mdb')
     if (!existsSync(path)) continue
-    using tank = openLmdb(path)
+    using tank = open(path)
     for (const [offset, item] of tank.entries('items')) {
       census.items += 1
       hash.update(offset).update(item)
@@ -79,16 +79,16 @@ function cryotankCensus(dir: string): Census {
 }
 
 /** Whether a service is online is not the same after a start; its name is. */
-function ahaCensus(dir: string): Census {
+function ahaCensus(dir: string, open: OpenSlab): Census {
   const path = join(dir, 'slabs', 'jsonstor', 'data.mdb')
   if (!existsSync(path)) return {}
-  using slab = openLmdb(path)
+  using slab = open(path)
   let services = 0
   for (const [name] of slab.entries('aha:paths')) if (name.indexOf(AHA_SERVICES) === 0) services += 1
   return {services}
 }
 
-function cortexCensus(dir: string): Census {
+function cortexCensus(dir: string, open: OpenSlab): Census {
   const folder = join(dir, 'layers')
   const slabs = existsSync(folder)
     ? readdirSync(folder).map((iden) => join(folder, iden, 'layer_v2.lmdb', 'data.mdb'))
@@ -96,7 +96,7 @@ function cortexCensus(dir: string): Census {
   const census: Census = {layers: 0, nodes: 0}
   const forms = new Map<string, number>()
   for (const path of slabs.filter((slab) => existsSync(slab))) {
-    using slab = openLmdb(path)
+    using slab = open(path)
     census['layers'] = Number(census['layers']) + 1
     census['nodes'] = Number(census['nodes']) + (slab.databases().get('bybuidv3')?.entries ?? 0)
     for (const [form, count] of slab.entries('count:forms')) {

@@ -29,10 +29,13 @@ export interface SynapseFacts {
   readonly index: number | null
 }
 
+/** Opens a slab: as `openLmdb`, or what is not in clear. */
+export type OpenSlab = (path: string) => Lmdb
+
 /** @throws RegistryError `REG_BACKUP_SOURCE` when a file of it is damaged */
-export function readSynapseFacts(dir: string): SynapseFacts {
-  using cell = openLmdb(join(dir, CELL_SLAB))
-  return {type: typeOf(dir, cell), version: versionOf(cell), index: indexOf(dir)}
+export function readSynapseFacts(dir: string, open: OpenSlab = openLmdb): SynapseFacts {
+  using cell = open(join(dir, CELL_SLAB))
+  return {type: typeOf(dir, cell), version: versionOf(cell), index: indexOf(dir, open)}
 }
 
 function typeOf(dir: string, cell: Lmdb): string | null {
@@ -64,19 +67,19 @@ export function unpacked(bytes: Buffer): Value {
  * The newest file of the log says it by its last entry, or, as long as it is empty, by its name. Without a change log the service keeps the number
  * in a place of its own, which is not written while there is one.
  */
-function indexOf(dir: string): number | null {
-  const known = [countedIndex(dir), loggedIndex(dir)].filter((index) => index !== undefined)
+function indexOf(dir: string, open: OpenSlab): number | null {
+  const known = [countedIndex(dir, open), loggedIndex(dir, open)].filter((index) => index !== undefined)
   return known.length === 0 ? null : Math.max(...known)
 }
 
-function countedIndex(dir: string): number | undefined {
+function countedIndex(dir: string, open: OpenSlab): number | undefined {
   const path = join(dir, INDEX_SLAB)
   if (!existsSync(path)) return undefined
-  using slab = openLmdb(path)
+  using slab = open(path)
   return asOffset(slab.get('nexs:indx', 'nexs:indx'))
 }
 
-function loggedIndex(dir: string): number | undefined {
+function loggedIndex(dir: string, open: OpenSlab): number | undefined {
   const folder = join(dir, LOG_DIR)
   if (!existsSync(folder)) return undefined
   const newest = readdirSync(folder)
@@ -84,7 +87,7 @@ function loggedIndex(dir: string): number | undefined {
     .sort()
     .at(-1)
   if (newest === undefined) return undefined
-  using slab = openLmdb(join(folder, newest, 'data.mdb'))
+  using slab = open(join(folder, newest, 'data.mdb'))
   const last = asOffset(slab.lastKey('nexuslog'))
   return last === undefined ? Number.parseInt(LOG_NAME.exec(newest)?.[1] ?? '0', 16) : last + 1
 }

@@ -5,21 +5,30 @@ import {makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
 import {writeFilled} from './copy-files.ts'
 import {writeFault} from './file-faults.ts'
 import type {ManifestFile} from './manifest.ts'
+import type {Veil} from './veil.ts'
 
 const PIECE = 1 << 20
 const BLOCK = 512
 /** Files whose content is on its way to the disk while the next ones are written. */
 const SYNCS_AT_ONCE = 8
 
-/** An empty directory that files are written into. Zeros become holes; what was hashed is what was written. */
+interface Sink {
+  readonly file: FileHandle
+  /** Gives what is written of bytes that come to `at`. */
+  readonly veiled: (bytes: Buffer, at: number) => Buffer
+}
+
+/** An empty directory that files are written into. Zeros become holes; what was hashed is what was written, or what is behind the veil. */
 export class UnpackTarget {
   readonly #root: string
+  readonly #veil: Veil | undefined
   readonly #folders = new Set<string>()
   readonly #syncs = new Set<Promise<void>>()
   readonly #buffers = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)] as const
 
-  constructor(root: string) {
+  constructor(root: string, veil?: Veil | undefined) {
     this.#root = root
+    this.#veil = veil
   }
 
   /** Makes a directory, and those above it. */
@@ -32,7 +41,7 @@ export class UnpackTarget {
     const place = join(this.#root, path)
     await this.#folder(dirname(place))
     try {
-      return await this.#write(place, content)
+      return await this.#write(path, content)
     } catch (error) {
       throw writeFault(error, place)
     }
@@ -61,11 +70,12 @@ export class UnpackTarget {
     this.#folders.add(place)
   }
 
-  async #write(place: string, content: AsyncIterable<Uint8Array>): Promise<Omit<ManifestFile, 'path'>> {
-    const file = await open(place, 'wx', PRIVATE_FILE_MODE)
+  async #write(path: string, content: AsyncIterable<Uint8Array>): Promise<Omit<ManifestFile, 'path'>> {
+    const file = await open(join(this.#root, path), 'wx', PRIVATE_FILE_MODE)
     try {
       const hash = createHash('sha256')
-      const size = await this.#fill(file, content, hash)
+      const veiled = (bytes: Buffer, at: number) => this.#veil?.turned(path, bytes, at) ?? bytes
+      const size = await this.#fill({file, veiled}, content, hash)
       await file.truncate(size)
       const {blocks} = await file.stat()
       await this.#sync(file)
@@ -77,7 +87,7 @@ export class UnpackTarget {
   }
 
   /** Writes one piece while the next one is gathered. */
-  async #fill(file: FileHandle, content: AsyncIterable<Uint8Array>, hash: Hash): Promise<number> {
+  async #fill({file, veiled}: Sink, content: AsyncIterable<Uint8Array>, hash: Hash): Promise<number> {
     let [current, other] = this.#buffers
     let used = 0
     let at = 0
@@ -92,7 +102,7 @@ export class UnpackTarget {
           used += part.length
           if (used < PIECE) continue
           await writing
-          writing = writeFilled(file, current, at)
+          writing = writeFilled(file, veiled(current, at), at)
           writing.catch(() => {}) // looked at when the next piece is there
           ;[current, other] = [other, current]
           at += PIECE
@@ -102,7 +112,7 @@ export class UnpackTarget {
     } finally {
       await writing
     }
-    await writeFilled(file, current.subarray(0, used), at)
+    await writeFilled(file, veiled(current.subarray(0, used), at), at)
     return at + used
   }
 

@@ -1,10 +1,11 @@
+import {existsSync} from 'node:fs'
 import type {Config} from '@oclif/core'
 import {RegistryError} from '../base/errors.ts'
 import {readEnvironment} from '../config/environment.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 import {exitOf, printError, toRegistryError} from './error-report.ts'
 import {loadCliConfig} from './load-config.ts'
-import {readRequest, suggestCommand, wantsJson} from './words.ts'
+import {misspeltSubcommand, type Request, readRequest, suggestCommand, wantsJson} from './words.ts'
 
 export interface MainOptions {
   /** Folder with package.json. */
@@ -30,6 +31,7 @@ async function runRequest(argv: readonly string[], config: Config): Promise<void
   const request = readRequest(argv, config)
   switch (request.kind) {
     case 'command':
+      assertMeant(request, config)
       await config.runCommand(request.id, [...request.argv])
       break
     case 'help':
@@ -41,6 +43,18 @@ async function runRequest(argv: readonly string[], config: Config): Promise<void
     case 'unknown':
       throw unknownCommand(request.words, config)
   }
+}
+
+/** `registry backup vrify DIR` is no backup of a directory `vrify`, unless there is one. */
+function assertMeant({id, argv}: Extract<Request, {kind: 'command'}>, config: Config): void {
+  const suggestion = misspeltSubcommand(id, argv, config)
+  const [word = ''] = argv
+  if (suggestion === undefined || existsSync(word)) return
+  const given = `${id.replaceAll(':', ' ')} ${word}`
+  throw new RegistryError('REG_USAGE', `"${given}" is not a registry command, and there is no file ${word}`, {
+    hints: [`registry ${suggestion}`, `registry help ${id.replaceAll(':', ' ')}`],
+    info: {given, suggestion},
+  })
 }
 
 function unknownCommand(words: readonly string[], config: Config): RegistryError {

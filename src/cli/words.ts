@@ -50,6 +50,20 @@ export function suggestCommand(words: readonly string[], names: CommandNames): s
   return known.find((name) => name.split(' ').at(-1) === words.at(-1))
 }
 
+/**
+ * Gives what was meant where a command that is a topic too was given a word that is near one of its subcommands: `backup vrify`. Whether the word stands
+ * for something else, a file of that name, the caller finds out.
+ */
+export function misspeltSubcommand(id: string, argv: readonly string[], {commands}: CommandNames): string | undefined {
+  const [word = ''] = argv
+  if (!/^[a-z]+$/i.test(word)) return undefined
+  const verbs = commands.flatMap((command) =>
+    command.id.startsWith(`${id}:`) && !command.hidden ? [command.id.slice(id.length + 1)] : [],
+  )
+  const verb = nearestName(word, verbs)
+  return verb === undefined ? undefined : `${id.replaceAll(':', ' ')} ${verb}`
+}
+
 /** Gives the words before `--`, which are ours. */
 export function ownPart(argv: readonly string[]): string[] {
   const end = argv.indexOf('--')

@@ -42,6 +42,7 @@ export function workProgress(screen: ProgressScreen, clock: Clock = systemClock)
     screen.write(`${CLEAR_LINE}${line.slice(0, (screen.columns ?? CUT_AT) - 1)}`)
   }
   return {
+    isShown: true,
     phase(name, totalBytes) {
       phase = {name, totalBytes, beganMs: clock.monotonicMs(), bytes: 0, drawn: []}
       nextMs = 0

@@ -1,17 +1,20 @@
 /** A backup of a real Synapse service: a gzip tar without a manifest. It gets one from what came, and from what the service says of itself. */
-import {basename} from 'node:path'
+import {basename, relative} from 'node:path'
 import type {ArchiveLimits} from '../backup/archive-plan.ts'
-import {unpackArchive} from '../backup/archive-read.ts'
+import {type Unpacked, unpackArchive} from '../backup/archive-read.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
+import {openLmdb} from '../backup/lmdb.ts'
 import type {Manifest, ManifestCell} from '../backup/manifest.ts'
 import {synapseCensus} from '../backup/synapse-census.ts'
-import {readSynapseFacts, type SynapseFacts} from '../backup/synapse-facts.ts'
+import {type OpenSlab, readSynapseFacts, type SynapseFacts} from '../backup/synapse-facts.ts'
+import type {Veil} from '../backup/veil.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {packageVersion} from '../base/package-root.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {fieldsOf, oddAnswer} from './admin-values.ts'
+import {BackupWatch} from './backup-watch.ts'
 
 export interface ForeignWish extends WorkOptions {
   readonly name: string
@@ -19,6 +22,8 @@ export interface ForeignWish extends WorkOptions {
   readonly to: string
   readonly timeoutMs: number
   readonly limits: ArchiveLimits
+  /** Behind which it is unpacked; in clear without. */
+  readonly veil?: Veil | undefined
   readonly clock: Pick<Clock, 'wallMs'>
 }
 
@@ -30,18 +35,15 @@ const METHOD = 'iterNewBackupArchive'
  * @throws RegistryError `REG_BAD_REQUEST` when it cannot do that; `REG_BACKUP_INVALID` for an archive that holds what it should not, or another cell; as a
  * call
  */
-export async function fetchForeign(
-  cell: Callable,
-  {name, to, timeoutMs, limits, clock, progress, signal}: ForeignWish,
-): Promise<Manifest> {
+export async function fetchForeign(cell: Callable, wish: ForeignWish): Promise<Manifest> {
+  const {name, to, clock, progress, signal, veil} = wish
   if (!cell.info.methods.has(METHOD)) throw tooOld()
   const about = cellOf(fieldsOf(await cell.call('getCellInfo', {signal}), 'getCellInfo'))
   const madeAt = new Date(clock.wallMs()).toISOString()
-  progress.phase('the service makes a backup', undefined)
-  const items = cell.stream(METHOD, {kwargs: {name, remove: true}, timeoutMs, signal})
-  const {files, directories} = await unpackArchive(bytesOf(items), to, {limits, isForeign: true, progress, signal})
+  const {files, directories} = await unpackFrom(cell, wish)
   progress.phase('counting', undefined)
-  const {type, index} = factsOf(to)
+  const open: OpenSlab = (path) => openLmdb(path, veil && ((bytes, at) => veil.turned(relative(to, path), bytes, at)))
+  const {type, index} = factsOf(to, open)
   return {
     name: basename(name),
     madeAt,
@@ -52,12 +54,29 @@ export async function fetchForeign(
     skipped: [],
     directories,
     files,
-    census: censusOf(to, type ?? about.type),
+    census: censusOf(to, type ?? about.type, open),
   }
 }
 
-async function* bytesOf(items: AsyncIterable<Value>): AsyncGenerator<Uint8Array, void> {
+/** The service makes it, packs it and sends it; of the last it does not say how much there will be, but how large the backup became. */
+async function unpackFrom(
+  cell: Callable,
+  {name, to, timeoutMs, limits, veil, progress, signal}: ForeignWish,
+): Promise<Unpacked> {
+  await using watch = await BackupWatch.begin(cell, {progress, signal})
+  const items = cell.stream(METHOD, {kwargs: {name, remove: true}, timeoutMs, signal})
+  const chunks = bytesOf(items, () => watch[Symbol.asyncDispose]())
+  return await unpackArchive(chunks, to, {
+    ...{limits, isForeign: true, veil, expectedBytes: () => watch.bytes},
+    ...{progress, signal},
+  })
+}
+
+async function* bytesOf(items: AsyncIterable<Value>, onBegun: () => Promise<void>): AsyncGenerator<Uint8Array, void> {
+  let isBegun = false
   for await (const item of items) {
+    if (!isBegun) await onBegun()
+    isBegun = true
     if (!(item instanceof Uint8Array)) throw oddAnswer(METHOD, 'it is not bytes')
     yield item
   }
@@ -72,18 +91,18 @@ function cellOf(info: Readonly<Record<string, Value>>): ManifestCell {
 }
 
 /** The index that the service says would be of another moment. */
-function factsOf(dir: string): Pick<SynapseFacts, 'type' | 'index'> {
+function factsOf(dir: string, open: OpenSlab): Pick<SynapseFacts, 'type' | 'index'> {
   try {
-    return readSynapseFacts(dir)
+    return readSynapseFacts(dir, open)
   } catch {
     return {type: null, index: null} // of a version whose files are others
   }
 }
 
 /** Of what came, and not of the service, which goes on. */
-function censusOf(dir: string, type: string | null): Manifest['census'] {
+function censusOf(dir: string, type: string | null, open: OpenSlab): Manifest['census'] {
   try {
-    return synapseCensus(dir, type)
+    return synapseCensus(dir, type, open)
   } catch {
     return {} // of a version whose files are others: that it starts is for a drill to prove
   }

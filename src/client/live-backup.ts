@@ -9,13 +9,15 @@ import {freeName} from '../backup/free-name.ts'
 import {assertRoom, freeBytesAt} from '../backup/free-space.ts'
 import {type Manifest, totalsOf} from '../backup/manifest.ts'
 import {manifestDigest} from '../backup/manifest-write.ts'
-import {type Staging, stageBackup} from '../backup/stage.ts'
+import {assertFree, removeLeftStagings, type Staging, stageBackup} from '../backup/stage.ts'
+import {Veil} from '../backup/veil.ts'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import {makePrivateDir} from '../base/files.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {fieldsOf, oddAnswer} from './admin-values.ts'
 import {BackupStream, sendsBackups} from './backup-stream.ts'
+import {BackupWatch} from './backup-watch.ts'
 import {fetchForeign} from './foreign-backup.ts'
 
 export interface LiveBackupOptions extends WorkOptions {
@@ -52,7 +54,7 @@ export async function makeBackup(
   cell: Callable,
   {name, timeoutMs, progress, signal}: LiveBackupOptions,
 ): Promise<KeptBackup> {
-  progress.phase('the service makes a backup', undefined)
+  await using _watch = await BackupWatch.begin(cell, {progress, signal})
   const made = await cell.call('runBackup', {args: [name ?? null], signal, timeoutMs})
   if (typeof made !== 'string') throw oddAnswer('runBackup', 'it is not a name')
   const {lastsize, lastduration} = fieldsOf(await cell.call('getBackupInfo', {signal}), 'getBackupInfo')
@@ -64,7 +66,7 @@ export async function makeBackup(
  * Fetches a new backup into a directory `dir/NAME`, unpacked and verified; the service keeps nothing of it. `how` is what the manifest says.
  *
  * @throws RegistryError `REG_CONFLICT` when it is there already; `REG_BACKUP_INVALID`, `REG_BACKUP_DAMAGED` when what came is not right; `REG_DISK_LOW`;
- * as `makeBackup`. Nothing is left then.
+ * as `makeBackup`. Nothing is left then, and what killed commands left there before is removed.
  */
 export async function fetchBackup(
   cell: Callable,
@@ -72,6 +74,7 @@ export async function fetchBackup(
   {how = 'live', ...options}: LiveBackupOptions & {readonly how?: 'live' | 'base'},
 ): Promise<FetchedBackup> {
   const root = resolve(dir)
+  await removeLeftStagings(root)
   if (!sendsBackups(cell)) {
     const name = options.name ?? (await freeName(root, options.clock.wallMs()))
     await using staging = await stageBackup(join(root, name))
@@ -98,8 +101,13 @@ export async function fetchArchive(
   {recipients, ...options}: LiveBackupOptions & {readonly recipients: readonly string[]},
 ): Promise<FetchedBackup & {readonly bytes: number}> {
   const path = resolve(file)
+  await assertFree(path)
+  await removeLeftStagings(dirname(path))
   const save = (chunks: AsyncIterable<Uint8Array>) => saveArchive(chunks, path, {recipients, signal: options.signal})
-  if (!sendsBackups(cell)) return await repack(cell, path, save, options)
+  if (!sendsBackups(cell)) {
+    const veil = recipients.length === 0 ? undefined : new Veil()
+    return await repack(cell, {path, save, veil}, options)
+  }
   await using stream = await openStream(cell, options)
   const {manifest} = stream
   await assertRoom({path: dirname(path), bytes: totalsOf(manifest.files).allocated, minFreePercent: 0})
@@ -108,19 +116,27 @@ export async function fetchArchive(
   return {path, manifest, bytes}
 }
 
-/** What a real service sends has no manifest: it is unpacked beside the file, and packed again. */
+interface RepackTarget {
+  readonly path: string
+  readonly save: (chunks: AsyncIterable<Uint8Array>) => Promise<{readonly bytes: number}>
+  readonly veil: Veil | undefined
+}
+
+/**
+ * What a real service sends has no manifest, which has to be the first thing in an archive: it is unpacked beside the file, and packed again. Behind the
+ * veil nothing of it is in clear there.
+ */
 async function repack(
   cell: Callable,
-  path: string,
-  save: (chunks: AsyncIterable<Uint8Array>) => Promise<{readonly bytes: number}>,
+  {path, save, veil}: RepackTarget,
   options: LiveBackupOptions,
 ): Promise<FetchedBackup & {readonly bytes: number}> {
   const name = options.name ?? (await freeName(dirname(path), options.clock.wallMs()))
   await makePrivateDir(dirname(path))
   await using staging = await stageBackup(`${path}.unpacked`)
   const limits = await limitsAt(dirname(path))
-  const manifest = await fetchForeign(cell, {...options, name, to: staging.dir, limits})
-  const source = directorySource(staging.dir, manifest)
+  const manifest = await fetchForeign(cell, {...options, name, to: staging.dir, limits, veil})
+  const source = directorySource(staging.dir, manifest, veil)
   const {bytes} = await save(writeArchive(source, {...options, compression: 'zstd'}))
   return {path, manifest, bytes}
 }

@@ -1,10 +1,11 @@
 import {describe, expect, test} from 'vitest'
-import {behindDashes, ownPart, readRequest, suggestCommand, wantsJson} from '../../src/cli/words.ts'
+import {behindDashes, misspeltSubcommand, ownPart, readRequest, suggestCommand, wantsJson} from '../../src/cli/words.ts'
 
 const names = {
   commands: [
     {id: 'backup'},
     {id: 'backup:list'},
+    {id: 'backup:verify'},
     {id: 'complete', hidden: true},
     {id: 'config:show'},
     {id: 'help'},
@@ -87,5 +88,19 @@ describe('a suggestion', () => {
 
   test.each(['frobnicate', 'complet'])('there is none for %j, hidden commands included', (line) => {
     expect(suggestCommand(line.split(' '), names)).toBeUndefined()
+  })
+})
+
+describe('a command that is a topic too', () => {
+  test.each([
+    ['backup', ['vrify', 'x'], 'backup verify'],
+    ['backup', ['lst'], 'backup list'],
+    ['backup', ['./vrify', 'x'], undefined],
+    ['backup', ['srv', 'x'], undefined],
+    ['backup', ['--skip', 'x'], undefined],
+    ['backup', [], undefined],
+    ['serve', ['lst'], undefined],
+  ])('%s %j is near %s', (id, argv, meant) => {
+    expect(misspeltSubcommand(id, argv, names)).toBe(meant)
   })
 })

@@ -98,6 +98,11 @@ describe('wrong usage ends with status 2, says what is wrong and what to type', 
   test.each([
     ['servce list', '"servce list" is not a registry command', 'registry service list'],
     ['service lst', '"service lst" is not a registry command', 'registry service list'],
+    [
+      'backup vrify ./x',
+      '"backup vrify" is not a registry command, and there is no file vrify',
+      'registry backup verify',
+    ],
     ['frobnicate', '"frobnicate" is not a registry command', 'registry help'],
     ['help frobnicate', '"frobnicate" is not a registry command', 'registry help'],
     ['--url zmq://x service list', '--url stands before the command', 'registry COMMAND [FLAGS]'],
