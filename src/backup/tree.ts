@@ -92,7 +92,10 @@ export function skipGlobs(globs: readonly string[]): (path: string) => boolean {
 }
 
 /** What a registry keeps for the moment only, at the top of its data directory. */
-const MOMENTARY = ['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'registry.db-wal', 'registry.db-shm']
+const MOMENTARY = [
+  ...['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'compact.state.json'],
+  ...['registry.db-wal', 'registry.db-shm'],
+]
 
 /** Locks, and the copy of the store of another member that is coming (`server/mirroring/copy.ts`). */
 const MOMENTARY_BEGIN = /^(lock\.db|registry\.db\.part)/

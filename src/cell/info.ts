@@ -37,6 +37,8 @@ export interface CellFacts {
   readonly https: readonly {readonly host: string; readonly port: number}[]
   /** URLs of the Telepath listeners. */
   readonly telepath: readonly string[]
+  /** When the database was last written anew at a start, in the peers' shape; null: never. */
+  readonly optimized: Value
   /** URLs of the provisioning listeners. */
   readonly provision: readonly string[]
 }
@@ -75,7 +77,7 @@ export function cellInfo(facts: CellFacts) {
         holds: facts.refusals.map((reason) => ({reason})),
       },
     },
-    optimized: null,
+    optimized: facts.optimized,
   }
 }
 

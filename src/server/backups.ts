@@ -1,6 +1,7 @@
 import {createHash} from 'node:crypto'
 import {stat} from 'node:fs/promises'
 import {dirname} from 'node:path'
+import {setTimeout as delay} from 'node:timers/promises'
 import {freeName} from '../backup/free-name.ts'
 import {assertRoom} from '../backup/free-space.ts'
 import {type Manifest, totalsOf} from '../backup/manifest.ts'
@@ -40,6 +41,9 @@ const READERS_MAX = 4
 /** What who follows the log says is brought to the disk this often. */
 const SAVE_EVERY_MS = 30_000
 
+/** Who asks how the backups are waits this long for the directory that they are in; then he is told what was there before. */
+const LOOK_WAIT_MS = 2000
+
 /** A copy that is whole, and not on the shelf yet. */
 interface Copied extends AsyncDisposable {
   readonly staging: Staging
@@ -61,6 +65,7 @@ export class Backups {
   #isStreaming = false
   #readers = 0
   #savedMs = 0
+  #lookedMs = Number.NEGATIVE_INFINITY
 
   private constructor(ports: BackupPorts, record: BackupRecord) {
     this.#ports = ports
@@ -204,6 +209,20 @@ export class Backups {
   /** Looks at what is in the directory. A health that is asked for meanwhile says what was there before. */
   async refresh(): Promise<void> {
     await this.#shelf.refresh()
+  }
+
+  /**
+   * Looks at what is in the directory, unless that was done less than so long ago: a drill leaves its proof there, and somebody may remove what is there. A
+   * volume that does not answer is not waited for long.
+   */
+  async lookAgain(maxAgeMs: number): Promise<void> {
+    const ageMs = Math.abs(this.#ports.clock.wallMs() - this.#lookedMs)
+    if (ageMs < maxAgeMs) return
+    this.#lookedMs = this.#ports.clock.wallMs()
+    const waited = new AbortController()
+    const {signal} = waited
+    await Promise.race([this.refresh(), delay(LOOK_WAIT_MS, undefined, {signal}).catch(() => undefined)])
+    waited.abort()
   }
 
   /** Ends what is being made or streamed, and waits for that. */

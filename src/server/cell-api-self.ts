@@ -37,7 +37,7 @@ export const CELL_METHODS = {
   isCellActive: method(LOGIN, [], ({parts}) => isActive(parts.mirroring.roles.role)),
   getSystemInfo: method(ADMIN, [], ({parts}) => parts.systemInfo()),
   getHealthCheck: method({kind: 'permission', path: ['health']}, [], async ({parts}) => {
-    await parts.backups.refresh()
+    await parts.backups.lookAgain(0)
     const {iden, components, status} = parts.health()
     return {iden, components: components.map((component) => ({...component})), status}
   }),

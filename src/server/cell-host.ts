@@ -22,6 +22,7 @@ import type {AhaMember} from './aha-member.ts'
 import type {Backups} from './backups.ts'
 import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
+import {type Compacted, readCompacted} from './compact-record.ts'
 import {forOption} from './for-option.ts'
 import type {Freezer} from './freezer.ts'
 import type {HttpsListener, HttpsSettings} from './https.ts'
@@ -94,6 +95,9 @@ export interface CellHostSettings {
   readonly shareNames: readonly string[]
 }
 
+/** Health over HTTPS is asked for by load balancers, many times a second: it looks at the backups this often. */
+const HEALTH_LOOK_MS = 10_000
+
 /**
  * The cell around the registry: its Telepath listeners, HTTPS, and what they answer. Start: the listener of `dmon:listen`, that of
  * provisioning, whose URLs lead there, the UNIX socket, HTTPS; then it registers at its AHA. Stop: it leaves the AHA, so that nobody is led
@@ -112,6 +116,7 @@ export class CellHost implements AsyncDisposable {
   #tls: ServerTls | undefined
   #revocations: Revocations | undefined
   #https: HttpsListener | undefined
+  #compacted: Compacted | null = null
   #url: string | null = null
   /** Of the TLS listener. */
   #tlsPort: number | undefined
@@ -137,6 +142,7 @@ export class CellHost implements AsyncDisposable {
   static async start(ports: CellHostPorts, settings: CellHostSettings): Promise<CellHost> {
     const host = new CellHost(ports, settings)
     try {
+      host.#compacted = await readCompacted(ports.cellDir.path)
       await host.#listen()
     } catch (error) {
       await host.stop()
@@ -234,7 +240,10 @@ export class CellHost implements AsyncDisposable {
         users,
         log,
         limiter: this.#limiter,
-        health: () => this.#health(),
+        health: async () => {
+          await this.#ports.backups.lookAgain(HEALTH_LOOK_MS)
+          return this.#health()
+        },
         isActive: () => isActive(this.#ports.mirroring.roles.role),
         assertCurrent: () => assertCurrent(this.#ports.mirroring.roles.role),
         aha: this.#ports.aha?.parts,
@@ -388,6 +397,7 @@ export class CellHost implements AsyncDisposable {
       https: https === null ? [] : [{host: https.bind, port: https.port}],
       telepath: telepath.url === null ? [] : [telepath.url],
       provision: provision === null ? [] : [provision.url],
+      optimized: this.#compacted,
     })
   }
 }

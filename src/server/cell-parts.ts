@@ -40,7 +40,7 @@ export interface CellParts {
   /** Live backups of this registry. */
   readonly backups: Pick<
     Backups,
-    'run' | 'begin' | 'list' | 'remove' | 'info' | 'archive' | 'archiveNew' | 'stream' | 'noteFollowed' | 'refresh'
+    'run' | 'begin' | 'list' | 'remove' | 'info' | 'archive' | 'archiveNew' | 'stream' | 'noteFollowed' | 'lookAgain'
   >
   /** Undefined when AHA is off. */
   readonly aha?: AhaParts | undefined

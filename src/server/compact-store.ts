@@ -1,24 +1,28 @@
 /** `onboot:optimize`: the database is written anew, without what is empty in it, before it is opened. */
 import {rm, stat, statfs} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
+import type {Clock} from '../base/clock.ts'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, moveFile} from '../base/files.ts'
 import type {Log} from '../base/log.ts'
 import {verifyStoreFile} from '../store/adopt.ts'
 import {SqliteStore} from '../store/sqlite.ts'
-import {copyFile} from '../store/sqlite-task.ts'
+import {copyFile, removeLeftCopies} from '../store/sqlite-task.ts'
 import type {StoreSize} from '../store/store.ts'
+import {type Moment, writeCompacted} from './compact-record.ts'
 
 export interface CompactPorts {
   readonly log: Pick<Log, 'info' | 'warning'>
   /** Percent of the volume that have to stay free. */
   readonly minFreePercent: number
+  readonly clock: Pick<Clock, 'wallMs'>
   readonly signal?: AbortSignal | undefined
 }
 
 /** What is won is worth the time from here on: 1 MiB, and a tenth of the file. */
 const WORTH_BYTES = 1 << 20
 const WORTH_PART = 0.1
+const BLOCK_BYTES = 512
 
 /**
  * Writes the database file at `path` anew, beside it, and puts it in its place when it was verified; says in the log what was won, or why nothing was
@@ -26,11 +30,12 @@ const WORTH_PART = 0.1
  *
  * @throws the reason of the signal
  */
-export async function compactStore(path: string, {log, minFreePercent, signal}: CompactPorts): Promise<void> {
-  // What a killed one left there goes with the rest of it.
+export async function compactStore(path: string, {log, minFreePercent, clock, signal}: CompactPorts): Promise<void> {
   const compact = join(dirname(path), 'tmp', basename(path))
   try {
-    const began = await sizeOf(path)
+    // It would take the room that is asked for below.
+    await removeLeftCopies(dirname(compact))
+    const began = await sizeOf(path, clock)
     if (began === undefined) return log.info('store.not-compacted', {place: path, reason: 'there is none yet'})
     const reason = await reasonAgainst(path, began, minFreePercent)
     if (reason !== undefined) return log.info('store.not-compacted', {place: path, ...reason})
@@ -38,9 +43,13 @@ export async function compactStore(path: string, {log, minFreePercent, signal}: 
     await removeFiles(compact)
     const head = await copyFile(path, compact, signal)
     await verifyStoreFile(compact, head)
-    const bytes = (await stat(compact)).size
     await assertNoLog(path)
     await moveFile(compact, path)
+    const fini = await momentOf(path, clock)
+    const [, bytes] = fini.size
+    await writeCompacted(dirname(path), {init: began.init, fini}).catch((error: unknown) => {
+      log.warning('store.compaction-not-noted', {place: path, error})
+    })
     log.info('store.compacted', {place: path, bytesBefore: began.bytes, bytes})
   } catch (error) {
     signal?.throwIfAborted()
@@ -50,16 +59,21 @@ export async function compactStore(path: string, {log, minFreePercent, signal}: 
   }
 }
 
-async function sizeOf(path: string): Promise<StoreSize | undefined> {
+async function momentOf(path: string, {wallMs}: Pick<Clock, 'wallMs'>): Promise<Moment> {
+  const {size, blocks} = await stat(path)
+  return {time: wallMs(), size: [blocks * BLOCK_BYTES, size]}
+}
+
+async function sizeOf(path: string, clock: Pick<Clock, 'wallMs'>): Promise<(StoreSize & {init: Moment}) | undefined> {
   try {
-    await stat(path)
+    const init = await momentOf(path, clock)
+    await using store = new SqliteStore(path)
+    await store.open()
+    return {init, ...(await store.size())}
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined
     throw error
   }
-  await using store = new SqliteStore(path)
-  await store.open()
-  return await store.size()
 }
 
 async function reasonAgainst(

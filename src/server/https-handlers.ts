@@ -38,7 +38,7 @@ export interface HttpsCall extends HttpsWork {
 export interface HttpsParts {
   readonly users: Users
   readonly logins: HttpsLogins
-  readonly health: () => HealthReport
+  readonly health: () => Promise<HealthReport>
   readonly isActive: () => boolean
   /** Throws where another member took the lead from this one. */
   readonly assertCurrent: () => void

@@ -25,7 +25,7 @@ export interface HttpsPorts {
   readonly clock?: Clock
   /** Of failed logins; one of its own unless given. */
   readonly limiter?: LoginLimiter
-  readonly health: () => HealthReport
+  readonly health: () => Promise<HealthReport>
   /** Whether the cell takes changes as a leader. */
   readonly isActive: () => boolean
   readonly assertCurrent: () => void

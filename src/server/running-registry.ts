@@ -197,7 +197,12 @@ export class Registry implements RunningRegistry {
     const {backend, safemode, 'onboot:optimize': isWanted, 'limit:disk:free': minFree} = this.#conf
     if (!isWanted || safemode || backend === 'memory') return
     const {compactStore} = await import('./compact-store.ts')
-    await compactStore(this.#cellDir.storePath, {log: this.#log, minFreePercent: minFree ?? 0, signal})
+    await compactStore(this.#cellDir.storePath, {
+      log: this.#log,
+      minFreePercent: minFree ?? 0,
+      clock: systemClock,
+      signal,
+    })
   }
 
   /** Closes what is open, and opens it again with another store. */

@@ -1,5 +1,5 @@
 /** Work on a whole database file, in a thread of its own: it takes as long as the file is large, and nobody else waits for it. */
-import {rm} from 'node:fs/promises'
+import {readdir, rm} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {Worker} from 'node:worker_threads'
 import {messageOf, RegistryError} from '../base/errors.ts'
@@ -78,4 +78,13 @@ export async function copyFile(from: string, path: string, signal?: AbortSignal)
     if (signal?.aborted === true) throw error
     throw asStoreError(error, 'copy', from)
   }
+}
+
+/** What `copyFile` gives a copy for a name, and SQLite its journal, until it is whole. */
+const LEFT_COPY = /^\..+\.[0-9a-f]{32}\.tmp(-journal)?$/
+
+/** Removes the copies in a directory that were not finished, as those of a process that was killed. Nobody else may be making one there. */
+export async function removeLeftCopies(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []) // where there is no directory, there is none of them
+  for (const name of names) if (LEFT_COPY.test(name)) await rm(join(folder, name), {force: true})
 }

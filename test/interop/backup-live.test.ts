@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {promisify} from 'node:util'
+import {generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest'
 import {layOut} from '../../src/backup/lay-out.ts'
 import {openBackup} from '../../src/backup/open-backup.ts'
@@ -70,8 +71,12 @@ const KINDS = {
 
 let env: TeleEnv
 let home: string
+let identity: string
+let recipient: string
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'backup-live-'))
+  identity = await generateX25519Identity()
+  recipient = await identityToRecipient(identity)
   env = await withTeleEnv({dir: home, certDirs: [], serviceDir: join(home, 'none')})
 })
 afterAll(async () => {
@@ -102,7 +107,7 @@ describe.each(Object.entries(KINDS))('a real %s', (kind, {from, write, prefix}: 
       return {before, path: String(JSON.parse(result.stdout).path), index: JSON.parse(result.stdout).index}
     }
     const directory = await fetch('--stream', join(home, kind))
-    const archive = await fetch('--archive', join(home, `${kind}.tar.zst`))
+    const archive = await fetch('--archive', join(home, `${kind}.tar.zst.age`), '--encrypt-to', recipient)
     stop.abort()
     await writing
     expect(directory.index).toBeLessThan(archive.index)
@@ -120,10 +125,12 @@ describe.each(Object.entries(KINDS))('a real %s', (kind, {from, write, prefix}: 
 })
 
 async function layDown(path: string, kind: string): Promise<void> {
-  const backup = await openBackup(path, {})
+  const identities = [identity]
+  const backup = await openBackup(path, {identities})
   const to = join(home, `${kind}-${backup.kind}`)
-  const {manifest} = await layOut(backup, to, {progress: NO_PROGRESS, signal: never})
+  const {manifest} = await layOut(backup, to, {identities, progress: NO_PROGRESS, signal: never})
   expect(manifest?.cell).toMatchObject({kind: 'synapse', type: kind})
+  expect(manifest?.census).not.toEqual({})
 }
 
 describe('our registry', () => {

@@ -3,6 +3,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
 import {afterAll, beforeAll, expect, test} from 'vitest'
+import {readCompacted} from '../../src/server/compact-record.ts'
 import {compactStore} from '../../src/server/compact-store.ts'
 import {SqliteStore} from '../../src/store/sqlite.ts'
 import {newLeader} from '../support/mirror-pair.ts'
@@ -38,7 +39,7 @@ async function storeWith(emptyBytes: number): Promise<string> {
 
 async function compact(path: string, minFreePercent = 0): Promise<string> {
   const lines: string[] = []
-  await compactStore(path, {log: silentLog(lines), minFreePercent})
+  await compactStore(path, {log: silentLog(lines), minFreePercent, clock: {wallMs: () => 1_795_284_222_365}})
   return lines.join('\n')
 }
 
@@ -50,12 +51,18 @@ async function headOf(path: string) {
 test('what is empty goes, and what is in it stays', async () => {
   const path = await storeWith(8_000_000)
   const before = await headOf(path)
+  const {size} = await stat(path)
   const lines = await compact(path)
   expect(lines).toMatch(/store\.compacted/)
   expect((await stat(path)).size).toBeLessThan(1_000_000)
   expect(await headOf(path)).toEqual(before)
   expect((await stat(path)).mode & 0o777).toBe(0o600)
   expect(await readdir(join(path, '..', 'tmp'))).toEqual([])
+  const moment = {time: 1_795_284_222_365, size: [expect.any(Number), expect.any(Number)]}
+  const record = await readCompacted(join(path, '..'))
+  expect(record).toEqual({init: moment, fini: moment})
+  expect(record?.init.size[1]).toBe(size)
+  expect(record?.fini.size[1]).toBe((await stat(path)).size)
 })
 
 test.each([
@@ -87,5 +94,11 @@ test('a registry does so at its start when it is told to', async () => {
   database.close()
   await leader.start({'onboot:optimize': true})
   await leader.event('store.compacted')
+  const {optimized} = (await leader.call('getCellInfo')) as {readonly optimized: unknown}
+  expect(optimized).toEqual(await readCompacted(leader.dir))
+  expect(optimized).toMatchObject({
+    init: {time: expect.any(Number)},
+    fini: {size: [expect.any(Number), expect.any(Number)]},
+  })
   expect((await leader.call('getUserDefs')) as readonly unknown[]).not.toEqual([])
 })

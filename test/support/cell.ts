@@ -153,6 +153,7 @@ const FACTS: CellFacts = {
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
   telepath: [],
+  optimized: null,
   provision: [],
 }
 

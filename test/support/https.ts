@@ -91,7 +91,7 @@ export class TestHttps {
       {store, changeLog, log, clock, passwords},
       {cellIden: CELL_IDEN, policy, maxUsers: 0, rootPasswd: new Secret('root')},
     )
-    const health = (): HealthReport => ({iden: CELL_IDEN, components: [], status: 'nominal'})
+    const health = async (): Promise<HealthReport> => ({iden: CELL_IDEN, components: [], status: 'nominal'})
     const aha = await openAhaParts({store, changeLog, clock, users, log})
     const listener = await startHttps(
       {users, log, clock, health, isActive: () => true, assertCurrent: () => undefined, aha, ...options.ports},

@@ -6,6 +6,7 @@ import {RegistryError} from '../../base/errors.ts'
 import {makePrivateDir, namesIn} from '../../base/files.ts'
 import {newGuid} from '../../base/ids.ts'
 import type {Log} from '../../base/log.ts'
+import {removeLeftCopies} from '../../store/sqlite-task.ts'
 import type {Store, StoreHead} from '../../store/store.ts'
 
 /** What of a store is in a copy. */
@@ -73,6 +74,7 @@ export class Snapshots {
   static async open(ports: SnapshotPorts): Promise<Snapshots> {
     const left = (await namesIn(ports.dir)).filter((name) => name.startsWith(PREFIX))
     for (const name of left) await rm(join(ports.dir, name), {force: true})
+    await removeLeftCopies(ports.dir)
     return new Snapshots(ports)
   }
 

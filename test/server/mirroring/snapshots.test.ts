@@ -74,6 +74,7 @@ describe('a snapshot', () => {
   test('of a killed server is removed at the start, and nothing else', async () => {
     await (await begin()).reader.return()
     await writeFile(join(source.dir, 'tmp', 'other'), '')
+    await writeFile(join(source.dir, 'tmp', `.snapshot-1.${'ab'.repeat(16)}.tmp`), '')
     await mkdir(join(source.dir, 'tmp', 'folder'))
     await source.restart()
     expect(await source.files()).toEqual(['folder', 'other'])
