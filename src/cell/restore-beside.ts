@@ -20,7 +20,8 @@ import {basename, dirname, join} from 'node:path'
 import {setTimeout} from 'node:timers/promises'
 import {BEFORE_RESTORE} from '../backup/aside-names.ts'
 import {systemCode} from '../base/errors.ts'
-import {isTaken, makePrivateDir} from '../base/files.ts'
+import {isTaken} from '../base/files.ts'
+import {makeOwnedDir} from './restore-owner.ts'
 import {freeName, isName, move, type Swap, type Way} from './restore-way.ts'
 
 /** A server that starts in the moment without a directory makes one, sees what goes on, and takes it away again. */
@@ -86,7 +87,7 @@ export class BesideWay implements Way {
     if (kept !== null) {
       if (!(await isVacant(dir))) await move(dir, kept)
       if ((await isTaken(join(kept, shelf))) && !(await isTaken(join(data, shelf)))) {
-        await makePrivateDir(dirname(join(data, shelf)))
+        await makeOwnedDir(dirname(join(data, shelf)))
         await move(join(kept, shelf), join(data, shelf))
       }
     }

@@ -15,10 +15,17 @@ import {
 } from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {BesideWay} from './restore-beside.ts'
+import {giveTo, makeOwnedDir, type Owner, ownerFor} from './restore-owner.ts'
 import type {Step, Swap, Way} from './restore-way.ts'
 import {WithinWay} from './restore-within.ts'
 
 const VERSION = 1
+
+/** Whom a restored directory is given to by root. */
+export interface Given extends Owner {
+  /** The system may not let even root do that. */
+  readonly isGiven: boolean
+}
 
 /** Where a directory is restored, on the same volume. Disposed without `swap`, nothing of it is left. */
 export class RestoreSite implements AsyncDisposable {
@@ -43,7 +50,7 @@ export class RestoreSite implements AsyncDisposable {
   static async open(dir: string, {isWithin = false}: {readonly isWithin?: boolean} = {}): Promise<RestoreSite> {
     const way = isWithin ? new WithinWay(dir) : new BesideWay(dir)
     return await usable(way.container, async () => {
-      await makePrivateDir(join(way.container, '..'))
+      await makeOwnedDir(join(way.container, '..'))
       const lock = tryFileLock(way.lock)
       if (lock === undefined) throw underWay('REG_CONFLICT', dir)
       try {
@@ -55,6 +62,18 @@ export class RestoreSite implements AsyncDisposable {
         throw error
       }
       return new RestoreSite(way, lock)
+    })
+  }
+
+  /**
+   * Gives the new directory to whom it should belong: undefined when nothing is to be done. To be called when nothing is made in it any more.
+   *
+   * @throws RegistryError `REG_DIR_UNUSABLE`
+   */
+  async give(): Promise<Given | undefined> {
+    return await usable(this.data, async () => {
+      const owner = await ownerFor(this.#way.dir)
+      return owner && {...owner, isGiven: await giveTo(this.#way, owner)}
     })
   }
 

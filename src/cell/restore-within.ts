@@ -26,7 +26,8 @@ import {link, lstat, readdir, readlink, rename, rm, rmdir, symlink} from 'node:f
 import {dirname, join} from 'node:path'
 import {BEFORE_RESTORE, isAside, RESTORE_DIR} from '../backup/aside-names.ts'
 import {systemCode} from '../base/errors.ts'
-import {isTaken, makePrivateDir, syncDir} from '../base/files.ts'
+import {isTaken, syncDir} from '../base/files.ts'
+import {makeOwnedDir} from './restore-owner.ts'
 import {freeName, isName, move, type Step, type Swap, type Way} from './restore-way.ts'
 
 const GUID = 'cell.guid'
@@ -113,7 +114,7 @@ export class WithinWay implements Way {
     /** When the restored cell.guid has moved up all is done, whatever became of what was there before. */
     const isDone = () => isMissing(join(data, GUID))
     const steps = [
-      () => makePrivateDir(kept),
+      () => makeOwnedDir(kept),
       () => unless(!hadGuid || isTaken(join(kept, GUID)), () => link(join(dir, GUID), join(kept, GUID))),
       () => this.#bar(),
       sync,
@@ -190,7 +191,7 @@ async function isMissing(path: string): Promise<boolean> {
 /** What is not there was moved; where something is already, it stays. */
 async function moveUnlessThere(from: string, to: string): Promise<void> {
   if ((await isMissing(from)) || (await isTaken(to))) return
-  await makePrivateDir(dirname(to))
+  await makeOwnedDir(dirname(to))
   await move(from, to)
 }
 

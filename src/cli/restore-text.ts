@@ -32,6 +32,8 @@ export interface RestoreReport {
   readonly kept: string | null
   /** Where the backup is now, which lay in the directory that was replaced; null when it did not. */
   readonly movedBackup: string | null
+  /** Whom root gave the directory to, numbers of the system; null when that was not needed. */
+  readonly owner: {readonly uid: number; readonly gid: number; readonly isGiven: boolean} | null
   readonly files: number
   /** Null for a Synapse service. */
   readonly history: {
@@ -53,6 +55,7 @@ export interface RestoreReport {
 interface Done {
   readonly kept: string | null
   readonly movedBackup: string | null
+  readonly owner: RestoreReport['owner']
 }
 
 export function restoreReport(
@@ -69,16 +72,21 @@ export function restoreReport(
     dir: plan.dir,
     kept: done?.kept ?? null,
     movedBackup: done?.movedBackup ?? null,
+    owner: done?.owner ?? null,
     files,
     history: history === undefined ? null : historyReport(history),
     warnings: plan.warnings,
-    next: done === undefined ? [] : nextSteps(plan, history),
+    next: done === undefined ? [] : [...ownerSteps(plan, done), ...nextSteps(plan, history)],
   }
 }
 
 function historyReport({role, lastOffset, lastTimeMs, epoch, nextOffset, leader, others}: History) {
   const at = lastTimeMs === null ? null : new Date(lastTimeMs).toISOString()
   return {role, offset: lastOffset, at, epoch, index: nextOffset, leader, others}
+}
+
+function ownerSteps({dir}: Plan, {owner}: Done): readonly string[] {
+  return owner === null || owner.isGiven ? [] : [`chown -R ${owner.uid}:${owner.gid} ${dir}`]
 }
 
 function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined): readonly string[] {
@@ -108,16 +116,22 @@ export function restoreAbout({dir, target, isWithin, otherCell, cell, warnings}:
 }
 
 export function restoreText(report: RestoreReport): string {
-  const {backup, dir, dryRun, kept, movedBackup, history, warnings, next, files} = report
+  const {backup, dir, dryRun, kept, movedBackup, owner, history, warnings, next, files} = report
   const made = backup.madeAt === null ? '' : `of ${localTime(Date.parse(backup.madeAt))}, `
   const verb = dryRun ? 'can be restored to' : 'restored to'
   const lines = [`${backup.name}, ${made}${files} files: ${verb} ${dir}`]
   if (history !== null) lines.push(...historyLines(history))
   if (kept !== null) lines.push(`what was there before: ${kept}`)
+  if (owner !== null) lines.push(ownerLine(owner))
   if (movedBackup !== null) lines.push(`the backup lay in it, and is now: ${movedBackup}`)
   lines.push(...warnings.map((warning) => `warning: ${warning}`), ...next.map((step) => `next: ${step}`))
   if (dryRun) lines.push('dry run: nothing was replaced')
   return lines.map((line) => printable(line)).join('\n')
+}
+
+function ownerLine({uid, gid, isGiven}: NonNullable<RestoreReport['owner']>): string {
+  const whom = `user ${uid}, group ${gid}, as what was at its place or around it`
+  return isGiven ? `it belongs to ${whom}` : `warning: it belongs to root, and could not be given to ${whom}`
 }
 
 function historyLines({

@@ -13,7 +13,7 @@ import {RegistryError} from '../../base/errors.ts'
 import {pathWithin, writeFileAtomic} from '../../base/files.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
 import {holdGuid} from '../../cell/guid-lock.ts'
-import {mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
+import {type Given, mendRestore, RestoreSite} from '../../cell/restore-swap.ts'
 import {decodeLead, LEAD_TABLE, LEADER_KEY} from '../../registry/lead.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
 import {lookIntoStore} from '../../store/look.ts'
@@ -72,6 +72,8 @@ export interface Swapped {
   readonly kept: string | null
   /** Where the backup is now; it lay in the directory that was replaced. */
   readonly movedBackup: string | null
+  /** Whom root gave it to; null when that was not needed, or somebody else restores. */
+  readonly owner: Given | null
 }
 
 const SHELF = 'backups'
@@ -139,10 +141,11 @@ export class Restoring implements AsyncDisposable {
     if (site === undefined) throw new Error('a restore is prepared before it is done')
     if (target.was !== 'cell' && !(await isStillEmpty(dir))) throw madeMeanwhile(dir)
     using _ = holdBoth(this.plan, site.data)
+    const owner = (await site.give()) ?? null
     const kept = await site.swap(shelf, this.#wish.wallMs())
     const {path} = this.#wish.source
     const movedBackup = kept === null || !isMoved(dir, shelf, path) ? null : join(kept, relative(dir, path))
-    return {kept, movedBackup}
+    return {kept, movedBackup, owner}
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {existsSync, readFileSync} from 'node:fs'
-import {cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
+import {chown, cp, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
@@ -385,4 +385,17 @@ test('a configuration that this version refuses is for the start to tell, as lon
   const wish = {dir: newDir(), progress: NO_PROGRESS, signal, wallMs: () => NOW, readConf: readBad}
   await using restoring = await Restoring.open({source: await openSource(backup, {signal}), ...wish})
   expect(await restoring.prepare()).toMatchObject({history: {role: 'leader'}})
+})
+
+test('what root restores is of whom the directory was, to the last file; of others it is their own', async () => {
+  const dir = newDir()
+  await cp(leader.dir, dir, {recursive: true})
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) await chown(dir, 12345, 54321)
+  const {owner} = await restore(backup, dir)
+  expect(owner).toEqual(isRoot ? {uid: 12345, gid: 54321, isGiven: true} : null)
+  const {uid, gid} = await lstat(dir)
+  const names = await readdir(dir, {recursive: true})
+  expect(names).toContain('registry.db')
+  for (const name of names) expect(await lstat(join(dir, name)), name).toMatchObject({uid, gid})
 })
