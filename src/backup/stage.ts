@@ -5,10 +5,10 @@
  * A file `.NAME.partial-<8 hex>.lock` is held by the one who writes it. It is there before the directory and goes after it: what is not
  * held is left over from a process that is gone.
  */
-import {type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, stat, writeFile} from 'node:fs/promises'
+import {type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
-import {fillFileAtomic, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
+import {fillFileAtomic, giveName, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
 import {newGuid} from '../base/ids.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {writeFault} from './file-faults.ts'
@@ -66,7 +66,7 @@ export async function stageFile(path: string, fill: (file: FileHandle) => Promis
       await using file = await open(partial.dir, 'r+')
       await fill(file)
       await file.sync()
-      await link(partial.dir, place)
+      await giveName(partial.dir, place)
     } finally {
       await rm(partial.dir, {force: true})
       await letGo(partial)

@@ -34,13 +34,33 @@ export async function writeFileAtomic(
 
 /**
  * Makes a file that must not be there yet. Of two that make it at the same time, one gets EEXIST; nobody ever sees a part of it. When the
- * promise resolves it survives a crash. Throws what the system says; there is then no new file.
+ * promise resolves it survives a crash. Throws what the system says; there is then no new file. See `giveName` for file systems without hard links.
  */
 export async function createFileAtomic(path: string, content: string | Uint8Array, mode: number): Promise<void> {
-  await throughTemporary(path, content, mode, async (temporary) => {
+  await throughTemporary(path, content, mode, (temporary) => giveName(temporary, path))
+}
+
+/**
+ * Gives a file its name, in its directory, when that is free: else it is EEXIST. By a second name for it, which takes no other file's place. Where
+ * the file system has none, as exFAT, it is looked first, and then renamed: one that another process makes in this very moment is replaced.
+ */
+export async function giveName(temporary: string, path: string): Promise<void> {
+  try {
     await link(temporary, path)
-    await rm(temporary)
-  })
+  } catch (error) {
+    if (!isWithoutLinks(error)) throw error
+    if (await isTaken(path)) throw Object.assign(new Error(`EEXIST: ${path} is there already`), {code: 'EEXIST'})
+    return await rename(temporary, path)
+  }
+  await rm(temporary)
+}
+
+/** What is said where there are no links of the wanted kind. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
+
+/** Tells whether a file system said that it has no links. */
+export function isWithoutLinks(error: unknown): boolean {
+  return NO_LINKS.includes(systemCode(error) ?? '')
 }
 
 /** How a file that is made piece by piece comes to its place. */
@@ -63,8 +83,7 @@ export async function fillFileAtomic(
   const content = (file: FileHandle) => fill((chunk) => file.writeFile(chunk))
   await throughTemporary(path, content, mode, async (temporary) => {
     if (isReplacing) return await rename(temporary, path)
-    await link(temporary, path)
-    await rm(temporary)
+    await giveName(temporary, path)
   })
 }
 

@@ -2,11 +2,12 @@
  * A restored directory takes the place of what was there: beside it when the directory may be replaced, within it when it has to stay. Either is more
  * than one step, so there is a note that says how to go on, and whoever comes next does so: a server that starts on the directory, or the next restore.
  */
-import {readFile, rm} from 'node:fs/promises'
+import {link, readdir, readFile, rm, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {
   createFileAtomic,
+  isWithoutLinks,
   makePrivateDir,
   PRIVATE_FILE_MODE,
   realPlace,
@@ -57,6 +58,7 @@ export class RestoreSite implements AsyncDisposable {
         await mend(way)
         await rm(way.container, {recursive: true, force: true})
         await makePrivateDir(way.container)
+        if (isWithin) await assertLinks(way)
       } catch (error) {
         lock[Symbol.dispose]()
         throw error
@@ -136,6 +138,19 @@ async function mendAlone(way: Way): Promise<boolean> {
   return true
 }
 
+/** What is in a directory takes turns by links: what would end in the middle is not begun. */
+async function assertLinks({dir, container}: Way): Promise<void> {
+  const file = join(container, 'file')
+  await writeFile(file, '')
+  try {
+    await link(file, join(container, 'second'))
+    await symlink('nowhere', join(container, 'leading'))
+  } catch (error) {
+    throw isWithoutLinks(error) ? withoutLinks(dir, error) : error
+  }
+  for (const name of await readdir(container)) await rm(join(container, name))
+}
+
 /** To be called under the lock. */
 async function mend(way: Way): Promise<boolean> {
   if (!(await way.isLeft())) return false
@@ -203,6 +218,15 @@ async function usable<T>(path: string, use: () => Promise<T>): Promise<T> {
 function unusable(path: string, cause: unknown): RegistryError {
   const reason = systemCode(cause) ?? messageOf(cause)
   return new RegistryError('REG_DIR_UNUSABLE', `cannot use ${path}: ${reason}`, {info: {path, reason}, cause})
+}
+
+function withoutLinks(dir: string, cause: unknown): RegistryError {
+  const text = `what is in ${dir} cannot be replaced: its file system has no links (${systemCode(cause)})`
+  return new RegistryError('REG_DIR_UNUSABLE', text, {
+    info: {path: dir},
+    hints: [`restore below it, and serve that: registry restore BACKUP ${join(dir, 'NAME')}`],
+    cause,
+  })
 }
 
 function notPutBack(way: Way, swap: Swap, why: unknown, cause: unknown): RegistryError {

@@ -3,9 +3,10 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {decodeManifest} from '../../src/backup/manifest-read.ts'
-import {isPartialName, removeLeftStagings, stageBackup} from '../../src/backup/stage.ts'
+import {isPartialName, removeLeftStagings, stageBackup, stageFile} from '../../src/backup/stage.ts'
 import {Child} from '../support/child.ts'
 import {stagedManifest} from '../support/staged-backup.ts'
+import {withoutLinks} from '../support/without-links.ts'
 
 let root: string
 beforeEach(async () => {
@@ -38,6 +39,29 @@ describe('a staged backup', () => {
     }
     expect(await readdir(root)).toEqual([])
   })
+
+  test.each(['EPERM', 'ENOTSUP', 'ENOSYS'])(
+    'is made where there are no hard links (%s), and so is a file',
+    async (code) => {
+      using _ = withoutLinks(code)
+      const place = join(root, 'b')
+      {
+        await using staging = await stageBackup(place)
+        await writeFile(join(staging.dir, 'file'), 'x')
+        await staging.commit(stagedManifest('b', 'x'))
+      }
+      const file = join(root, 'b.tar.zst')
+      await stageFile(file, (target) => target.writeFile('whole'))
+      const taken = stageFile(file, (target) => target.writeFile('another'))
+      await expect(taken).rejects.toMatchObject({code: 'REG_CONFLICT'})
+      const late = stageFile(join(root, 'late'), () => writeFile(join(root, 'late'), 'first'))
+      await expect(late).rejects.toMatchObject({code: 'REG_CONFLICT'})
+      expect(await readFile(join(root, 'late'), 'utf8')).toBe('first')
+      expect(await readFile(file, 'utf8')).toBe('whole')
+      expect((await readdir(root)).toSorted()).toEqual(['b', 'b.tar.zst', 'late'])
+      expect((await readdir(place)).toSorted()).toEqual(['backup.json', 'file'])
+    },
+  )
 
   test('gets no name when a file of its manifest is not there', async () => {
     {

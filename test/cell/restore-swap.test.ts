@@ -6,6 +6,7 @@ import {afterAll, beforeEach, expect, test} from 'vitest'
 import {lockCellDir} from '../../src/cell/dirs.ts'
 import {isBeingRestored, mendRestore, RestoreSite} from '../../src/cell/restore-swap.ts'
 import {tryFileLock} from '../../src/store/file-lock.ts'
+import {withoutLinks} from '../support/without-links.ts'
 
 const home = mkdtempSync(join(tmpdir(), 'registry-swap-'))
 const NOW = Date.parse('2026-11-21T12:00:00Z')
@@ -155,6 +156,20 @@ test('when the last move fails the directory is as it was', async () => {
     'backup',
     ['cell'],
   ])
+})
+
+test('where there are no links a directory is restored beside, and what is in one is not begun with', async () => {
+  await fill(dir, 'old')
+  using _ = withoutLinks()
+  await expect(RestoreSite.open(dir, {isWithin: true})).rejects.toMatchObject({
+    code: 'REG_DIR_UNUSABLE',
+    message: expect.stringMatching(/its file system has no links \(EPERM\)/),
+  })
+  expect(await contentOf(dir)).toBe('old')
+  await using site = await RestoreSite.open(dir)
+  await fill(site.data, 'new')
+  await site.swap('backups', NOW)
+  expect(await contentOf(dir)).toBe('new')
 })
 
 test('without a new directory nothing is moved', async () => {
