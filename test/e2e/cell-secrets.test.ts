@@ -82,6 +82,7 @@ test.each([
     )
   const cli = async (args: readonly string[], {input, env}: {input?: string; env?: Record<string, string>} = {}) => {
     const child = spawn(LAUNCHER, args, {env: cleanEnv({...env, SYN_CERT_DIR: cell.certs.paths[0]}), stdio: 'pipe'})
+    child.stdin.on('error', () => undefined) // it may end before it reads
     child.stdin.end(input ?? '')
     let said = ''
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))

@@ -196,6 +196,7 @@ describe('secrets', () => {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     const ended = once(child, 'close')
+    child.stdin.on('error', () => undefined) // it may end before it reads
     child.stdin.end(PLANTED)
     let isRunning = true
     const seen: string[] = []

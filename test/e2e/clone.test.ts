@@ -12,7 +12,7 @@ import {startAhaServer} from '../support/aha-server.ts'
 import {cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
 import {startServer, type TestServer} from '../support/server.ts'
 
-const WITHIN_MS = 15_000
+const WITHIN_MS = 150_000
 
 let stack: AsyncDisposableStack
 let leader: TestServer

@@ -10,7 +10,7 @@ import {startServer} from '../support/server.ts'
 const execute = promisify(execFile)
 const root = new URL('../../', import.meta.url).pathname
 const installed = join(root, 'node_modules')
-const LONG_MS = 120_000
+const LONG_MS = 180_000
 /** What the build needs; copied, so that it does not touch the files that other tests run. */
 const SOURCES = [
   'package.json',

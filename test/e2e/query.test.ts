@@ -140,6 +140,7 @@ describe('a Storm query', () => {
     ])
     await using peer = await StormPeer.start(saying(fini(0)))
     const child = start(peer, '-')
+    child.stdin.on('error', () => undefined) // it may end before it reads
     child.stdin.end('inet:ipv4')
     await once(child, 'close')
     expect(JSON.stringify(peer.received)).toContain('["storm",["inet:ipv4"]')

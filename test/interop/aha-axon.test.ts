@@ -5,8 +5,8 @@ import {AHA_NAME, NETWORK, OurAha} from './our-aha.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {SynapseService} from './synapse-world.ts'
 
-const UP_WITHIN_MS = 15_000
-const DOWN_WITHIN_MS = 5000
+const UP_WITHIN_MS = 120_000
+const DOWN_WITHIN_MS = 120_000
 const REUSED = 'This could be caused by the re-use of a provisioning URL.'
 const NAMES = ['00.axon', 'axon'] as const
 

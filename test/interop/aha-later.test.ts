@@ -7,12 +7,12 @@ import {NETWORK, OurAha} from './our-aha.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {SynapseService} from './synapse-world.ts'
 
-const UP_WITHIN_MS = 30_000
+const UP_WITHIN_MS = 120_000
 
 showLogsWhenFailed()
 
 test('an Axon that gets a one-time URL later keeps its data and its users, and is found by its name', {
-  timeout: 150_000,
+  timeout: 600_000,
 }, async () => {
   await using aha = await OurAha.start()
   await using axon = await SynapseService.start('axon', {network: NETWORK, conf: {'auth:passwd': 'secret'}})

@@ -219,7 +219,7 @@ describe('an old leader that comes back after it was replaced', () => {
     await old.start()
     const {run} = (await net.until('01.cortex', isUp)).svcinfo
     const back = (await net.until('00.cortex', isUp)).svcinfo.run
-    await expect.poll(async () => (await fenceOf())?.refused, {timeout: 20_000}).toBeGreaterThan(2)
+    await expect.poll(async () => (await fenceOf())?.refused, {timeout: 120_000}).toBeGreaterThan(2)
     expect(await runOf('cortex')).toBe(run)
     expect(await net.ask('00.cortex', 'isCellActive')).toBe(true)
     const {status, group} = await asked<RegistryStatus>('status', 'aha://cortex...')

@@ -12,7 +12,7 @@ import type {SynapseAgent} from './synapse-agent.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {AhaNetwork, runTool} from './synapse-world.ts'
 
-const UP_WITHIN_MS = 20_000
+const UP_WITHIN_MS = 120_000
 const PAUSE_MS = 50
 const NAMES = new URL('synapse-names.ts', import.meta.url).href
 const ENV = {PEER_NAMES: NETWORK, NODE_OPTIONS: `--import=${NAMES} --no-warnings`}

@@ -8,7 +8,7 @@ import {showLogsWhenFailed} from './synapse-logs.ts'
 import {SynapseService} from './synapse-world.ts'
 
 const OPTIONS = {'provision:listen': 'ssl://127.0.0.1:0'}
-const WITHIN = {timeout: 15_000, interval: 50}
+const WITHIN = {timeout: 120_000, interval: 50}
 
 let leader: TestMember
 let mirror: TestMember

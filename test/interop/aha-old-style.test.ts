@@ -50,12 +50,12 @@ test('it has a certificate for itself and for its administrator', async () => {
   )
 })
 
-test('a real service is provisioned by a one-time URL without TLS, and lives on it', {timeout: 120_000}, async () => {
+test('a real service is provisioned by a one-time URL without TLS, and lives on it', async () => {
   const {stdout} = await tool('aha.provision.service', '--url', `cell://${server.dir}`, '--only-url', '00.axon')
   expect(stdout).toMatch(new RegExp(`^tcp://aha\\.${NETWORK}:\\d+/[0-9a-f]{32}\\n$`))
   axon = await SynapseService.start('axon', {network: NETWORK, conf: {'aha:provision': stdout.trim()}})
   await expect
-    .poll(() => tool('aha.list', `cell://${server.dir}`).then((listed) => listed.stdout), {timeout: 30_000})
+    .poll(() => tool('aha.list', `cell://${server.dir}`).then((listed) => listed.stdout), {timeout: 120_000})
     .toMatch(/^00\.axon +old\.test +True +True .+^axon +old\.test +True +True/ms)
 })
 

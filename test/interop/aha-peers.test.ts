@@ -6,9 +6,9 @@ import type {RealProxy, SynapseAgent} from './synapse-agent.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {AhaNetwork, runTool, SynapseService, type ToolResult} from './synapse-world.ts'
 
-const UP_WITHIN_MS = 60_000
+const UP_WITHIN_MS = 120_000
 /** Six processes of Python, one after the other on each side. */
-const SETUP_WITHIN_MS = 150_000
+const SETUP_WITHIN_MS = 600_000
 
 /** An AHA with a leader and its mirror: bare cells, which are cheap. */
 interface Side {

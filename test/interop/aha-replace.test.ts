@@ -14,7 +14,7 @@ import {AhaNetwork, SynapseService} from './synapse-world.ts'
 
 const NETWORK = 'loop.test'
 const NAMES = new URL('synapse-names.ts', import.meta.url).pathname
-const ONLINE_WITHIN_MS = 45_000
+const ONLINE_WITHIN_MS = 120_000
 const PAUSE_MS = 50
 
 showLogsWhenFailed()
@@ -56,7 +56,7 @@ async function untilOnline(url: string, names: readonly string[]): Promise<void>
 }
 
 test('in place of a real AHA, the services come by themselves, and the user who was enrolled there finds them', {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   await using net = await AhaNetwork.start(NETWORK, {keyBits: 2048})
   const {aha} = net

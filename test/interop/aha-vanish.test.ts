@@ -5,9 +5,9 @@ import {showLogsWhenFailed} from './synapse-logs.ts'
 import {SynapseService} from './synapse-world.ts'
 import {TwoHosts} from './two-hosts.ts'
 
-const UP_WITHIN_MS = 30_000
-const GONE_WITHIN_MS = 30_000
-const TEST_MS = 150_000
+const UP_WITHIN_MS = 120_000
+const GONE_WITHIN_MS = 120_000
+const TEST_MS = 600_000
 
 showLogsWhenFailed()
 

@@ -148,7 +148,7 @@ test('one that was killed is backed up, but not while a worker of it is left', a
   process.kill(axon.pid, 'SIGKILL')
   const isLocked = async () =>
     /cell\.guid is locked/.test((await checkRunning(axon.dir, await readDirKind(axon.dir))).checked)
-  await expect.poll(isLocked, {timeout: 10_000, interval: 20}).toBe(false)
+  await expect.poll(isLocked, {interval: 20}).toBe(false)
   const {status, stderr} = await runCli(['backup', axon.dir, join(home, 'left')])
   expect([status, stderr]).toEqual([
     5,

@@ -7,7 +7,7 @@ import {showLogsWhenFailed} from './synapse-logs.ts'
 import {SynapseService} from './synapse-world.ts'
 import {eventually, type Service} from './world.ts'
 
-const UP_WITHIN_MS = 15_000
+const UP_WITHIN_MS = 120_000
 const BRIDGE = {'bridge:zmq:to:aha': true, 'bridge:aha:to:zmq': true}
 const AXON_ID = `aha:00.axon.${NETWORK}`
 

@@ -99,13 +99,13 @@ describe.runIf(!againstPeer)('an entry that ran out', () => {
     await using world = await openWorld('0.25.11')
     await listener(world)
     const client = await world.connect('async')
-    const id = (await client.call('register', {...CAMERA, ttl: 1})) as string
+    const id = (await client.call('register', {...CAMERA, ttl: 4})) as string
     expect(await client.call('discover_service', {service_type: 'camera'})).toMatchObject({id})
     const critical = await eventually('it is critical', async () => {
       const [service] = (await client.call('list_services', {service_type: 'camera'})) as {[key: string]: Json}[]
       return service?.['health'] === 'critical' ? service : undefined
     })
-    expect(critical).toMatchObject({id, ttl: 1})
+    expect(critical).toMatchObject({id, ttl: 4})
     expect(await client.call('discover_service', {service_type: 'camera'})).toBeNull()
     const expired = await world.agent.event('expire')
     expect(expired['service_id']).toBe(id)

@@ -7,7 +7,7 @@ import type {SynapseAgent} from './synapse-agent.ts'
 import {type SynapseKind, type SynapseOptions, SynapseService, type ToolResult} from './synapse-world.ts'
 
 const NAMES = new URL('synapse-names.ts', import.meta.url).pathname
-const ONLINE_WITHIN_MS = 45_000
+const ONLINE_WITHIN_MS = 120_000
 const PAUSE_MS = 20
 
 export interface DeploymentOptions {

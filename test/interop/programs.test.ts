@@ -28,7 +28,7 @@ async function program(version: PeerVersion, ports: Ports, name: string, args: r
     await writeFile(settings, settingsText(ports))
     const file = join(dirname(await installedPeer(version)), name)
     const env = {...peerEnvironment(home, settings), COLUMNS: '200'}
-    const {stdout} = await run(file, args, {env, cwd: home, timeout: 30_000, killSignal: 'SIGKILL'})
+    const {stdout} = await run(file, args, {env, cwd: home, timeout: 150_000, killSignal: 'SIGKILL'})
     return stdout
   } finally {
     await rm(home, {recursive: true, force: true})

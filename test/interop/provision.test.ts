@@ -12,8 +12,8 @@ import type {RealProxy} from './synapse-agent.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 import {AhaNetwork, type SynapseKind, SynapseService} from './synapse-world.ts'
 
-const UP_WITHIN_MS = 20_000
-const DOWN_WITHIN_MS = 5000
+const UP_WITHIN_MS = 120_000
+const DOWN_WITHIN_MS = 120_000
 const OWN = [
   ['axon', '00.axon'],
   ['jsonstor', '00.jsonstor'],

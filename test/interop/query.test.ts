@@ -10,7 +10,7 @@ import {cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
 import {OurDeployment} from './our-deployment.ts'
 import {showLogsWhenFailed} from './synapse-logs.ts'
 
-const START_WITHIN_MS = 120_000
+const START_WITHIN_MS = 600_000
 const MIB = 1024 * 1024
 
 let net: OurDeployment

@@ -135,9 +135,9 @@ describe.runIf(!againstPeer)('a service that could not be renewed because the re
     await using world = await openWorld('0.25.11')
     const client = await world.connect('async')
     await listener(world)
-    const id = (await client.call('register', {name: 'cam', host: 'h', port: 1, ttl: 1})) as string
+    const id = (await client.call('register', {name: 'cam', host: 'h', port: 1, ttl: 5})) as string
     await world.server.kill()
-    const overAt = Date.now() + (1 + 1 + GRACE_S) * 1000
+    const overAt = Date.now() + (5 + 1 + GRACE_S) * 1000
     await eventually('its time is over', async () => Date.now() > overAt || undefined)
     await world.server.start()
     const observer = await world.connect('async')

@@ -9,7 +9,7 @@ import {PythonProcess} from './synapse-process.ts'
 import {fromAgent, toAgent} from './synapse-values.ts'
 
 const script = new URL('synapse-agent.py', import.meta.url).pathname
-const ANSWER_WITHIN_MS = 30_000
+const ANSWER_WITHIN_MS = 120_000
 
 type Json = Parameters<typeof fromAgent>[0]
 

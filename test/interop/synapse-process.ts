@@ -5,7 +5,7 @@ import {synapsePython} from '../../scripts/peers.ts'
 
 const loopback = new URL('loopback', import.meta.url).pathname
 const LOG_LENGTH = 200_000
-const STOPS_WITHIN_MS = 20_000
+const STOPS_WITHIN_MS = 60_000
 
 export interface PythonOptions {
   /** What comes after `python`. */
@@ -75,7 +75,7 @@ export class PythonProcess implements AsyncDisposable {
     return this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined
   }
 
-  /** Asks it to stop (SIGTERM) and gives its exit status; null when it had to be killed, after 20 s or `withinMs`. */
+  /** Asks it to stop (SIGTERM) and gives its exit status; null when it had to be killed, after a minute or `withinMs`. */
   async stop(withinMs = STOPS_WITHIN_MS): Promise<number | null> {
     if (!this.hasEnded) {
       this.child.kill('SIGTERM')

@@ -12,8 +12,8 @@ import {type AgentOptions, type RealProxy, SynapseAgent} from './synapse-agent.t
 import {PythonProcess} from './synapse-process.ts'
 
 const script = new URL('synapse-service.py', import.meta.url).pathname
-const READY_WITHIN_MS = 45_000
-const TOOL_WITHIN_MS = 45_000
+const READY_WITHIN_MS = 120_000
+const TOOL_WITHIN_MS = 120_000
 
 /** `cell` has the API that all services have and nothing else; `probe` has the methods in synapse-service.py beside it. */
 export type SynapseKind = 'aha' | 'axon' | 'cell' | 'cortex' | 'cryotank' | 'jsonstor' | 'probe'
@@ -131,7 +131,7 @@ export class SynapseService implements AsyncDisposable {
     this.#ports = JSON.parse(first) as SynapsePorts
   }
 
-  /** Asks it to stop (SIGTERM); null when it had to be killed because it did not within 20 s, or `withinMs`. */
+  /** Asks it to stop (SIGTERM); null when it had to be killed because it did not within a minute, or `withinMs`. */
   async stop(withinMs?: number): Promise<number | null> {
     return (await this.#process?.stop(withinMs)) ?? null
   }

@@ -136,7 +136,7 @@ export async function getService(world: Pick<World, 'agent'>, client: PeerClient
 }
 
 /** Waits until `look` gives something else than undefined. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined>, withinMs = 15_000): Promise<T> {
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, withinMs = 120_000): Promise<T> {
   const giveUpAt = performance.now() + withinMs
   for (;;) {
     const found = await look()

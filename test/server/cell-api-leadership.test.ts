@@ -32,7 +32,7 @@ describe('a cell that leads and has no mirrors', () => {
 
   test('that is a service of an AHA has nobody to give the lead to', async () => {
     const member = await (await TestCell.open({}, {isMember: true})).session(undefined)
-    expect(await member.call('demote', [], {timeout: 1})).toBe(false)
+    expect(await member.call('demote', [], {timeout: 60})).toBe(false)
     expect(await member.call('getMirrorUrls')).toEqual([])
     expect(await errorOf(member.call('promote'))).toEqual(['BadConfValu', 'promote() called on non-mirror'])
   })

@@ -53,7 +53,7 @@ function append(change: string): Promise<void> {
 
 function check(): Promise<LogVerdict> {
   const entries = new LogReaders({store, changes}, {readers: 1, chunk: 2})
-  return checkLog({entries, changes}, AbortSignal.timeout(10_000))
+  return checkLog({entries, changes}, AbortSignal.timeout(150_000))
 }
 
 function register(id: string): Promise<unknown> {
@@ -68,7 +68,7 @@ describe('a check of the change log', () => {
     await none.open()
     const log = new ChangeLog(none, COMMIT_LIMITS)
     const entries = new LogReaders({store: none, changes: log})
-    const verdict = await checkLog({entries, changes: log}, AbortSignal.timeout(10_000))
+    const verdict = await checkLog({entries, changes: log}, AbortSignal.timeout(150_000))
     expect(verdict).toEqual({...SAME, next: 0, services: 0, records: 0})
     expect(await check()).toEqual({...SAME, next: ENTRIES, services: 0, records: RECORDS})
   })

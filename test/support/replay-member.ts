@@ -137,7 +137,7 @@ export class ReplayMember {
   /** What a check of its log against what it keeps finds. */
   check(): Promise<LogVerdict> {
     const {store, changes} = this
-    return checkLog({entries: new LogReaders({store, changes}), changes}, AbortSignal.timeout(10_000))
+    return checkLog({entries: new LogReaders({store, changes}), changes}, AbortSignal.timeout(150_000))
   }
 
   close(): void {

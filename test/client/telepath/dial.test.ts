@@ -115,7 +115,7 @@ test('a socket whose queue is full is tried until there is room', async () => {
   const path = join(dir, 'full')
   const server = createServer((socket) => socket.end()).listen({path, backlog: 1})
   await once(server, 'listening')
-  const signal = AbortSignal.timeout(30_000)
+  const signal = AbortSignal.timeout(150_000)
   const place = {kind: 'unix', path, share: '*'} as const
   const sockets = await Promise.all(Array.from({length: 50}, () => dial(place, undefined, 'the socket', signal)))
   expect(sockets).toHaveLength(50)

@@ -137,12 +137,12 @@ test('the pause between attempts may stand in the URL', async () => {
 test('a wait ends in time, with its signal, and when the pool is closed', async () => {
   await using aha = await startAha({})
   await using env = await load(aha)
-  const errors: unknown[] = []
-  const pool = env.pool('aha://newp...', {onError: (error) => errors.push(error), retryMs: 10})
+  const first = Promise.withResolvers<unknown>()
+  const pool = env.pool('aha://newp...', {onError: first.resolve, retryMs: 10})
   await expect(pool.proxy({timeoutMs: 30})).rejects.toMatchObject({code: 'REG_TIMED_OUT'})
   await expect(pool.proxy({signal: AbortSignal.abort(new Error('enough'))})).rejects.toThrow('enough')
   const waiting = expect(pool.proxy({timeoutMs: 0})).rejects.toMatchObject({code: 'REG_CANCELLED'})
+  expect(await first.promise).toMatchObject({code: 'REG_NOT_FOUND'})
   await pool.close()
   await waiting
-  expect(errors[0]).toMatchObject({code: 'REG_NOT_FOUND'})
 })
