@@ -78,8 +78,8 @@ async function replayTo(path: string, {head}: StoreMember, wish: HistoryWish): P
   await replayInto(path, more(from), {last, signal, onApplied})
 }
 
-/** Tells whether the store is beyond the wanted moment. */
-async function liesBefore(path: string, nextOffset: number, last: ReplayEnd): Promise<boolean> {
+/** Tells whether the store at `path` is beyond the wanted moment. */
+export async function liesBefore(path: string, nextOffset: number, last: ReplayEnd): Promise<boolean> {
   if ('offset' in last) return last.offset < nextOffset - 1
   // Clocks go back at times: whether an entry in between is later shows only by reading all.
   await using store = new SqliteStore(path)

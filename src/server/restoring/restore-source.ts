@@ -1,6 +1,6 @@
 /** What can be restored: a backup, what `backup follow` keeps, and the directory of a backup that Synapse's own tool made. */
-import {basename, resolve} from 'node:path'
-import {type FollowedBase, isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
+import {basename, join, resolve} from 'node:path'
+import {isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {type ForeignBackup, UNVERIFIED} from '../../backup/foreign.ts'
 import {layOutForeign, readForeignArchive} from '../../backup/foreign-archive.ts'
 import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
@@ -10,7 +10,8 @@ import {RegistryError} from '../../base/errors.ts'
 import {assertNoService} from '../../cell/running.ts'
 import type {Entry} from '../../store/store.ts'
 import type {ReplayEnd} from '../replay.ts'
-import {endOf} from './restore-history.ts'
+import {findPoint, untilMsOf} from './followed-point.ts'
+import {endOf, liesBefore} from './restore-history.ts'
 import type {RestoredCell} from './restore-target.ts'
 
 /** Something to restore. */
@@ -65,21 +66,27 @@ function factsOf(path: string, {name, madeAt, cell, skipped}: Manifest) {
 
 async function followedSource(path: string): Promise<RestoreSource> {
   const followed = await readFollowed(path)
-  const {bases, lastTimeMs, nextOffset, isTorn, others, damage} = followed
+  const {bases, nextOffset, isTorn, others, damage} = followed
   const newest = bases.at(-1) ?? bases[0]
   const {warnings, ...facts} = factsOf(path, newest.manifest)
   const torn = isTorn ? ['the archived log ends in the middle of an entry, which nobody was told was kept'] : []
   const more = others.length === 0 ? [] : [`older histories are restored by their own paths: ${others.join(', ')}`]
+  let history = followed.path
   return {
     ...facts,
-    end: {nextOffset, untilMs: Math.max(lastTimeMs ?? 0, Date.parse(newest.manifest.madeAt))},
+    end: {nextOffset, untilMs: untilMsOf(followed)},
     warnings: [...warnings, ...torn, ...more],
     layOut: async (to, last, options) => {
       if (damage !== undefined && last === undefined) throw onlyBefore(damage, path, nextOffset)
-      const backup = await openBackup(baseFor(bases, last).path)
-      return (await layOut(backup, to, options)).files.length
+      const point = await findPoint(followed, last, path === followed.path)
+      history = point.history.path
+      const backup = await openBackup(point.base.path)
+      const {files} = await layOut(backup, to, options)
+      const {doubt, base} = point
+      if (doubt && last && (await liesBefore(join(to, 'registry.db'), base.index, last))) throw doubt
+      return files.length
     },
-    more: (from) => readArchivedLog(path, from),
+    more: (from) => readArchivedLog(history, from),
   }
 }
 
@@ -87,15 +94,6 @@ async function followedSource(path: string): Promise<RestoreSource> {
 function onlyBefore({code, message, info, cause}: RegistryError, path: string, nextOffset: number): RegistryError {
   const hints = [`restore what comes before: registry restore ${path} DIR --to-offset ${nextOffset - 1}`]
   return new RegistryError(code, message, {hints: [...hints, `registry backup verify ${path}`], info, cause})
-}
-
-/** Gives the newest base that is not beyond a moment; the oldest when all are. */
-function baseFor(bases: readonly [FollowedBase, ...FollowedBase[]], last: ReplayEnd | undefined): FollowedBase {
-  const fits = ({index, manifest}: FollowedBase): boolean => {
-    if (last === undefined) return true
-    return 'offset' in last ? index <= last.offset + 1 : Date.parse(manifest.madeAt) <= last.timeMs
-  }
-  return bases.findLast(fits) ?? bases[0]
 }
 
 function foreignSource(backup: ForeignBackup): RestoreSource {
