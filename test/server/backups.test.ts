@@ -63,6 +63,30 @@ afterEach(async () => {
 
 const placeOf = (name: string) => join(dir, 'backups', name)
 
+describe('the directory of backups', () => {
+  const drilled = async (name: string) => {
+    const manifest = await readManifest(placeOf(name))
+    const rest = {reason: 'all is there', by: '0.1.0', seconds: 1, protections: [], checks: []}
+    const at = new Date(nowMs).toISOString()
+    await addProof(placeOf(name), {...rest, at, result: 'failed', backup: backupDigest(manifest)})
+  }
+
+  test('is looked at again for what others did there, but not more often than that', async () => {
+    await backups.run('b1', never)
+    await backups.lookAgain(10_000)
+    await drilled('b1')
+    nowMs += 9999
+    await backups.lookAgain(10_000)
+    expect(backups.health()).toMatchObject({proof: undefined})
+    await backups.lookAgain(0)
+    expect(backups.health()).toMatchObject({proof: {name: 'b1', result: 'failed'}})
+    await rm(placeOf('b1'), {recursive: true})
+    nowMs += 10_000
+    await backups.lookAgain(10_000)
+    expect(backups.health()).toBeUndefined()
+  })
+})
+
 describe('a live backup', () => {
   test('has what belongs to the cell, at one place of its log, and is whole', async () => {
     expect(await backups.run(undefined, never)).toBe('20260422094622')
