@@ -10,6 +10,7 @@ const RATE_OVER_MS = 5000
 /** What is left is not said before this much time of a phase: nobody knows yet. */
 const LEFT_AFTER_MS = 1000
 const CLEAR_LINE = '\r\u001b[K'
+/** Where the terminal does not say how wide it is; some say 0. */
 const CUT_AT = 80
 
 /** Progress that somebody watches; nothing of it stays when it ends. */
@@ -39,7 +40,7 @@ export function workProgress(screen: ProgressScreen, clock: Clock = systemClock)
     if (phase === undefined || nowMs < nextMs) return
     nextMs = nowMs + DRAW_EVERY_MS
     const line = lineOf(phase, nowMs)
-    screen.write(`${CLEAR_LINE}${line.slice(0, (screen.columns ?? CUT_AT) - 1)}`)
+    screen.write(`${CLEAR_LINE}${line.slice(0, (screen.columns || CUT_AT) - 1)}`)
   }
   return {
     isShown: true,
