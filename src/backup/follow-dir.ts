@@ -17,13 +17,16 @@ import {
   readHistories,
   writeFollowFile,
 } from './followed.ts'
-import {hashInArchive, LogArchiveWriter} from './log-archive.ts'
+import {hashInArchive, LogArchiveWriter, onDisk} from './log-archive.ts'
+import {lostEnd, readLogHead, writeLogHead} from './log-head.ts'
 import type {ArchivePlace} from './log-segment.ts'
 import {MANIFEST_FILE, type Manifest} from './manifest.ts'
 
 const LOCK_FILE = 'lock.db'
 /** Bases that are being fetched, or wait until the log has reached them. */
 const COMING = 'coming'
+/** How far the log is kept is written down so often at most: each time costs the disk as much as entries do. */
+const HEAD_EVERY_MS = 1000
 
 /** A base that is whole, and has not its place yet. */
 export interface ComingBase {
@@ -40,6 +43,8 @@ export class FollowDir implements AsyncDisposable {
   #history: HistoryDir | undefined
   #archive: LogArchiveWriter | undefined
   #damage: RegistryError | undefined
+  #notedOffset: number | undefined
+  #notedAtMs = Number.NEGATIVE_INFINITY
 
   private constructor(path: string, lock: Disposable, cell: string | undefined) {
     this.path = path
@@ -99,6 +104,8 @@ export class FollowDir implements AsyncDisposable {
   async reopen(): Promise<void> {
     await this.#closeArchive()
     this.#damage = undefined
+    this.#notedOffset = undefined
+    this.#notedAtMs = Number.NEGATIVE_INFINITY
     const histories = await readHistories(this.path)
     for (const {path} of histories) for (const left of await halfRemovedBases(path)) await rm(left, {recursive: true})
     this.#history = histories.findLast(({bases}) => bases.length > 0)
@@ -128,6 +135,7 @@ export class FollowDir implements AsyncDisposable {
   async append(entries: Parameters<LogArchiveWriter['append']>[0]): Promise<void> {
     if (this.#archive === undefined) throw new RegistryError('REG_STORE_FAILED', `the log in ${this.path} is not open`)
     await this.#archive.append(entries)
+    await this.#noteHead(this.#archive)
   }
 
   /** Gives the hash of an archived entry; undefined when it is not kept. @throws RegistryError `REG_BACKUP_DAMAGED` */
@@ -203,13 +211,32 @@ export class FollowDir implements AsyncDisposable {
 
   async #openArchive(history: string, {index, hash, manifest}: FollowedBase): Promise<LogArchiveWriter> {
     const start = {nextOffset: index, lastHash: hash, epoch: manifest.log.epoch ?? 1}
-    return await LogArchiveWriter.open(history, {cell: this.#cell ?? manifest.cell.iden, start})
+    const head = await readLogHead(history)
+    const archive = await LogArchiveWriter.open(history, {cell: this.#cell ?? manifest.cell.iden, start})
+    const lost = lostEnd(history, head, archive.place)
+    if (lost === undefined) return archive
+    await archive[Symbol.asyncDispose]()
+    throw lost
   }
 
   async #closeArchive(): Promise<void> {
     const archive = this.#archive
     this.#archive = undefined
-    await archive?.[Symbol.asyncDispose]()
+    if (archive === undefined) return
+    // On a disk that is full the one before stays: it says less, and nothing that is not so.
+    await this.#noteHead(archive, true).catch(() => undefined)
+    await archive[Symbol.asyncDispose]()
+  }
+
+  /** Writes how far the log is kept when that is due: with each append, also with one of nothing. */
+  async #noteHead({place: {nextOffset}, segment}: LogArchiveWriter, isLast = false): Promise<void> {
+    const atMs = performance.now()
+    const history = this.#history?.path
+    if (history === undefined || segment === undefined || this.#notedOffset === nextOffset) return
+    if (!isLast && atMs - this.#notedAtMs < HEAD_EVERY_MS) return
+    await onDisk(history, () => writeLogHead(history, {nextOffset, segment}))
+    this.#notedOffset = nextOffset
+    this.#notedAtMs = atMs
   }
 }
 

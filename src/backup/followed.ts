@@ -7,6 +7,7 @@
  *     DIR/history-1/base-<index>/    a backup, with its manifest; the log goes on from its index
  *     DIR/history-1/log/             the archived log (log-archive.ts)
  *     DIR/history-1/history.json     why it was begun
+ *     DIR/history-1/head.json        how far its log was kept (log-head.ts)
  *     DIR/history-2/…                when the log of the cell was not the one of history-1 any more, or had a gap: nothing is mixed
  *
  * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
@@ -18,6 +19,7 @@ import {exists, makePrivateDir, namesIn, writeFileAtomic} from '../base/files.ts
 import {parseJson} from '../base/json-parse.ts'
 import type {Entry} from '../store/store.ts'
 import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
+import {lostEnd, readLogHead} from './log-head.ts'
 import type {SegmentEnd} from './log-segment.ts'
 import {MANIFEST_FILE, type Manifest} from './manifest.ts'
 import {readManifestFile} from './manifest-read.ts'
@@ -70,7 +72,7 @@ export interface Followed {
   readonly lastTimeMs: number | null
   /** A crash left something at the end that was never said to be kept. */
   readonly isTorn: boolean
-  /** The last segment is damaged, and this says where; what can be restored is what comes before it. */
+  /** The last segment is damaged, or entries behind it are gone, and this says where; what can be restored is what comes before it. */
   readonly damage: RegistryError | undefined
   /** The other histories of the directory: paths, oldest first. */
   readonly others: readonly string[]
@@ -102,6 +104,8 @@ export async function isFollowed(dir: string): Promise<boolean> {
 export async function readFollowed(place: string): Promise<Followed> {
   const {dir, history, others} = await findHistory(place)
   const {cell} = await readFollowFile(dir)
+  // Before the log, which may grow meanwhile.
+  const head = await readLogHead(history.path)
   const {end, damage} = await endOf(history)
   const segments = await archiveSegments(history.path)
   const {bases} = history
@@ -109,8 +113,10 @@ export async function readFollowed(place: string): Promise<Followed> {
   const newest = bases.at(-1) ?? bases[0]
   // A base may be beyond what is left of a log that is damaged.
   const reached = hasEntries && end.place.nextOffset >= newest.index ? end.place : undefined
+  const kept = {nextOffset: Math.max(end?.place.nextOffset ?? 0, bases[0].index)}
   return {
-    ...{dir, path: history.path, cell, why: history.why, bases, others, damage},
+    ...{dir, path: history.path, cell, why: history.why, bases, others},
+    damage: damage ?? lostEnd(history.path, head, kept),
     firstOffset: segments[0]?.first ?? bases[0].index,
     nextOffset: reached?.nextOffset ?? newest.index,
     lastHash: reached?.lastHash ?? newest.hash,

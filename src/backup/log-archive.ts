@@ -2,7 +2,7 @@
  * An archived change log: `DIR/log/<first offset, 12 digits>.log`, one after the other (`log-segment.ts`). Entries are only ever added at its end.
  */
 import {type FileHandle, open, readdir} from 'node:fs/promises'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, PRIVATE_FILE_MODE, removeFile, syncDir, writeAll} from '../base/files.ts'
 import {verifyChain} from '../store/chain.ts'
@@ -78,6 +78,11 @@ export class LogArchiveWriter implements AsyncDisposable {
 
   get nextOffset(): number {
     return this.#place.nextOffset
+  }
+
+  /** Name of the file with the newest entry; undefined while there is none. */
+  get segment(): string | undefined {
+    return this.#path === undefined ? undefined : basename(this.#path)
   }
 
   /** When the newest entry was made; undefined when there is none in the last segment. */
@@ -295,7 +300,8 @@ function differs(offset: number, reason: string): RegistryError {
   })
 }
 
-async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Does work on the disk, and makes `REG_STORE_FAILED` of what the system says of `path`. */
+export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

@@ -184,7 +184,9 @@ async function followedAt(path: string): Promise<Read> {
   const {manifest} = followed.bases.at(-1) ?? followed.bases[0]
   const untilMs = Math.max(followed.lastTimeMs ?? 0, Date.parse(manifest.madeAt))
   const about = {cell: manifest.cell, madeAt: new Date(untilMs).toISOString(), index: followed.nextOffset}
-  return {about, bytes: await bytesBelow(path), subject: {history: historyOf(followed)}}
+  const {damage} = followed
+  const reason = damage === undefined ? {} : {reason: damage.message}
+  return {about, bytes: await bytesBelow(path), subject: {history: historyOf(followed)}, ...reason}
 }
 
 async function foreignAt(path: string, {cell}: ForeignBackup): Promise<Read> {

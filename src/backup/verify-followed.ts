@@ -1,8 +1,10 @@
-import {relative} from 'node:path'
+import {join, relative} from 'node:path'
 import {RegistryError} from '../base/errors.ts'
+import {exists} from '../base/files.ts'
 import type {WorkOptions} from './copy-files.ts'
 import type {Followed} from './followed.ts'
 import {hashInArchive, readArchive} from './log-archive.ts'
+import {HEAD_FILE, readLogHead} from './log-head.ts'
 import {totalsOf} from './manifest.ts'
 import {type Finding, verifyTree} from './verify.ts'
 
@@ -12,7 +14,10 @@ import {type Finding, verifyTree} from './verify.ts'
  *
  * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all
  */
-export async function verifyFollowed({dir, path, bases}: Followed, work: WorkOptions): Promise<readonly Finding[]> {
+export async function verifyFollowed(
+  {dir, path, bases, damage}: Followed,
+  work: WorkOptions,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   const bytes = bases.reduce((sum, {manifest}) => sum + totalsOf(manifest.files).bytes, 0)
   work.progress.phase('verifying the bases', bytes)
@@ -23,8 +28,11 @@ export async function verifyFollowed({dir, path, bases}: Followed, work: WorkOpt
     }
   }
   work.progress.phase('verifying the log', undefined)
-  const damaged = await damagedIn({path, bases}, work.signal)
-  return damaged === undefined ? findings : [...findings, {path: relative(dir, damaged), problem: 'altered'}]
+  if ((await readLogHead(path)) === 'altered')
+    findings.push({path: relative(dir, join(path, HEAD_FILE)), problem: 'altered'})
+  const damaged = (await damagedIn({path, bases}, work.signal)) ?? pathIn(damage)
+  if (damaged === undefined) return findings
+  return [...findings, {path: relative(dir, damaged), problem: (await exists(damaged)) ? 'altered' : 'missing'}]
 }
 
 /** Gives the file of the log that is damaged. */
@@ -41,8 +49,13 @@ async function damagedIn(
     }
     return undefined
   } catch (error) {
-    const file = error instanceof RegistryError && error.code === 'REG_BACKUP_DAMAGED' ? error.info['path'] : undefined
-    if (typeof file === 'string') return file
+    const file = pathIn(error)
+    if (file !== undefined) return file
     throw error
   }
+}
+
+function pathIn(error: unknown): string | undefined {
+  const file = error instanceof RegistryError && error.code === 'REG_BACKUP_DAMAGED' ? error.info['path'] : undefined
+  return typeof file === 'string' ? file : undefined
 }
