@@ -20,6 +20,8 @@ import type {Finding} from './verify.ts'
 export interface OpenOptions {
   /** For an encrypted one: `AGE-SECRET-KEY-…`. */
   readonly identities?: readonly string[] | undefined
+  /** Its manifest, when it was read before: of very many files it need not be there twice. */
+  readonly known?: Manifest | undefined
 }
 
 export interface UnpackOptions extends WorkOptions, OpenOptions {
@@ -67,9 +69,9 @@ export async function unpackArchive(
 async function unpack(
   chunks: AsyncIterable<Uint8Array>,
   target: UnpackTarget,
-  {identities = [], limits, isForeign = false, expectedBytes, progress, signal}: UnpackOptions,
+  {identities = [], known, limits, isForeign = false, expectedBytes, progress, signal}: UnpackOptions,
 ): Promise<Unpacked> {
-  await using archive = await OpenArchive.open(chunks, {identities, isForeign})
+  await using archive = await OpenArchive.open(chunks, {identities, isForeign, known})
   const {manifest, topName} = archive
   const plan = manifest === undefined ? new ForeignPlan(limits) : new ManifestPlan(manifest, limits)
   progress.phase('unpacking', manifest ? totalsOf(manifest.files).bytes : expectedBytes?.())
@@ -120,9 +122,9 @@ export async function readArchiveHead(
  */
 export async function verifyArchive(
   file: string,
-  {identities = [], progress, signal}: WorkOptions & OpenOptions,
+  {identities = [], known, progress, signal}: WorkOptions & OpenOptions,
 ): Promise<readonly Finding[]> {
-  await using archive = await OpenArchive.open(readArchiveFile(file), {identities, isForeign: false})
+  await using archive = await OpenArchive.open(readArchiveFile(file), {identities, isForeign: false, known})
   const manifest = manifestOf(archive)
   const {files} = manifest
   let count = 0

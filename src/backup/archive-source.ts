@@ -18,6 +18,15 @@ export interface ArchiveMember extends TarMember {
 const FREE_BYTES = 64 << 20
 const RATIO_MAX = 10_000
 
+/** What is known of an archive before it is opened. */
+export interface ArchiveForm {
+  readonly identities: readonly string[]
+  /** Whether one without a manifest is taken. */
+  readonly isForeign: boolean
+  /** Its manifest, when it was read before. */
+  readonly known?: Manifest | undefined
+}
+
 /** An archive whose beginning was read. */
 export class OpenArchive implements AsyncDisposable {
   readonly manifest: Manifest | undefined
@@ -47,7 +56,7 @@ export class OpenArchive implements AsyncDisposable {
    */
   static async open(
     chunks: AsyncIterable<Uint8Array>,
-    {identities, isForeign}: {identities: readonly string[]; isForeign: boolean},
+    {identities, isForeign, known}: ArchiveForm,
   ): Promise<OpenArchive> {
     const raw = new ByteReader(chunks)
     try {
@@ -62,7 +71,7 @@ export class OpenArchive implements AsyncDisposable {
         if (!isForeign) throw refused(`its first member is not ${MANIFEST_FILE}`)
         return new OpenArchive({manifest: undefined, topName, isEncrypted}, {raw, tar, meter, first})
       }
-      const manifest = await readManifest(tar, first)
+      const manifest = await readManifest(tar, first, known)
       if (manifest.name !== topName) throw refused(`its manifest is that of ${JSON.stringify(manifest.name)}`)
       return new OpenArchive({manifest, topName, isEncrypted}, {raw, tar, meter, first: undefined})
     } catch (error) {
@@ -125,9 +134,9 @@ async function isSealed(raw: ByteReader): Promise<boolean> {
   return form === 'age'
 }
 
-async function readManifest(tar: TarReader, {path, size}: TarMember): Promise<Manifest> {
+async function readManifest(tar: TarReader, {path, size}: TarMember, known?: Manifest): Promise<Manifest> {
   if (size > MANIFEST_MAX) throw refused(`its manifest has ${size} bytes, more than ${MANIFEST_MAX}`)
-  return await readManifestFrom(tar.content(), path)
+  return await readManifestFrom(tar.content(), path, known)
 }
 
 const ZEROS = new Uint8Array(1 << 20)

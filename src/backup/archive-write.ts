@@ -8,6 +8,7 @@ import type {WorkOptions} from './copy-files.ts'
 import {readPieces} from './file-pieces.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestFile, totalsOf} from './manifest.ts'
 import {manifestPieces} from './manifest-write.ts'
+import type {CollectOptions} from './spent-bytes.ts'
 import {tarForm} from './tar-write.ts'
 import type {Veil} from './veil.ts'
 
@@ -18,7 +19,7 @@ export interface ArchiveSource {
   read(path: string): AsyncIterable<Uint8Array>
 }
 
-export interface ArchiveOptions extends WorkOptions {
+export interface ArchiveOptions extends WorkOptions, CollectOptions {
   readonly compression: Compression
 }
 
@@ -34,7 +35,7 @@ export function directorySource(dir: string, manifest: Manifest, veil?: Veil | u
  * @throws RegistryError `REG_BACKUP_DAMAGED` for such a file
  */
 export function writeArchive(source: ArchiveSource, options: ArchiveOptions): AsyncIterable<Uint8Array> {
-  return compressed(tarOf(source, options), options.compression)
+  return compressed(tarOf(source, options), options.compression, options)
 }
 
 async function* tarOf(source: ArchiveSource, {progress, signal}: WorkOptions): AsyncGenerator<Uint8Array, void> {

@@ -8,7 +8,7 @@ import {messageOf} from '../base/errors.ts'
 import {damaged} from './archive-refusal.ts'
 import type {ByteReader} from './byte-reader.ts'
 import {GZIP_BLOCK, gzipped} from './gzip.ts'
-import {collecting} from './spent-bytes.ts'
+import {type CollectOptions, collecting} from './spent-bytes.ts'
 
 /** How an archive is compressed: ours by zstd, as Synapse has it by gzip. */
 export type Compression = 'zstd' | 'gzip'
@@ -22,8 +22,12 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 const WINDOW_LOG_MAX = 24
 
 /** Compresses at the level of the highest speed: what is copied once is read seldom. */
-export function compressed(chunks: AsyncIterable<Uint8Array>, kind: Compression): AsyncGenerator<Uint8Array, void> {
-  const plain = collecting(chunks)
+export function compressed(
+  chunks: AsyncIterable<Uint8Array>,
+  kind: Compression,
+  memory: CollectOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  const plain = collecting(chunks, memory)
   if (kind === 'gzip') return gzipped(gathered(plain, GZIP_BLOCK))
   const params = {[constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1}
   const options = {chunkSize: CHUNK, params, writableHighWaterMark: NONE_WAITING}
@@ -50,7 +54,8 @@ export async function* decompressed(reader: ByteReader, meter: Meter): AsyncGene
       : undefined
   if (transform === undefined) return yield* counted(reader.all(), meter)
   try {
-    yield* collecting(through(counted(reader.all(), meter), transform))
+    // Archives are read by commands, and by a server before it serves.
+    yield* collecting(through(counted(reader.all(), meter), transform), {isAlone: true})
   } catch (error) {
     throw isCodecError(error) ? damaged(messageOf(error).toLowerCase(), undefined, error) : error
   }

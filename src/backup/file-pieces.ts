@@ -3,7 +3,7 @@ import {open} from 'node:fs/promises'
 
 const PIECE = 256 * 1024
 /** Beyond the end that a file had at first. */
-const LEAST = 4096
+const LEAST = 512
 
 /**
  * Reads a regular file in pieces, the next one while the last one is worked on. A pipe in its place is not waited for; a link is followed only

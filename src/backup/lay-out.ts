@@ -63,7 +63,7 @@ async function neededBy(backup: Backup | ForeignBackup, signal: AbortSignal): Pr
 async function fromArchive({path, manifest}: Backup, to: string, work: LayOutOptions): Promise<LaidOut> {
   const {files, bytes} = totalsOf(manifest.files)
   const limits = {bytes, files: files + manifest.directories.length}
-  return await unpackArchive(readArchiveFile(path), to, {...work, limits})
+  return await unpackArchive(readArchiveFile(path), to, {...work, limits, known: manifest})
 }
 
 async function fromDirectory(from: string, manifest: Manifest, to: string, work: LayOutOptions): Promise<LaidOut> {

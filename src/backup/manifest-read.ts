@@ -19,9 +19,16 @@ export function decodeManifest(text: string, place: string): Manifest {
   return reader.end()
 }
 
-/** Reads a manifest that comes in pieces. Throws as `decodeManifest`, and what the pieces throw. */
-export async function readManifestFrom(pieces: AsyncIterable<Uint8Array>, place: string): Promise<Manifest> {
-  const reader = new ManifestReader(place)
+/**
+ * Reads a manifest that comes in pieces. `known` is one that was read before, and may be the same: what it says need not be there twice. Throws as
+ * `decodeManifest`, and what the pieces throw.
+ */
+export async function readManifestFrom(
+  pieces: AsyncIterable<Uint8Array>,
+  place: string,
+  known?: Manifest,
+): Promise<Manifest> {
+  const reader = new ManifestReader(place, known?.files)
   for await (const piece of pieces) reader.push(piece)
   return reader.end()
 }
@@ -41,6 +48,7 @@ export async function readManifestFile(file: FileHandle, place: string): Promise
 
 class ManifestReader {
   readonly #place: string
+  readonly #known: readonly ManifestFile[]
   readonly #cutter = new FilesCutter({onList: (text) => this.#begin(text), onFile: (text) => this.#file(text)})
   readonly #hash = createHash('sha256')
   readonly #files: ManifestFile[] = []
@@ -51,8 +59,9 @@ class ManifestReader {
   /** The first thing that is wrong with a file: whether the manifest is one at all is said before that. */
   #fault: unknown
 
-  constructor(place: string) {
+  constructor(place: string, known: readonly ManifestFile[] = []) {
     this.#place = place
+    this.#known = known
   }
 
   push(bytes: Uint8Array): void {
@@ -93,7 +102,9 @@ class ManifestReader {
     const file = this.#parsed(text)
     this.#hash.update(`${at === 0 ? '' : ','}${JSON.stringify(file)}`)
     try {
-      this.#files.push(fileOf(file, `files[${at}]`, this.#paths))
+      const found = fileOf(file, `files[${at}]`, this.#paths)
+      const known = this.#known[at]
+      this.#files.push(known !== undefined && isSame(known, found) ? known : found)
     } catch (error) {
       this.#fault ??= error
     }
@@ -113,6 +124,11 @@ class ManifestReader {
       cause,
     })
   }
+}
+
+function isSame(one: ManifestFile, other: ManifestFile): boolean {
+  const isSameContent = one.size === other.size && one.sha256 === other.sha256
+  return one.path === other.path && one.allocated === other.allocated && isSameContent
 }
 
 function fieldsOf(body: Record<string, unknown>, files: readonly ManifestFile[]): Manifest {

@@ -90,7 +90,7 @@ async function openArchive(path: string, options: OpenOptions): Promise<ArchiveB
  * @throws RegistryError `REG_BACKUP_SOURCE` when it cannot be read at all; for an archive also as `verifyArchive`
  */
 export async function verifyBackup(backup: Backup, work: WorkOptions & OpenOptions): Promise<readonly Finding[]> {
-  if (backup.kind === 'archive') return await verifyArchive(backup.path, work)
+  if (backup.kind === 'archive') return await verifyArchive(backup.path, {...work, known: backup.manifest})
   if (backup.kind === 'followed') return await verifyFollowed(backup.followed, work)
   work.progress.phase('verifying', totalsOf(backup.manifest.files).bytes)
   return await verifyTree(backup.path, backup.manifest, work)

@@ -132,7 +132,7 @@ async function* archiveOf(
     return firstBytes(readPieces(from, {isFollowing: false}), usedBytes.get(path))
   }
   const {progress, signal} = wish
-  yield* writeArchive({manifest, read}, {progress, signal, compression: 'zstd'})
+  yield* writeArchive({manifest, read}, {progress, signal, compression: 'zstd', isAlone: true})
   // Before the archive gets its name.
   source.assertUnchanged()
 }

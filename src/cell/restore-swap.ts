@@ -139,13 +139,14 @@ async function mendAlone(way: Way): Promise<boolean> {
 }
 
 /** What is in a directory takes turns by links: what would end in the middle is not begun. */
-async function assertLinks({dir, container}: Way): Promise<void> {
+async function assertLinks({dir, container, lock}: Way): Promise<void> {
   const file = join(container, 'file')
   await writeFile(file, '')
   try {
     await link(file, join(container, 'second'))
     await symlink('nowhere', join(container, 'leading'))
   } catch (error) {
+    for (const path of [container, lock]) await rm(path, {recursive: true, force: true})
     throw isWithoutLinks(error) ? withoutLinks(dir, error) : error
   }
   for (const name of await readdir(container)) await rm(join(container, name))

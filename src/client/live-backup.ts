@@ -137,7 +137,7 @@ async function repack(
   const limits = await limitsAt(dirname(path))
   const manifest = await fetchForeign(cell, {...options, name, to: staging.dir, limits, veil})
   const source = directorySource(staging.dir, manifest, veil)
-  const {bytes} = await save(writeArchive(source, {...options, compression: 'zstd'}))
+  const {bytes} = await save(writeArchive(source, {...options, compression: 'zstd', isAlone: true}))
   return {path, manifest, bytes}
 }
 
@@ -161,7 +161,7 @@ async function* watched(stream: BackupStream, {progress}: WorkOptions): AsyncGen
 async function unpackStream(stream: BackupStream, {dir}: Staging, work: WorkOptions): Promise<void> {
   const {files, directories} = stream.manifest
   const limits = {bytes: totalsOf(files).bytes, files: files.length + directories.length}
-  const unpacked = await unpackArchive(stream.chunks(), dir, {...work, limits})
+  const unpacked = await unpackArchive(stream.chunks(), dir, {...work, limits, known: stream.manifest})
   await stream.finish()
   const isSame =
     unpacked.manifest !== undefined && manifestDigest(unpacked.manifest) === manifestDigest(stream.manifest)

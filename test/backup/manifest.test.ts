@@ -101,6 +101,14 @@ describe('a manifest', () => {
     }
   })
 
+  test('takes over what was known of it, and nothing that is another', async () => {
+    const files = ['a', 'b', 'c'].map(fileNamed)
+    const known = {...MANIFEST, files: files.map((file) => ({...file, size: file.path === 'b' ? 2 : 1}))}
+    const read = await readManifestFrom(piecesOf(Buffer.from(encodeManifest({...MANIFEST, files})), []), 'x', known)
+    expect(read.files).toEqual(files)
+    expect(read.files.map((file, at) => file === known.files[at])).toEqual([true, false, true])
+  })
+
   test.each([
     ['a file that is none', (body: Body) => ({...body, files: [0]}), /altered|no object/],
     ['a list in place of a file', (body: Body) => ({...body, files: [[]]}), /altered|no object/],

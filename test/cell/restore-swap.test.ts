@@ -166,6 +166,7 @@ test('where there are no links a directory is restored beside, and what is in on
     message: expect.stringMatching(/its file system has no links \(EPERM\)/),
   })
   expect(await contentOf(dir)).toBe('old')
+  expect((await readdir(dir)).filter((name) => name.startsWith('.restore'))).toEqual([])
   await using site = await RestoreSite.open(dir)
   await fill(site.data, 'new')
   await site.swap('backups', NOW)
