@@ -106,8 +106,9 @@ class WorkerPublisher implements Publisher {
     const bound = new AbortController()
     await Promise.race([this.#exited, delay(CLOSE_WITHIN_MS, undefined, {signal: bound.signal}).catch(() => {})])
     bound.abort()
-    // Does nothing when the worker has ended. One that is stuck in libzmq ends when libzmq lets it, and is not waited for.
-    void this.#worker.terminate()
+    // One that is stuck in libzmq ends when libzmq lets it, and is not waited for. Nor is it terminated: in the middle of a call into zeromq.js that
+    // aborts the whole process.
+    this.#worker.unref()
   }
 
   #fail(onFailed: (error: Error) => void, message: string, cause?: unknown): void {
