@@ -9,7 +9,7 @@ import {type FileHandle, open} from 'node:fs/promises'
 import {join} from 'node:path'
 import {makePrivateDir, PRIVATE_FILE_MODE, syncDir, writeAll} from '../base/files.ts'
 import {EarlySync} from './early-sync.ts'
-import {changedSource, readFault, writeFault} from './file-faults.ts'
+import {changedSource, reading, writing} from './file-faults.ts'
 import type {ManifestFile} from './manifest.ts'
 import type {Progress} from './progress.ts'
 import {foldersOf, type TreeFile} from './tree.ts'
@@ -212,20 +212,4 @@ function skipBlocks(piece: Uint8Array, start: number, isZero: boolean): number {
 function isZeroBlock(piece: Uint8Array, at: number): boolean {
   const end = Math.min(at + HOLE_BYTES, piece.length)
   return Buffer.compare(piece.subarray(at, end), ZEROS.subarray(0, end - at)) === 0
-}
-
-async function reading<T>(path: string, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use()
-  } catch (error) {
-    throw readFault(error, path)
-  }
-}
-
-async function writing<T>(path: string, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use()
-  } catch (error) {
-    throw writeFault(error, path)
-  }
 }

@@ -32,6 +32,24 @@ export function writeFault(thrown: unknown, path: string): unknown {
   })
 }
 
+/** Does what reads `path`, and makes errors of ours of what the system says. */
+export async function reading<T>(path: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw readFault(error, path)
+  }
+}
+
+/** Does what writes `path`, and makes errors of ours of what the system says. */
+export async function writing<T>(path: string, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use()
+  } catch (error) {
+    throw writeFault(error, path)
+  }
+}
+
 /** Makes the error for a file that was not left alone while it was copied. */
 export function changedSource(path: string, reason: string, cause?: unknown): RegistryError {
   return new RegistryError('REG_BACKUP_SOURCE', `cannot read ${path} as it was: ${reason}`, {

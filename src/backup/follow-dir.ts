@@ -4,7 +4,7 @@ import {dirname, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
-import {writeFault} from './file-faults.ts'
+import {writing} from './file-faults.ts'
 import {
   beginHistory,
   claimedCell,
@@ -270,14 +270,6 @@ async function takeDir(path: string): Promise<Disposable> {
     info: {path},
     hints: ['stop that one, or give another directory', `registry backup show ${path}`],
   })
-}
-
-async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write()
-  } catch (error) {
-    throw writeFault(error, path)
-  }
 }
 
 function holdsOther(path: string, names: readonly string[]): RegistryError {

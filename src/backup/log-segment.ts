@@ -13,6 +13,7 @@ import {RegistryError} from '../base/errors.ts'
 import {parseJson} from '../base/json-parse.ts'
 import {verifyChain} from '../store/chain.ts'
 import type {Entry} from '../store/store.ts'
+import {reading} from './file-faults.ts'
 
 const FORMAT = 1
 const CHUNK_BYTES = 256 * 1024
@@ -66,9 +67,9 @@ export function encodeEntry({offset, epoch, hash, timeMs, actor, change}: Entry)
   throw new RegistryError('REG_BAD_ANSWER', `entry ${offset} is too long for an archive`, {info: {offset}})
 }
 
-/** Reads the first line of a segment; undefined when it is torn. @throws RegistryError `REG_BACKUP_DAMAGED` */
+/** Reads the first line of a segment; undefined when it is torn. @throws RegistryError `REG_BACKUP_DAMAGED`, `REG_BACKUP_SOURCE` when it cannot be read */
 export async function readSegmentHeader(path: string): Promise<SegmentHeader | undefined> {
-  const file = await open(path, 'r')
+  const file = await reading(path, () => open(path, 'r'))
   try {
     for await (const [line] of linesOf(file, path)) return line === undefined ? undefined : headerIn(line, path, true)
     return undefined
@@ -80,13 +81,13 @@ export async function readSegmentHeader(path: string): Promise<SegmentHeader | u
 /**
  * Reads a segment from its beginning and proves each entry. `before` is where the one before ended; `isLast` lets it have a torn end.
  *
- * @throws RegistryError `REG_BACKUP_DAMAGED`, with `path`, `at` (the byte) and `offset` (the entry)
+ * @throws RegistryError `REG_BACKUP_DAMAGED`, with `path`, `at` (the byte) and `offset` (the entry); `REG_BACKUP_SOURCE` when it cannot be read
  */
 export async function* readSegment(
   path: string,
   {before, isLast}: {readonly before?: ArchivePlace | undefined; readonly isLast: boolean},
 ): SegmentPieces {
-  const file = await open(path, 'r')
+  const file = await reading(path, () => open(path, 'r'))
   try {
     const lines = linesOf(file, path)
     const first = await lines.next()
@@ -212,7 +213,8 @@ async function* linesOf(file: FileHandle, path: string): AsyncGenerator<readonly
   let start = 0
   for (;;) {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
-    const {bytesRead} = await file.read(chunk, 0, CHUNK_BYTES, start + rest.length)
+    const at = start + rest.length
+    const {bytesRead} = await reading(path, () => file.read(chunk, 0, CHUNK_BYTES, at))
     if (bytesRead === 0) break
     const piece = chunk.subarray(0, bytesRead)
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece])

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import {appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile} from 'node:fs/promises'
+import {appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, test} from 'vitest'
@@ -222,6 +222,14 @@ describe('the end that a crash leaves', () => {
     await assert.rejects(LogArchiveWriter.open(dir, {...ABOUT, cell: 'd'.repeat(32)}), /of the cell c{32}/)
     await rm(await fileAt(1))
     await assert.rejects(readAll(), {code: 'REG_BACKUP_DAMAGED'})
+  })
+
+  test('a segment that the system does not read is no damage', async () => {
+    await archive(entries)
+    const path = await fileAt(-1)
+    await rm(path)
+    await mkdir(path)
+    await assert.rejects(readAll(), {code: 'REG_BACKUP_SOURCE', message: `cannot read ${path}: EISDIR`})
   })
 
   test('the error says which file, which byte and which entry', async () => {

@@ -5,7 +5,7 @@ import type {Value} from '../../wire/msgpack/value.ts'
 import type {Callable} from '../../wire/telepath/caller.ts'
 
 /** What the files say. */
-export interface Known {
+interface Known {
   readonly before: Readonly<Record<string, number | string>>
   /** Of a JSONStor. */
   readonly objects: JsonstorObjects | undefined
