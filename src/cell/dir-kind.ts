@@ -1,8 +1,10 @@
 import {lstat, readdir, readFile, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {isAside} from '../backup/aside-names.ts'
+import {MANIFEST_FILE} from '../backup/manifest.ts'
 import {CELL_SLAB, readSynapseFacts} from '../backup/synapse-facts.ts'
 import {messageOf, systemCode} from '../base/errors.ts'
+import {exists} from '../base/files.ts'
 
 /** What a directory is. `strange`: something is in it, and it is no cell. */
 export type DirKind =
@@ -39,6 +41,12 @@ async function kindOfFull(dir: string): Promise<DirKind> {
   if (await isFile(join(dir, 'registry.db'))) return {kind: 'registry', iden}
   if (await isFile(join(dir, CELL_SLAB))) return {kind: 'synapse', iden, type: typeOf(dir)}
   return {kind: 'strange', reason: `it has a cell.guid, and neither registry.db nor ${CELL_SLAB}`}
+}
+
+/** Tells whether what has that kind is a backup: one in which a cell was started has what a cell makes at its start, and no backup holds. */
+export async function isBackup(dir: string, {kind}: DirKind): Promise<boolean> {
+  if (!(await exists(join(dir, MANIFEST_FILE)))) return false
+  return !(await exists(join(dir, kind === 'registry' ? 'lock.db' : 'tmp')))
 }
 
 function typeOf(dir: string): string | null {

@@ -2,11 +2,10 @@
 import {realpath, stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {assertRoom} from '../backup/free-space.ts'
-import {MANIFEST_FILE} from '../backup/manifest.ts'
 import {type OfflineSource, registrySource, synapseSource} from '../backup/source.ts'
 import {RegistryError} from '../base/errors.ts'
 import {exists, realPlace} from '../base/files.ts'
-import {type DirKind, readDirKind} from './dir-kind.ts'
+import {type DirKind, isBackup, readDirKind} from './dir-kind.ts'
 import {lockCellDir} from './dirs.ts'
 import {holdGuid} from './guid-lock.ts'
 import {checkRunning} from './running.ts'
@@ -81,12 +80,6 @@ function runs(path: string, state: 'running' | 'unknown', checked: string): Regi
     info: {path, state, checked},
     hints: [`back it up as it runs: registry livebackup cell://${resolve(path)}`, 'stop it first'],
   })
-}
-
-/** A backup in which a cell was started has what a cell makes at its start, and no backup holds. */
-async function isBackup(dir: string, {kind}: DirKind): Promise<boolean> {
-  if (!(await exists(join(dir, MANIFEST_FILE)))) return false
-  return !(await exists(join(dir, kind === 'registry' ? 'lock.db' : 'tmp')))
 }
 
 async function assertNoOverlap(dir: string, to: string): Promise<void> {

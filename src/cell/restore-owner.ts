@@ -3,7 +3,7 @@
  * directory that it replaces, or of the one that it is made in.
  */
 import {constants, existsSync} from 'node:fs'
-import {lchown, lstat, mkdir, open, readdir, stat} from 'node:fs/promises'
+import {lchown, lstat, mkdir, open, readdir, rmdir, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {systemCode} from '../base/errors.ts'
 import {isTaken} from '../base/files.ts'
@@ -52,21 +52,36 @@ export async function giveTo(
   }
 }
 
-/** Makes a directory for its owner alone, and those above it: each is of the owner of the one that it is in. Throws what the system says. */
-export async function makeOwnedDir(path: string): Promise<void> {
+/** Makes a directory for its owner alone, and those above it: each is of the owner of the one that it is in. Gives those that it made, the innermost first. Throws what the system says. */
+export async function makeOwnedDir(path: string): Promise<readonly string[]> {
   const above = dirname(path)
-  if (await isDirectory(path)) return
-  if (above !== path) await makeOwnedDir(above)
+  if (await isDirectory(path)) return []
+  const made = above === path ? [] : await makeOwnedDir(above)
   try {
     await mkdir(path, {mode: 0o700})
   } catch (error) {
-    if (systemCode(error) === 'EEXIST' && (await isDirectory(path))) return
+    if (systemCode(error) === 'EEXIST' && (await isDirectory(path))) return made
     throw error
   }
-  if (!isRoot()) return
-  const {uid, gid} = await lstat(above)
-  await using made = await open(path, DIRECTORY)
-  await made.chown(uid, gid).catch((error: unknown) => {
+  if (isRoot()) await giveAsAbove(path)
+  return [path, ...made]
+}
+
+/** Removes directories, in their order, as long as nothing is in them: those that were made for something that did not come. */
+export async function removeEmptyDirs(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const isGone = await rmdir(path).then(
+      () => true,
+      () => false,
+    )
+    if (!isGone) return
+  }
+}
+
+async function giveAsAbove(path: string): Promise<void> {
+  const {uid, gid} = await lstat(dirname(path))
+  await using dir = await open(path, DIRECTORY)
+  await dir.chown(uid, gid).catch((error: unknown) => {
     if (!NOT_GIVEN.includes(systemCode(error) ?? '')) throw error
   })
 }

@@ -16,7 +16,7 @@ import {
 } from '../base/files.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {BesideWay} from './restore-beside.ts'
-import {giveTo, makeOwnedDir, type Owner, ownerFor} from './restore-owner.ts'
+import {giveTo, makeOwnedDir, type Owner, ownerFor, removeEmptyDirs} from './restore-owner.ts'
 import type {Step, Swap, Way} from './restore-way.ts'
 import {WithinWay} from './restore-within.ts'
 
@@ -34,10 +34,13 @@ export class RestoreSite implements AsyncDisposable {
   readonly data: string
   readonly #way: Way
   readonly #lock: Disposable
+  /** Directories that were made for it. */
+  readonly #above: readonly string[]
   /** Somebody else has to look at what is there. */
   #isLeft = false
 
-  private constructor(way: Way, lock: Disposable) {
+  private constructor(way: Way, lock: Disposable, above: readonly string[]) {
+    this.#above = above
     this.#way = way
     this.data = way.data
     this.#lock = lock
@@ -51,7 +54,7 @@ export class RestoreSite implements AsyncDisposable {
   static async open(dir: string, {isWithin = false}: {readonly isWithin?: boolean} = {}): Promise<RestoreSite> {
     const way = isWithin ? new WithinWay(dir) : new BesideWay(dir)
     return await usable(way.container, async () => {
-      await makeOwnedDir(join(way.container, '..'))
+      const above = await makeOwnedDir(join(way.container, '..'))
       const lock = tryFileLock(way.lock)
       if (lock === undefined) throw underWay('REG_CONFLICT', dir)
       try {
@@ -63,7 +66,7 @@ export class RestoreSite implements AsyncDisposable {
         lock[Symbol.dispose]()
         throw error
       }
-      return new RestoreSite(way, lock)
+      return new RestoreSite(way, lock, above)
     })
   }
 
@@ -101,6 +104,7 @@ export class RestoreSite implements AsyncDisposable {
     if (!this.#isLeft) await rm(container, {recursive: true, force: true})
     if (!this.#isLeft) await rm(lock, {force: true})
     this.#lock[Symbol.dispose]()
+    if (!this.#isLeft) await removeEmptyDirs(this.#above)
   }
 }
 

@@ -114,7 +114,7 @@ export class WithinWay implements Way {
     /** When the restored cell.guid has moved up all is done, whatever became of what was there before. */
     const isDone = () => isMissing(join(data, GUID))
     const steps = [
-      () => makeOwnedDir(kept),
+      async () => void (await makeOwnedDir(kept)),
       () => unless(!hadGuid || isTaken(join(kept, GUID)), () => link(join(dir, GUID), join(kept, GUID))),
       () => this.#bar(),
       sync,

@@ -75,7 +75,7 @@ export function restoreReport(
     owner: done?.owner ?? null,
     files,
     history: history === undefined ? null : historyReport(history),
-    warnings: plan.warnings,
+    warnings: [...(plan.otherCell === null ? [] : [otherCellLine(plan.otherCell, plan)]), ...plan.warnings],
     next: done === undefined ? [] : [...ownerSteps(plan, done), ...nextSteps(plan, history)],
   }
 }
@@ -111,8 +111,12 @@ export function restoreAbout({dir, target, isWithin, otherCell, cell, warnings}:
     ? `what is in ${dir} is kept in ${dir}/.before-restore-TIME`
     : `${dir} is kept beside, under the name ${dir}.before-restore-TIME`
   const lines = [`${kept}; nothing runs there: ${target.checked}`]
-  if (otherCell !== null) lines.push(`it is another cell: ${otherCell}, and the backup is of ${cell.iden}`)
+  if (otherCell !== null) lines.push(otherCellLine(otherCell, {cell}))
   return [...lines, ...warnings]
+}
+
+function otherCellLine(iden: string, {cell}: Pick<Plan, 'cell'>): string {
+  return `what is replaced is another cell: ${iden}, and the backup is of ${cell.iden}`
 }
 
 export function restoreText(report: RestoreReport): string {

@@ -4,7 +4,7 @@ import {access, readFile, stat} from 'node:fs/promises'
 import {dirname, join, relative, sep} from 'node:path'
 import {RegistryError, systemCode} from '../../base/errors.ts'
 import {realPlace} from '../../base/files.ts'
-import {type DirKind, readDirKind} from '../../cell/dir-kind.ts'
+import {type DirKind, isBackup, readDirKind} from '../../cell/dir-kind.ts'
 import {checkRunning} from '../../cell/running.ts'
 
 const MOUNTS = '/proc/self/mountinfo'
@@ -41,6 +41,7 @@ export async function checkTarget(wanted: string, backupPath: string, cell: Rest
   const kind = await readDirKind(dir)
   const same = await sameKind(dir, kind, cell)
   if (same.kind === 'absent' || same.kind === 'empty') return {dir, was: same.kind, iden: null, checked: null}
+  if (await isBackup(dir, same)) throw refused(dir, 'it is another backup, and no cell ever ran on it')
   return {dir, was: 'cell', iden: 'iden' in same ? same.iden : null, checked: await assertStopped(dir, same)}
 }
 

@@ -253,6 +253,14 @@ test('a damaged backup, and one that is not finished, leave the directory as it 
   ).toEqual([])
 })
 
+test('a dry run leaves nothing, not even the directories above the one that it would make', async () => {
+  {
+    await using restoring = await open(backup, join(home, 'not', 'yet', 'there'))
+    await restoring.prepare()
+  }
+  expect(existsSync(join(home, 'not'))).toBe(false)
+})
+
 test('a directory that is not its own is not replaced', async () => {
   const strange = newDir()
   await mkdir(strange)
@@ -261,6 +269,12 @@ test('a directory that is not its own is not replaced', async () => {
   await expect(open(backup, backup)).rejects.toMatchObject({code: 'REG_CONFLICT'})
   await expect(open(backup, join(backup, 'in'))).rejects.toMatchObject({code: 'REG_CONFLICT'})
   await expect(open(backup, '/proc')).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  const other = join(home, 'b-other')
+  await cp(backup, other, {recursive: true})
+  await expect(open(backup, other)).rejects.toMatchObject({
+    code: 'REG_CONFLICT',
+    message: expect.stringContaining('another backup'),
+  })
   const axon = join(home, 'axon')
   await makeBackup(axon, undefined, {
     cell: {kind: 'synapse', iden: 'ab'.repeat(16), type: 'axon', name: null, version: null},
