@@ -86,6 +86,11 @@ export interface HistoryDir {
   readonly bases: readonly FollowedBase[]
 }
 
+/** Gives when the newest that is kept was made: an entry of its log, or its newest base. */
+export function keptUntilMs({lastTimeMs, bases}: Pick<Followed, 'lastTimeMs' | 'bases'>): number {
+  return Math.max(lastTimeMs ?? 0, Date.parse((bases.at(-1) ?? bases[0]).manifest.madeAt))
+}
+
 /** Names a history: proofs are of it, whatever bases it has by then. */
 export function historyOf({cell, path}: Followed): string {
   return `${cell}/${basename(path)}`

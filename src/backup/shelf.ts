@@ -4,7 +4,7 @@ import {lstat, readdir} from 'node:fs/promises'
 import {join, relative, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {readArchiveHead} from './archive-read.ts'
-import {FOLLOW_FILE, historyOf, readFollowed} from './followed.ts'
+import {FOLLOW_FILE, historyOf, keptUntilMs, readFollowed} from './followed.ts'
 import {type ForeignBackup, findForeignDir, UNVERIFIED} from './foreign.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestCell, totalsOf} from './manifest.ts'
 import {readManifest} from './open-backup.ts'
@@ -182,7 +182,7 @@ interface Read extends Partial<Pick<ShelfItem, 'kind' | 'manifest' | 'about' | '
 async function followedAt(path: string): Promise<Read> {
   const followed = await readFollowed(path)
   const {manifest} = followed.bases.at(-1) ?? followed.bases[0]
-  const untilMs = Math.max(followed.lastTimeMs ?? 0, Date.parse(manifest.madeAt))
+  const untilMs = keptUntilMs(followed)
   const about = {cell: manifest.cell, madeAt: new Date(untilMs).toISOString(), index: followed.nextOffset}
   const {damage} = followed
   const reason = damage === undefined ? {} : {reason: damage.message}

@@ -4,6 +4,7 @@ import {type Manifest, type ManifestFile, type ManifestTotals, totalsOf} from '.
 import type {Backup} from '../backup/open-backup.ts'
 import type {Proof} from '../backup/proofs.ts'
 import {formatBytes} from './bytes.ts'
+import {shellWord} from './printable.ts'
 import {keyValues, localTime, table} from './render.ts'
 
 /** What `backup show` gives. */
@@ -84,7 +85,7 @@ export function backupDetails(shown: BackupShown): string {
     ['left out', shown.skipped.length === 0 ? undefined : shown.skipped.join('\n')],
     ['census', censusText(shown.census)],
     ...(followed === null ? [] : followedRows(followed)),
-    ['drills', drills.length === 0 ? `none yet: registry backup drill ${shown.path}` : drillsText(drills)],
+    ['drills', drills.length === 0 ? `none yet: registry backup drill ${shellWord(shown.path)}` : drillsText(drills)],
   ])
   return files === null ? facts : `${facts}\n\n${filesTable(files)}`
 }

@@ -1,4 +1,4 @@
-import type {Followed} from '../backup/followed.ts'
+import {type Followed, keptUntilMs} from '../backup/followed.ts'
 import type {Manifest} from '../backup/manifest.ts'
 import {totalsOf} from '../backup/manifest.ts'
 import type {Backup} from '../backup/open-backup.ts'
@@ -24,9 +24,10 @@ export interface VerifyReport {
 
 export function verifyReport(backup: Backup, findings: readonly Finding[]): VerifyReport {
   const {kind, path, manifest} = backup
-  const {cell, madeAt, how} = manifest
+  const {cell, how} = manifest
   // Of what is followed: as far as its log goes.
   const log = backup.kind === 'followed' ? {...manifest.log, ...endOf(backup.followed)} : manifest.log
+  const madeAt = backup.kind === 'followed' ? new Date(keptUntilMs(backup.followed)).toISOString() : manifest.madeAt
   const {files, bytes} = totalsOf(manifest.files)
   return {ok: findings.length === 0, backup: path, kind, cell, madeAt, how, log, files, bytes, findings}
 }

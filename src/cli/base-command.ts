@@ -26,6 +26,7 @@ export abstract class BaseCommand extends Command {
   /** Exit statuses that mean something special for this command, for the reference page. */
   static readonly exits: Readonly<Record<number, string>> = {}
   readonly #interrupt = new Interrupt()
+  #work: WorkProgress | undefined
 
   /** Aborts with REG_CANCELLED at SIGINT, SIGTERM, and when nobody reads the output any more. */
   protected get signal(): AbortSignal {
@@ -34,6 +35,7 @@ export abstract class BaseCommand extends Command {
 
   /** Prints the result for people, unless `--json` is given; to be returned by `run`, which makes it the JSON. */
   protected show<T>(data: T, render: (data: T) => string): T {
+    this.#work?.[Symbol.dispose]()
     if (!this.jsonEnabled()) printText(render(data))
     return data
   }
@@ -81,10 +83,11 @@ export abstract class BaseCommand extends Command {
     }
   }
 
-  /** Shows how far long work is, by its bytes; only on a terminal. To be disposed before the result is shown. */
+  /** Shows how far long work is, by its bytes; only on a terminal, and until the result is shown. */
   protected workProgress(): WorkProgress {
     if (this.jsonEnabled() || !process.stderr.isTTY) return {...NO_PROGRESS, [Symbol.dispose]() {}}
-    return workProgress(process.stderr)
+    this.#work = workProgress(process.stderr)
+    return this.#work
   }
 
   /**

@@ -1,6 +1,7 @@
 import {stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {ERRORS, RegistryError, systemCode} from '../base/errors.ts'
+import {shellWord} from './printable.ts'
 
 const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
 
@@ -41,8 +42,8 @@ async function hintsFor(
 ): Promise<readonly string[]> {
   if (code === 'REG_BACKUP_SEALED') return [...ERRORS[code].hints]
   const shelf = await shelfAt(place)
-  const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shelf}`]
-  const copy = (await isCell(place)) ? [`of a service that is stopped: registry backup ${place} TARGET`] : []
+  const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shellWord(shelf)}`]
+  const copy = (await isCell(place)) ? [`of a service that is stopped: registry backup ${shellWord(place)} TARGET`] : []
   return [...copy, ...list, 'make another one: registry livebackup, or registry backup SOURCE TARGET']
 }
 

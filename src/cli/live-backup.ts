@@ -7,6 +7,7 @@ import {fetchArchive, fetchBackup, type LiveBackupOptions, makeBackup} from '../
 import type {Callable} from '../wire/telepath/caller.ts'
 import {parseUrl, placeOf} from '../wire/telepath/url.ts'
 import {formatBytes} from './bytes.ts'
+import {printable, shellWord} from './printable.ts'
 import {shelfOf} from './shelf-dir.ts'
 
 export interface LiveBackupWish extends LiveBackupOptions {
@@ -32,6 +33,7 @@ export interface LiveBackupReport {
   readonly files: number | null
   /** Offset that the next entry of the change log gets: all before it is in the backup. */
   readonly index: number | null
+  readonly encrypted: boolean
   readonly seconds: number
 }
 
@@ -44,10 +46,10 @@ export async function liveBackup(cell: Callable, wish: LiveBackupWish): Promise<
     if (stream !== undefined) return await toDirectory(cell, stream, wish)
     return archive === undefined ? await atService(cell, wish) : await toArchive(cell, archive, {...wish, recipients})
   })
-  return {url, ...made, seconds: Math.max(0, clock.wallMs() - startMs) / 1000}
+  return {url, ...made, encrypted: recipients.length > 0, seconds: Math.max(0, clock.wallMs() - startMs) / 1000}
 }
 
-type Made = Omit<LiveBackupReport, 'url' | 'seconds'>
+type Made = Omit<LiveBackupReport, 'url' | 'encrypted' | 'seconds'>
 
 async function atService(cell: Callable, wish: LiveBackupWish): Promise<Made> {
   const {name, bytes} = await makeBackup(cell, wish)
@@ -136,16 +138,21 @@ function hintsFor(
   }
 }
 
-export function liveBackupText({url, name, where, path, bytes, files, index, seconds}: LiveBackupReport): string {
+export function liveBackupText(report: LiveBackupReport): string {
+  const {url, name, where, path, bytes, files, index, encrypted, seconds} = report
   const facts = [
     ...(files === null ? [] : [`${files} files`]),
     ...(bytes === null ? [] : [formatBytes(bytes)]),
     ...(index === null ? [] : [`log index ${index}`]),
     `in ${formatDuration(seconds * 1000)}`,
   ].join(', ')
-  if (path === null) {
-    return `backup created: ${name} (${facts})\nit stays at ${url}; to have one here: registry livebackup ${url} --stream DIR`
+  const lines = [`backup created: ${path ?? name} (${facts})`]
+  if (path === null)
+    lines.push(`it stays at ${url}; to have one here: registry livebackup ${shellWord(url)} --stream DIR`)
+  else {
+    if (where === 'service') lines.push(`it stays at ${url}`)
+    const key = encrypted ? ' --identity FILE' : ''
+    lines.push(`prove that it can be restored: registry backup drill ${shellWord(path)}${key}`)
   }
-  const stays = where === 'service' ? `\nit stays at ${url}` : ''
-  return `backup created: ${path} (${facts})${stays}\nprove that it can be restored: registry backup drill ${path}`
+  return lines.map((line) => printable(line)).join('\n')
 }

@@ -8,6 +8,8 @@ export interface Column<T> {
   readonly value: (row: T) => string
   /** Numbers read better to the right. */
   readonly align?: 'left' | 'right'
+  /** Whether it is never cut, as what is to be typed: the line then runs over the edge. */
+  readonly isWhole?: boolean
 }
 
 /** Where the text goes: columns to fit into (undefined: as wide as it is), and whether colours are wanted. */
@@ -34,7 +36,11 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[], scre
   const headers = columns.map((column) => column.header.toUpperCase())
   const cells = rows.map((row) => columns.map((column) => printable(column.value(row))))
   const natural = columns.map((_, index) => widest([headers, ...cells], index))
-  const widths = shrink(natural, screen.columns)
+  const widths = shrink(
+    natural,
+    columns.map(({isWhole}) => isWhole === true),
+    screen.columns,
+  )
   const line = (texts: readonly string[]) =>
     texts
       .map((text, index) => cell(text, widths[index] ?? 0, columns[index]?.align ?? 'left', index === texts.length - 1))
@@ -70,14 +76,19 @@ export function localTime(epochMs: number): string {
 }
 
 /** Gives the widths that fit: the widest column gives way, one place at a time, until the sum does. */
-function shrink(natural: readonly number[], columns: number | undefined): readonly number[] {
+function shrink(
+  natural: readonly number[],
+  areWhole: readonly boolean[],
+  columns: number | undefined,
+): readonly number[] {
   const widths = [...natural]
   if (columns === undefined) return widths
   let excess = widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) - columns
   for (; excess > 0; excess--) {
-    const largest = Math.max(...widths)
+    const cuttable = widths.map((width, index) => (areWhole[index] === true ? 0 : width))
+    const largest = Math.max(...cuttable)
     if (largest <= NARROWEST) break
-    widths[widths.indexOf(largest)] = largest - 1
+    widths[cuttable.indexOf(largest)] = largest - 1
   }
   return widths
 }

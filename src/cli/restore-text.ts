@@ -1,5 +1,5 @@
 import {RegistryError} from '../base/errors.ts'
-import {printable} from './printable.ts'
+import {printable, shellWord} from './printable.ts'
 import {localTime} from './render.ts'
 
 interface Plan {
@@ -91,16 +91,17 @@ function ownerSteps({dir}: Plan, {owner}: Done): readonly string[] {
 
 function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined): readonly string[] {
   if (kind === 'synapse') {
-    const server = type === null ? 'the service' : `python -m synapse.servers.${type} ${dir}`
+    const server = type === null ? 'the service' : `python -m synapse.servers.${type} ${shellWord(dir)}`
     return [`start ${server}, as it was started before`, 'make each of its mirrors anew, from an empty directory']
   }
-  const start = [`registry serve ${dir}`, `registry status cell://${dir} --verify`]
+  const url = shellWord(`cell://${dir}`)
+  const start = [`registry serve ${shellWord(dir)}`, `registry status ${url} --verify`]
   if (history?.role === 'mirror') return start
-  // Who has no name of a host is called by its iden, which `clone` does not take.
   // Who has no name of a host is called by its iden, and nobody can be let in by that.
   const names = (history?.others ?? []).filter((name) => !name.startsWith('member '))
   const mirrors = names.map(
-    (name) => `registry clone ${name} --url cell://${dir}, and on its host start with an empty directory`,
+    (name) =>
+      `registry clone ${name} --url ${url}, and on its host start with an empty directory; or, there: registry rejoin DIR`,
   )
   return [...start, ...mirrors]
 }

@@ -45,7 +45,8 @@ export function shelfReport(item: ShelfItem): ShelfReport {
 
 /** Lays out what a directory of backups has. */
 export function shelfTable(items: readonly ShelfItem[]): string {
-  return table(items, SHELF_COLUMNS)
+  const isSound = items.every(({reason}) => reason === undefined)
+  return table(items, isSound ? SHELF_COLUMNS : [...SHELF_COLUMNS, REASON])
 }
 
 /** Lays out what goes and what stays, and why. */
@@ -58,11 +59,11 @@ export function pruneTable(
     ...[...staying].map(([item, reasons]) => ({item, fate: `stays: ${reasons.join(', ')}`})),
   ]
   return table(rows, [
-    {header: 'name', value: ({item}) => item.name},
+    {header: 'name', value: ({item}) => item.name, isWhole: true},
     {header: 'made', value: ({item}) => madeText(item)},
     {header: 'of', value: ({item}) => cellText(item.manifest?.cell)},
     {header: 'size', value: ({item}) => formatBytes(item.bytes), align: 'right'},
-    {header: 'fate', value: ({fate}) => fate},
+    {header: 'fate', value: ({fate}) => fate, isWhole: true},
   ])
 }
 
@@ -72,18 +73,18 @@ function cellText(cell: Manifest['cell'] | undefined): string {
 }
 
 const SHELF_COLUMNS: readonly Column<ShelfItem>[] = [
-  {header: 'name', value: ({name}) => name},
+  {header: 'name', value: ({name}) => name, isWhole: true},
   {header: 'kind', value: ({kind, manifest}) => (manifest === undefined ? kind : `${kind}, ${manifest.how}`)},
   {header: 'of', value: ({manifest, about}) => cellText(manifest?.cell ?? about?.cell)},
-  {header: 'made', value: madeText},
+  {header: 'made', value: madeText, isWhole: true},
   {header: 'index', value: ({manifest, about}) => String(manifest?.log.index ?? about?.index ?? '-'), align: 'right'},
   {header: 'size', value: ({bytes}) => formatBytes(bytes), align: 'right'},
   {
     header: 'drill',
     value: ({proof}) => (proof === undefined ? '-' : `${proof.result} ${localTime(Date.parse(proof.at))}`),
   },
-  {header: 'reason', value: ({reason}) => reason ?? ''},
 ]
+const REASON: Column<ShelfItem> = {header: 'reason', value: ({reason}) => reason ?? ''}
 
 function madeText(item: ShelfItem): string {
   const madeAt = madeAtOf(item)

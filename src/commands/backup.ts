@@ -68,7 +68,6 @@ no part of it; databases are compacted: that of a registry always, those of Syna
     using progress = this.workProgress()
     const wish = {from: args.source, to: args.target, skip: flags.skip, recipients, progress, signal: this.signal}
     const report = await this.#backUp({...wish, wallMs: () => systemClock.wallMs()}, flags.archive, begunMs)
-    progress[Symbol.dispose]()
     return this.show(report, offlineText)
   }
 

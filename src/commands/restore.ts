@@ -83,7 +83,6 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
     if (!flags['dry-run']) await this.#confirm(restoring, flags.yes)
     const restored = await onBackup(args.backup, async () => await restoring.prepare())
     const done = flags['dry-run'] ? undefined : await restoring.swap()
-    progress[Symbol.dispose]()
     return this.show(restoreReport(source, restoring.plan, restored, done), restoreText)
   }
 

@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest'
+import type {Followed} from '../../src/backup/followed.ts'
 import {verifyReport, verifyText} from '../../src/cli/backup-text.ts'
 import {stagedManifest} from '../support/staged-backup.ts'
 
@@ -15,4 +16,13 @@ test('of a damaged one, each file is named', () => {
   expect(report.ok).toBe(false)
   const text = verifyText(report)
   expect(text).toMatch(/^PROBLEM +FILE\naltered +certs\/\\x1b\[31m\n\n\/b is damaged/)
+})
+
+test('of what is followed, it is said up to when: its index is that of the newest change, and so is the time', () => {
+  const {manifest} = BACKUP
+  const base = {path: '/f/history-1/base', manifest, index: 5, hash: 'ab'}
+  const kept = {nextOffset: 9, lastHash: 'cd', lastTimeMs: Date.parse(manifest.madeAt) + 5000, bases: [base]}
+  const followed = kept as unknown as Followed
+  const report = verifyReport({kind: 'followed', path: '/f', manifest, followed}, [])
+  expect(report).toMatchObject({madeAt: new Date(kept.lastTimeMs).toISOString(), log: {index: 9}})
 })

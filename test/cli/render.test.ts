@@ -73,6 +73,21 @@ describe('a table', () => {
   })
 })
 
+describe('a column that is to be typed', () => {
+  const columns = [
+    {header: 'name', value: ({name}: {name: string}) => name, isWhole: true},
+    {header: 'of', value: () => '00.aha.example.net'},
+    {header: 'made', value: () => '2026-11-21 12:00:00 UTC'},
+  ]
+
+  test('is whole when the others are cut, and when they are cut to nothing', () => {
+    const cutTo = (width: number) =>
+      table([{name: '20261121120000'}], columns, {columns: width, styled: false}).split('\n')[1]
+    expect(cutTo(40)).toBe('20261121120000  00.aha.exa…  2026-11-21…')
+    expect(cutTo(10)).toBe('20261121120000  00.ah…  2026-…')
+  })
+})
+
 describe('pairs', () => {
   test('stand in two columns; what has no value is left out; further lines are indented', () => {
     const text = keyValues(

@@ -1,6 +1,6 @@
 /** From which base, of which history, a moment of what `backup follow` keeps is restored. */
 import {basename} from 'node:path'
-import {type Followed, type FollowedBase, readArchivedLog, readFollowed} from '../../backup/followed.ts'
+import {type Followed, type FollowedBase, keptUntilMs, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {RegistryError} from '../../base/errors.ts'
 import type {ReplayEnd} from '../replay.ts'
 
@@ -32,7 +32,7 @@ export async function findPoint(
   }
   const doubt = outOfReach(last, histories)
   // Whether the oldest base is of that very moment only its store tells.
-  if ('timeMs' in last && last.timeMs <= untilMsOf(followed)) return {history: followed, base: bases[0], doubt}
+  if ('timeMs' in last && last.timeMs <= keptUntilMs(followed)) return {history: followed, base: bases[0], doubt}
   throw doubt
 }
 
@@ -42,18 +42,13 @@ function ofOneLog(histories: readonly Followed[]): readonly Followed[] {
   return last === -1 ? histories : histories.slice(0, last + 1)
 }
 
-/** Says up to when a history goes, by the clock of its registry. */
-export function untilMsOf({bases, lastTimeMs}: Followed): number {
-  return Math.max(lastTimeMs ?? 0, Date.parse((bases.at(-1) ?? bases[0]).manifest.madeAt))
-}
-
 /** What can be reached, a line for each history. */
 function reachOf(history: Followed): string {
   const {bases, nextOffset, path} = history
   const [{index, manifest}] = bases
   const first = isWhole(bases[0]) ? 0 : Math.max(0, index - 1)
   const since = isWhole(bases[0]) ? 'the beginning' : manifest.madeAt
-  return `${basename(path)} has entries ${first} to ${nextOffset - 1}, ${since} to ${new Date(untilMsOf(history)).toISOString()}`
+  return `${basename(path)} has entries ${first} to ${nextOffset - 1}, ${since} to ${new Date(keptUntilMs(history)).toISOString()}`
 }
 
 /** This one, and those before it, the newest first. */
@@ -77,7 +72,7 @@ async function baseFor(history: Followed, last: ReplayEnd): Promise<FollowedBase
     return bases.findLast(({index}) => index <= last.offset + 1) ?? (isWhole(oldest) ? oldest : undefined)
   }
   const {timeMs} = last
-  if (timeMs > untilMsOf(history)) return undefined
+  if (timeMs > keptUntilMs(history)) return undefined
   const bound = await firstLater(history, timeMs)
   const base = bases.findLast(({index}) => index <= bound) ?? oldest
   const isSure = base !== oldest || bound > oldest.index || Date.parse(oldest.manifest.madeAt) <= timeMs

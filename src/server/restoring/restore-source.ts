@@ -1,6 +1,6 @@
 /** What can be restored: a backup, what `backup follow` keeps, and the directory of a backup that Synapse's own tool made. */
 import {basename, join, resolve} from 'node:path'
-import {isFollowed, readArchivedLog, readFollowed} from '../../backup/followed.ts'
+import {isFollowed, keptUntilMs, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {type ForeignBackup, UNVERIFIED} from '../../backup/foreign.ts'
 import {layOutForeign, readForeignArchive} from '../../backup/foreign-archive.ts'
 import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
@@ -10,7 +10,7 @@ import {RegistryError} from '../../base/errors.ts'
 import {assertNoService} from '../../cell/running.ts'
 import type {Entry} from '../../store/store.ts'
 import type {ReplayEnd} from '../replay.ts'
-import {findPoint, untilMsOf} from './followed-point.ts'
+import {findPoint} from './followed-point.ts'
 import {endOf, liesBefore} from './restore-history.ts'
 import type {RestoredCell} from './restore-target.ts'
 
@@ -74,7 +74,7 @@ async function followedSource(path: string): Promise<RestoreSource> {
   let history = followed.path
   return {
     ...facts,
-    end: {nextOffset, untilMs: untilMsOf(followed)},
+    end: {nextOffset, untilMs: keptUntilMs(followed)},
     warnings: [...warnings, ...torn, ...more],
     layOut: async (to, last, options) => {
       if (damage !== undefined && last === undefined) throw onlyBefore(damage, path, nextOffset)
