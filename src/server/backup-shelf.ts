@@ -20,6 +20,8 @@ export class BackupShelf {
   #known: Known = new Map()
   #last: {readonly name: string; readonly atMs: number} | undefined
   #proof: ShelfProof | undefined
+  #looking: Promise<void> | undefined
+  #lookingNext: Promise<void> | undefined
 
   constructor(dir: string, iden: () => string) {
     this.#dir = dir
@@ -36,8 +38,27 @@ export class BackupShelf {
     return this.#proof
   }
 
-  /** Looks again. */
-  async refresh(): Promise<void> {
+  /** Looks again, one look at a time: on a volume that hangs each of them holds a thread, and there are few for all files of the process. */
+  refresh(): Promise<void> {
+    if (this.#looking === undefined) return this.#begin()
+    // What the look under way has passed by already is seen by the next one.
+    this.#lookingNext ??= this.#looking
+      .catch(() => undefined)
+      .then(() => {
+        this.#lookingNext = undefined
+        return this.#begin()
+      })
+    return this.#lookingNext
+  }
+
+  #begin(): Promise<void> {
+    this.#looking = this.#look().finally(() => {
+      this.#looking = undefined
+    })
+    return this.#looking
+  }
+
+  async #look(): Promise<void> {
     const found = (await namedBackups(this.#dir)).slice(0, LOOKED_AT)
     const known: Known = new Map()
     const proofs: ShelfProof[] = []
