@@ -1,8 +1,10 @@
 /** The directory that `backup follow` keeps (`followed.ts`), for the one process that writes it. */
+
 import {rename, rm, stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {writing} from './file-faults.ts'
 import {
@@ -127,7 +129,7 @@ export class FollowDir implements AsyncDisposable {
     const text = `${this.path} keeps what is of the cell ${this.#cell}, and this is the cell ${cell}`
     throw new RegistryError('REG_CONFLICT', text, {
       info: {path: this.path, cell: this.#cell, other: cell},
-      hints: ['registry backup follow ANOTHER-DIR', `registry backup show ${this.path}`],
+      hints: ['registry backup follow ANOTHER-DIR', `registry backup show ${shellWord(this.path)}`],
     })
   }
 
@@ -268,7 +270,7 @@ async function takeDir(path: string): Promise<Disposable> {
   }
   throw new RegistryError('REG_DIR_LOCKED', `another process follows into ${path}`, {
     info: {path},
-    hints: ['stop that one, or give another directory', `registry backup show ${path}`],
+    hints: ['stop that one, or give another directory', `registry backup show ${shellWord(path)}`],
   })
 }
 

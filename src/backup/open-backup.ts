@@ -2,6 +2,7 @@ import {constants} from 'node:fs'
 import {lstat, open, stat} from 'node:fs/promises'
 import {basename, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {type OpenOptions, readArchiveHead, verifyArchive} from './archive-read.ts'
 import type {WorkOptions} from './copy-files.ts'
 import {type Followed, isFollowed, readFollowed} from './followed.ts'
@@ -57,8 +58,8 @@ export async function openBackup(path: string, options: OpenOptions = {}): Promi
   throw new RegistryError('REG_BACKUP_INVALID', `${backup.path} cannot be verified: ${UNVERIFIED}`, {
     info: {place: backup.path, reason: UNVERIFIED},
     hints: [
-      `prove it all the same: registry backup drill ${backup.path}`,
-      `restore it all the same: registry restore ${backup.path} DIR`,
+      `prove it all the same: registry backup drill ${shellWord(backup.path)}`,
+      `restore it all the same: registry restore ${shellWord(backup.path)} DIR`,
       'make one that has a manifest: registry livebackup URL --stream DIR',
     ],
   })

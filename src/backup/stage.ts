@@ -5,11 +5,13 @@
  * A file `.NAME.partial-<8 hex>.lock` is held by the one who writes it. It is there before the directory and goes after it: what is not
  * held is left over from a process that is gone.
  */
+
 import {type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat, writeFile} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {fillFileAtomic, giveName, makePrivateDir, PRIVATE_FILE_MODE, syncDir} from '../base/files.ts'
 import {newGuid} from '../base/ids.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {writeFault} from './file-faults.ts'
 import {MANIFEST_FILE, type Manifest} from './manifest.ts'
@@ -222,6 +224,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 function taken(place: string): RegistryError {
   return new RegistryError('REG_CONFLICT', `${place} is there already`, {
     info: {path: place},
-    hints: ['give another name', `look what it is: registry backup verify ${place}`],
+    hints: ['give another name', `look what it is: registry backup verify ${shellWord(place)}`],
   })
 }

@@ -63,6 +63,8 @@ export interface HealthSources {
   readonly mirroring: () => MirroringHealth | undefined
   /** Undefined when there was no backup, and none is asked for. */
   readonly backup: () => BackupHealth | undefined
+  /** The version that runs, and the one that was installed in its place, or null for none; undefined when it is the same. */
+  readonly replaced: () => {readonly version: string; readonly installed: string | null} | undefined
 }
 
 /**
@@ -79,6 +81,7 @@ export function healthReport(iden: string, sources: HealthSources): HealthReport
     ...membershipHealth(sources),
     ...mirroringHealth(sources),
     ...backupHealth(sources),
+    ...softwareHealth(sources),
   ]
   const worst = components.reduce((worst, {status}) => (RANK[status] > RANK[worst] ? status : worst), NOMINAL)
   return {iden, components, status: worst}
@@ -187,4 +190,14 @@ function ageProblems(ageMs: number | undefined, maxAgeMs: number | null): readon
 
 function proofProblems(proof: BackupHealth['proof']): readonly string[] {
   return proof?.result === 'failed' ? [`the drill of the backup ${proof.name} failed`] : []
+}
+
+/** What was loaded goes on; what is loaded when it is first needed, a backup for one, is not there any more. */
+function softwareHealth({replaced}: HealthSources): readonly HealthComponent[] {
+  const found = replaced()
+  if (found === undefined) return []
+  const {version, installed} = found
+  const what = installed === null ? 'was removed' : `was replaced by ${installed}`
+  const mesg = `${version} runs, and ${what}: restart it, not all of it works any more`
+  return [{name: 'software', status: 'degraded', mesg, data: {version, installed}}]
 }

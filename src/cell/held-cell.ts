@@ -1,10 +1,12 @@
 /** A stopped cell that is about to be backed up: is it one, does it run, can the backup be where it should be; and then it is kept from starting. */
+
 import {realpath, stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {assertRoom} from '../backup/free-space.ts'
 import {type OfflineSource, registrySource, synapseSource} from '../backup/source.ts'
 import {RegistryError} from '../base/errors.ts'
 import {exists, realPlace} from '../base/files.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {type DirKind, isBackup, readDirKind} from './dir-kind.ts'
 import {lockCellDir} from './dirs.ts'
 import {holdGuid} from './guid-lock.ts'
@@ -39,7 +41,10 @@ export async function holdCell({from, to, skip, signal}: HoldWish): Promise<Held
   if (await isBackup(dir, kind)) {
     throw new RegistryError('REG_BACKUP_SOURCE', `${from} is a backup itself, and no cell ever ran on it`, {
       info: {path: from},
-      hints: [`copy it: cp -a ${from} ${to}`, `restore it: registry restore ${from} DIR`],
+      hints: [
+        `copy it: cp -a ${shellWord(from)} ${shellWord(to)}`,
+        `restore it: registry restore ${shellWord(from)} DIR`,
+      ],
     })
   }
   const {state, checked} = await checkRunning(dir, kind)
@@ -78,7 +83,7 @@ function runs(path: string, state: 'running' | 'unknown', checked: string): Regi
   const may = state === 'running' ? 'runs' : 'may run'
   return new RegistryError('REG_CELL_RUNS', `the cell on ${path} ${may}: ${checked}`, {
     info: {path, state, checked},
-    hints: [`back it up as it runs: registry livebackup cell://${resolve(path)}`, 'stop it first'],
+    hints: [`back it up as it runs: registry livebackup ${shellWord(`cell://${resolve(path)}`)}`, 'stop it first'],
   })
 }
 

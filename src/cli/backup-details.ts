@@ -3,8 +3,8 @@ import {type ForeignBackup, UNVERIFIED} from '../backup/foreign.ts'
 import {type Manifest, type ManifestFile, type ManifestTotals, totalsOf} from '../backup/manifest.ts'
 import type {Backup} from '../backup/open-backup.ts'
 import type {Proof} from '../backup/proofs.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {formatBytes} from './bytes.ts'
-import {shellWord} from './printable.ts'
 import {keyValues, localTime, table} from './render.ts'
 
 /** What `backup show` gives. */

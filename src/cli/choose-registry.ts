@@ -1,4 +1,5 @@
 import {RegistryError} from '../base/errors.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {dataDirOf, type Environment} from '../config/environment.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
 
@@ -121,7 +122,7 @@ function reqTelepath(choice: RegistryChoice, {registryUrl}: Environment, command
 
 function nothingRuns(dir: string, directory: string, what: string): RegistryError {
   return new RegistryError('REG_UNREACHABLE', `no ${what} runs on ${directory}`, {
-    hints: [`registry serve ${dir}`, 'registry status --url zmq://HOST:PORT'],
+    hints: [`registry serve ${shellWord(dir)}`, 'registry status --url zmq://HOST:PORT'],
     info: {dir: directory},
   })
 }

@@ -1,7 +1,7 @@
 import {stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {ERRORS, RegistryError, systemCode} from '../base/errors.ts'
-import {shellWord} from './printable.ts'
+import {shellWord} from '../base/shell-word.ts'
 
 const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
 

@@ -3,11 +3,12 @@ import {dirname, join} from 'node:path'
 import {totalsOf} from '../backup/manifest.ts'
 import {formatDuration} from '../base/duration.ts'
 import {RegistryError} from '../base/errors.ts'
+import {shellWord} from '../base/shell-word.ts'
 import {fetchArchive, fetchBackup, type LiveBackupOptions, makeBackup} from '../client/live-backup.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
 import {parseUrl, placeOf} from '../wire/telepath/url.ts'
 import {formatBytes} from './bytes.ts'
-import {printable, shellWord} from './printable.ts'
+import {printable} from './printable.ts'
 import {shelfOf} from './shelf-dir.ts'
 
 export interface LiveBackupWish extends LiveBackupOptions {

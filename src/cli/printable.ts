@@ -19,8 +19,3 @@ export function printableJson(json: string): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
-
-/** Writes a word as it is typed in a shell: in quotes where it has blanks or what means something there. */
-export function shellWord(text: string): string {
-  return /^[\p{L}\p{N}_@%+=:,./-]+$/u.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
-}

@@ -1,3 +1,4 @@
+import {shellWord} from '../base/shell-word.ts'
 import {printable} from './printable.ts'
 import {localTime} from './render.ts'
 
@@ -83,9 +84,10 @@ export function rejoinText(report: RejoinReport): string {
   const head = `${leader.name} leads, in epoch ${leader.epoch}, at offset ${leader.nextOffset}; this member is at offset ${member.nextOffset} of epoch ${member.epoch}`
   const lines = [head, ...rejoinAbout({...plan, lost: {count, ...range}})]
   if (followsByItself) lines.push('it follows by itself when it starts: nothing is to be done')
-  if (file !== null) lines.push(`saved to ${file}`, `look at them with: registry service history --file ${file}`)
+  if (file !== null)
+    lines.push(`saved to ${file}`, `look at them with: registry service history --file ${shellWord(file)}`)
   if (copiedTo !== null)
-    lines.push(`copied from ${leader.name}, up to offset ${copiedTo}`, `next: registry serve ${dir}`)
+    lines.push(`copied from ${leader.name}, up to offset ${copiedTo}`, `next: registry serve ${shellWord(dir)}`)
   return lines.map((line) => printable(line)).join('\n')
 }
 

@@ -1,5 +1,6 @@
 import {RegistryError} from '../base/errors.ts'
-import {printable, shellWord} from './printable.ts'
+import {shellWord} from '../base/shell-word.ts'
+import {printable} from './printable.ts'
 import {localTime} from './render.ts'
 
 interface Plan {
@@ -86,7 +87,7 @@ function historyReport({role, lastOffset, lastTimeMs, epoch, nextOffset, leader,
 }
 
 function ownerSteps({dir}: Plan, {owner}: Done): readonly string[] {
-  return owner === null || owner.isGiven ? [] : [`chown -R ${owner.uid}:${owner.gid} ${dir}`]
+  return owner === null || owner.isGiven ? [] : [`chown -R ${owner.uid}:${owner.gid} ${shellWord(dir)}`]
 }
 
 function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined): readonly string[] {

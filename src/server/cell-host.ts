@@ -1,6 +1,6 @@
 import {systemClock} from '../base/clock.ts'
 import type {Log} from '../base/log.ts'
-import {packageVersion} from '../base/package-root.ts'
+import {packageVersion, replacement} from '../base/package-root.ts'
 import type {CellDir, Listeners} from '../cell/dirs.ts'
 import type {DiskState} from '../cell/disk-guard.ts'
 import {type HealthReport, healthReport} from '../cell/health.ts'
@@ -295,6 +295,7 @@ export class CellHost implements AsyncDisposable {
       services,
       mirroring: () => memberHealth(this.#member()),
       backup: () => this.#ports.backups.health(),
+      replaced: () => replacementOf(packageVersion()),
       membership: () => {
         const state = member?.state
         return state && {name: state.name, problem: state.kind === 'waiting' ? state.reason : undefined}
@@ -400,6 +401,11 @@ export class CellHost implements AsyncDisposable {
       optimized: this.#compacted,
     })
   }
+}
+
+function replacementOf(version: string): {version: string; installed: string | null} | undefined {
+  const installed = replacement()
+  return installed === undefined ? undefined : {version, installed}
 }
 
 function fullName({ahaName, network}: CellHostSettings): string | undefined {

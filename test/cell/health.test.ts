@@ -14,6 +14,7 @@ const WELL: HealthSources = {
   membership: () => undefined,
   mirroring: () => undefined,
   backup: () => undefined,
+  replaced: () => undefined,
 }
 
 function statusOf(sources: Partial<HealthSources>, name: string) {
@@ -118,4 +119,15 @@ test('backups are told of when there are some, or some are asked for', () => {
     data: {last: null, how: null, age: null, proof: null},
   })
   expect(mesgOf({proof: {...proof, result: 'failed'}})[1]).toMatchObject({mesg: 'the drill of the backup b1 failed'})
+})
+
+test('software that was replaced under the cell is told of', () => {
+  const mesgOf = (installed: string | null) => statusOf({replaced: () => ({version: '1.0.0', installed})}, 'software')
+  const mesg = '1.0.0 runs, and was replaced by 1.1.0: restart it, not all of it works any more'
+  expect(mesgOf('1.1.0')).toEqual([
+    'degraded',
+    {name: 'software', status: 'degraded', mesg, data: {version: '1.0.0', installed: '1.1.0'}},
+  ])
+  expect(mesgOf(null)[1]).toMatchObject({mesg: '1.0.0 runs, and was removed: restart it, not all of it works any more'})
+  expect(statusOf({}, 'software')).toEqual(['nominal', undefined])
 })

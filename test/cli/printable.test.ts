@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {expect, test} from 'vitest'
-import {printable, printableJson, shellWord} from '../../src/cli/printable.ts'
+import {printable, printableJson} from '../../src/cli/printable.ts'
 
 const OBEYED = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u
 
@@ -18,15 +18,4 @@ test('JSON holds nothing that a terminal obeys, and means the same', () => {
 test('text holds nothing that a terminal obeys; lines are kept where that is said', () => {
   expect(printable('a\x1b[2J\x9b\u202e\r\nb')).toBe('a\\x1b[2J\\x9b\\u202e\\x0d\\nb')
   expect(printable('a\r\nb', true)).toBe('a\\x0d\nb')
-})
-
-test.each([
-  ['/srv/backups/20261121', '/srv/backups/20261121'],
-  ['cell:///srv/axon', 'cell:///srv/axon'],
-  ['/srv/ünï', '/srv/ünï'],
-  ['/srv/my backups', "'/srv/my backups'"],
-  ["/srv/it's", "'/srv/it'\\''s'"],
-  ['/srv/$HOME;x', "'/srv/$HOME;x'"],
-])('a path in a command to type is one word: %s', (path, word) => {
-  expect(shellWord(path)).toBe(word)
 })

@@ -130,6 +130,32 @@ console.log(JSON.stringify({found: found.length, states, watched, code}))
     })
   })
 
+  test('says in its health that another version was installed under a registry that runs', async () => {
+    const about = join(packed, 'package.json')
+    const text = await readFile(about, 'utf8')
+    await writeFile(
+      join(app, 'replaced.ts'),
+      `import {writeFile} from 'node:fs/promises'
+import {openTelepath, serve} from '@devops-registry/cli'
+
+const [dir, about, text] = process.argv.slice(2)
+await using registry = await serve({dir, options: {'zmq:req:port': 0, 'zmq:pub:port': 0, 'zmq:hb:port': 0, 'https:port': 0}, writeLog() {}})
+await using cell = await openTelepath(\`cell://\${registry.dir}\`)
+const {status: before} = await cell.call('getHealthCheck')
+await writeFile(about, text)
+const {status, components} = await cell.call('getHealthCheck')
+console.log(JSON.stringify([before, status, components.find(({name}) => name === 'software')?.data.installed]))
+`,
+    )
+    try {
+      const replaced = JSON.stringify({...JSON.parse(text), version: '9.9.9'})
+      const {stdout} = await run('replaced.ts', join(base, 'replaced'), about, replaced)
+      expect(JSON.parse(stdout)).toEqual(['nominal', 'degraded', '9.9.9'])
+    } finally {
+      await writeFile(about, text)
+    }
+  })
+
   test('has the contract suite of stores, for other runners', async () => {
     await writeFile(
       join(app, 'contract.ts'),

@@ -168,6 +168,7 @@ const NOTHING_WRONG = {
   membership: () => undefined,
   mirroring: () => undefined,
   backup: () => undefined,
+  replaced: () => undefined,
 }
 
 export class TestSession {

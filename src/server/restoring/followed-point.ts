@@ -1,7 +1,9 @@
 /** From which base, of which history, a moment of what `backup follow` keeps is restored. */
+
 import {basename} from 'node:path'
 import {type Followed, type FollowedBase, keptUntilMs, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {RegistryError} from '../../base/errors.ts'
+import {shellWord} from '../../base/shell-word.ts'
 import type {ReplayEnd} from '../replay.ts'
 
 /** Where a restore begins. */
@@ -106,7 +108,7 @@ function outOfReach(last: ReplayEnd, histories: readonly Followed[]): RegistryEr
     info: {kept},
     hints: [
       'restore to a moment that is kept: --to-offset N or --to-time T',
-      ...histories.slice(1).map(({path}) => `from an older history: registry restore ${path} DIR`),
+      ...histories.slice(1).map(({path}) => `from an older history: registry restore ${shellWord(path)} DIR`),
     ],
   })
 }

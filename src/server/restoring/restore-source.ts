@@ -1,4 +1,5 @@
 /** What can be restored: a backup, what `backup follow` keeps, and the directory of a backup that Synapse's own tool made. */
+
 import {basename, join, resolve} from 'node:path'
 import {isFollowed, keptUntilMs, readArchivedLog, readFollowed} from '../../backup/followed.ts'
 import {type ForeignBackup, UNVERIFIED} from '../../backup/foreign.ts'
@@ -7,6 +8,7 @@ import {type LayOutOptions, layOut} from '../../backup/lay-out.ts'
 import type {Manifest} from '../../backup/manifest.ts'
 import {openAnyBackup, openBackup} from '../../backup/open-backup.ts'
 import {RegistryError} from '../../base/errors.ts'
+import {shellWord} from '../../base/shell-word.ts'
 import {assertNoService} from '../../cell/running.ts'
 import type {Entry} from '../../store/store.ts'
 import type {ReplayEnd} from '../replay.ts'
@@ -92,8 +94,8 @@ async function followedSource(path: string): Promise<RestoreSource> {
 
 /** Not all of it can be restored: who wants the rest says so. */
 function onlyBefore({code, message, info, cause}: RegistryError, path: string, nextOffset: number): RegistryError {
-  const hints = [`restore what comes before: registry restore ${path} DIR --to-offset ${nextOffset - 1}`]
-  return new RegistryError(code, message, {hints: [...hints, `registry backup verify ${path}`], info, cause})
+  const hints = [`restore what comes before: registry restore ${shellWord(path)} DIR --to-offset ${nextOffset - 1}`]
+  return new RegistryError(code, message, {hints: [...hints, `registry backup verify ${shellWord(path)}`], info, cause})
 }
 
 function foreignSource(backup: ForeignBackup): RestoreSource {
