@@ -11,6 +11,7 @@
  *     tmp/          scratch: copies of the store for new members (server/mirroring/snapshots.ts)
  *     backups/      live backups, unless `backup:dir` says otherwise
  *     backup.state.json   what the server remembers of its backups (server/backup-record.ts)
+ *     compact.state.json  when the database was last written anew (server/compact-record.ts)
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
 import {readFile, rm, rmdir} from 'node:fs/promises'
@@ -19,7 +20,7 @@ import {DatabaseSync} from 'node:sqlite'
 import {setTimeout} from 'node:timers/promises'
 import {systemClock} from '../base/clock.ts'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {createPrivateFile, makePrivateDir, removeFile, writeFileAtomic} from '../base/files.ts'
+import {createPrivateFile, makePrivateDir, namesIn, removeFile, writeFileAtomic} from '../base/files.ts'
 import {newGuid} from '../base/ids.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {isBusy} from '../store/sqlite-errors.ts'
@@ -30,6 +31,8 @@ const PID_FILE = 'lock.pid'
 const RUN_FILE = 'run.json'
 const GUID_FILE = 'cell.guid'
 const BACKUP_STATE_FILE = 'backup.state.json'
+/** What a kill leaves of the files that only the holder of the lock writes (`writeFileAtomic`). */
+const LEFT = /^\.(lock\.pid|run\.json|cell\.guid|backup\.state\.json|compact\.state\.json)\.[0-9a-f]{32}\.tmp$/
 /** A client that looks whether a server runs is in the way for a moment; a server stays. */
 const LOCK_TRIES = 10
 const LOCK_PAUSE_MS = 25
@@ -157,6 +160,8 @@ export async function lockCellDir(directory: string, options: LockOptions = {}):
   const lock = await takeLock(path)
   try {
     if (await isHalfRestored(path)) throw beingRestored(path, {isVacating: false})
+    for (const name of await usable(path, () => namesIn(path)))
+      if (LEFT.test(name)) await usable(path, () => removeFile(join(path, name)))
     await usable(path, () => writeFileAtomic(join(path, PID_FILE), [process.pid, options.purpose].join(' ').trim()))
     await usable(path, () => removeFile(join(path, RUN_FILE)))
     const {guid, isNew} = await cellGuid(path, options.guid)

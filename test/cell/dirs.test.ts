@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import {existsSync, readFileSync, statSync, writeFileSync} from 'node:fs'
-import {chmod, mkdtemp, readdir, rm} from 'node:fs/promises'
+import {chmod, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {DatabaseSync} from 'node:sqlite'
@@ -203,6 +203,18 @@ describe('run.json', () => {
     await holder.kill()
     assert(existsSync(join(directory, 'run.json')))
     assert.equal(await readRunFile(directory), undefined)
+  })
+
+  test('what a killed server began to write is removed by the next one, and that of others stays', async () => {
+    const hex = 'ab'.repeat(16)
+    await (await lockCellDir(directory)).close()
+    const [own, others] = [
+      ['.lock.pid', '.run.json', '.cell.guid'],
+      ['.cell.yaml', '.notes'],
+    ].map((names) => names.map((name) => `${name}.${hex}.tmp`))
+    for (const name of [...(own ?? []), ...(others ?? [])]) await writeFile(join(directory, name), '')
+    await (await lockCellDir(directory)).close()
+    assert.deepEqual((await readdir(directory)).sort(), [...(others ?? []), 'cell.guid', 'lock.db'])
   })
 
   test('reading it does not take the lock away from its holder', async () => {

@@ -15,13 +15,19 @@ type Logged = Extract<LogWatchEvent, {offset: number}>
 const isLogged = (event: LogWatchEvent): event is Logged => 'offset' in event
 const short = (event: LogWatchEvent) => (isLogged(event) ? `${event.kind} ${event.id}` : event.kind)
 
+/** Waits until so many different changes were said. */
+async function saidOf(events: Recorder<LogWatchEvent>, count: number): Promise<void> {
+  const said = new Set<string>()
+  await events.until((event) => isLogged(event) && said.add(short(event)).size >= count)
+}
+
 describe('a watch of the change log', () => {
   let registry: TestRegistry
   let client: RegistryClient
   const watches: LogWatch[] = []
   beforeEach(async () => {
     registry = await TestRegistry.start({options: {backend: 'sqlite', 'lease:grace': '1s'}})
-    client = registry.client()
+    client = registry.client({connectMs: 500})
   })
   afterEach(async () => {
     await Promise.all(watches.splice(0).map((watch) => watch.close()))
@@ -100,7 +106,7 @@ describe('a watch of the change log', () => {
   })
 
   test('leaves nothing out and says nothing twice over a restart, and what happened meanwhile', async () => {
-    const {until, said, offsets, events} = watching(0)
+    const {until, offsets, events} = watching(0)
     await until('synced')
     await flood(20, 'before')
     await registry.stop()
@@ -112,7 +118,7 @@ describe('a watch of the change log', () => {
     await registry.start()
     await until('synced', from)
     await flood(20, 'after')
-    await events.until(() => new Set(said()).size >= 44)
+    await saidOf(events, 44)
     expect(offsets()).toEqual(offsets().toSorted((one, other) => one - other))
     expect(new Set(offsets()).size).toBe(offsets().length)
   })
@@ -121,7 +127,7 @@ describe('a watch of the change log', () => {
     const {until, said, offsets, events} = watching(0)
     await until('synced')
     for (let round = 0; round < 4; round += 1) await flood(300, `r${round}`)
-    await events.until(() => new Set(said()).size >= 1200)
+    await saidOf(events, 1200)
     expect(new Set(said()).size).toBe(1200)
     expect(new Set(offsets()).size).toBe(offsets().length)
   })

@@ -50,11 +50,11 @@ async function makeSynapse(dir: string): Promise<void> {
   for (const name of ['one', 'two']) await write(join(dir, name), randomBytes(8 * MIB))
 }
 
-/** Hashes of all files but those that say who has the directory. */
+/** Hashes of all files but those that say who has the directory, and what a kill left of these: the next one who takes it removes that. */
 async function contentOf(dir: string): Promise<Readonly<Record<string, string>>> {
   const content: Record<string, string> = {}
   const names = await readdir(dir, {recursive: true, withFileTypes: true})
-  for (const item of names.filter((one) => one.isFile() && !/^(lock\.|registry\.db-shm)/.test(one.name))) {
+  for (const item of names.filter((one) => one.isFile() && !/^(\.?lock\.|registry\.db-shm)/.test(one.name))) {
     const path = join(item.parentPath, item.name)
     if (path.startsWith(join(dir, 'tmp/'))) continue
     const bytes = await readFile(path)
@@ -118,6 +118,7 @@ async function findings(path: string, isArchive: boolean): Promise<unknown> {
 async function opens(dir: string): Promise<void> {
   if ((await readdir(dir)).includes('registry.db')) {
     await using _cell = await lockCellDir(dir)
+    expect((await readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([])
     expect(await storeCensus(join(dir, 'registry.db'))).toMatchObject({services: 1, records: 200})
   } else {
     using hold = holdGuid(join(dir, 'cell.guid'))
