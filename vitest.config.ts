@@ -22,7 +22,7 @@ const PROOFS = [
   'test/server/mirroring/{copy-store,follower,promotion,rejoin,restored,trim}.test.ts',
   'test/server/{backups,drill/drill,restoring/restore}.test.ts',
   'test/config/hostile-yaml.test.ts',
-  'test/e2e/{backup-live,clone}.test.ts',
+  'test/e2e/{backup-live,cell-secrets,clone,package}.test.ts',
 ]
 
 /** Processes are waited for first, and the short tests fill what is left at the end. */
