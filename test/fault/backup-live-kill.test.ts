@@ -31,13 +31,14 @@ afterAll(async () => {
   await server?.[Symbol.asyncDispose]()
 })
 
+type Cell = Awaited<ReturnType<typeof root>>
+
 async function root() {
   return await env.open(`cell://${server.dir}`, {spareLinks: 0})
 }
 
 /** Adds one role after the other until the server is gone. */
-async function write(): Promise<void> {
-  await using cell = await root()
+async function write(cell: Cell): Promise<void> {
   for (;;) {
     const name = `role-${roles.length}`
     try {
@@ -50,8 +51,7 @@ async function write(): Promise<void> {
 }
 
 /** Makes one backup after the other until the server is gone; gives what each has to have at least. */
-async function backUp(atLeast: Map<string, number>): Promise<void> {
-  await using cell = await root()
+async function backUp(cell: Cell, atLeast: Map<string, number>): Promise<void> {
   for (;;) {
     const before = roles.length
     try {
@@ -80,7 +80,9 @@ test(
   async () => {
     const atLeast = new Map<string, number>()
     for (let round = 0; round < ROUNDS; round++) {
-      const working = [write(), backUp(atLeast)]
+      await using writer = await root()
+      await using keeper = await root()
+      const working = [write(writer), backUp(keeper, atLeast)]
       await delay(Math.random() * LONGEST_MS + (round === 0 ? 1000 : 0))
       await server.kill()
       await Promise.all(working)
