@@ -40,6 +40,13 @@ export default {
       to: {path: '^src/config/'},
     },
     {
+      // Who imports it gets all that it gives, WebSocket and fetch among them: 4 MB in a server that may have no HTTPS at all. fastify asks for it itself.
+      name: 'no-node-http',
+      severity: 'error',
+      from: {path: '^src/'},
+      to: {path: '^(node:)?http$', dependencyTypesNot: ['type-only']},
+    },
+    {
       // To load pkijs takes 34 ms and 10 MB: what a server or a client starts with does without it.
       name: 'pkijs-comes-late',
       severity: 'error',

@@ -1,12 +1,12 @@
 /** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
-import {mkdtemp, readdir, rm} from 'node:fs/promises'
+
 import {basename, dirname, join, resolve} from 'node:path'
 import {copyTree, eachFile, hashWith, type WorkOptions} from '../backup/copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
 import type {OfflineSource, Prepared} from '../backup/source.ts'
 import {assertFree, removeLeftStagings, stageBackup} from '../backup/stage.ts'
-import {makePrivateDir} from '../base/files.ts'
 import {packageVersion} from '../base/package-root.ts'
+import {scratchIn} from './backup-scratch.ts'
 import {assertRoomFor, type HeldCell, holdCell} from './held-cell.ts'
 
 export interface OfflineWish extends WorkOptions {
@@ -82,27 +82,6 @@ export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup &
   const path = resolve(wish.to)
   const {bytes} = await saveArchive(chunks, path, {recipients, signal})
   return {path, bytes, manifest, ...restOf(held, prepared)}
-}
-
-interface Scratch extends AsyncDisposable {
-  readonly dir: string
-}
-
-const SCRATCH = 'backup-'
-
-/** Removes what backups that were killed left in the `tmp` of a cell. Whoever calls it holds the cell. Throws what the system says. */
-export async function removeLeftScratch(cell: string): Promise<void> {
-  const names = await readdir(join(cell, 'tmp')).catch(() => [])
-  const left = names.filter((name) => name.startsWith(SCRATCH))
-  for (const name of left) await rm(join(cell, 'tmp', name), {recursive: true, force: true})
-}
-
-/** Room in the `tmp` of a cell. */
-async function scratchIn(cell: string): Promise<Scratch> {
-  await makePrivateDir(join(cell, 'tmp'))
-  await removeLeftScratch(cell)
-  const dir = await mkdtemp(join(cell, 'tmp', SCRATCH))
-  return {dir, [Symbol.asyncDispose]: () => rm(dir, {recursive: true, force: true})}
 }
 
 async function hashAsIs(dir: string, {asIs, usedBytes}: Prepared, work: OfflineWish): Promise<readonly ManifestFile[]> {

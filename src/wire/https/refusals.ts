@@ -1,5 +1,4 @@
 /** The answers of the server itself, to what no route is asked about. */
-import {STATUS_CODES} from 'node:http'
 import {NotJson} from './json-body.ts'
 import type {HttpsAnswer} from './messages.ts'
 
@@ -27,6 +26,13 @@ export function jsonText({body}: HttpsAnswer): string {
   return JSON.stringify(body)
 }
 
+/** In words, of the answers below. Who imports node:http for its list gets its WebSocket as well, and 4 MB for that. */
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+}
+
 /** Writes an answer where there is no response object to do it. The connection is closed after it. */
 export function rawAnswer(answer: HttpsAnswer, headers: Readonly<Record<string, string>>): string {
   const body = jsonText(answer)
@@ -36,5 +42,5 @@ export function rawAnswer(answer: HttpsAnswer, headers: Readonly<Record<string, 
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
   }).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${lines.join('')}\r\n${body}`
+  return `HTTP/1.1 ${answer.status} ${REASONS[answer.status] ?? ''}\r\n${lines.join('')}\r\n${body}`
 }
