@@ -3,9 +3,9 @@ import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterEach, beforeEach, describe, expect, test} from 'vitest'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
-import {readStoreMember} from '../../../src/server/new-epoch.ts'
 import {Restoring} from '../../../src/server/restoring/restore.ts'
 import {openSource} from '../../../src/server/restoring/restore-source.ts'
+import {adoptStore} from '../../../src/store/adopt.ts'
 import type {Value} from '../../../src/wire/msgpack/value.ts'
 import {backUp} from '../../support/cell-backup.ts'
 import {copyOf, newLeader, TestMember} from '../../support/mirror-pair.ts'
@@ -18,12 +18,16 @@ let two: TestMember
 let backup = ''
 let made = 0
 
+/** Of two that are equal otherwise, the larger iden would win: any that is restored has one. */
+const SMALLEST_IDEN = '1'.padStart(32, '0')
+
 /** `one` leads, `two` follows; both have `later`, which the backup of `one` does not have. */
 beforeEach(async () => {
   one = await newLeader()
   await one.start()
   await one.stop()
   two = await copyOf(one, '01.demo.net')
+  await adoptStore(join(two.dir, 'registry.db'), SMALLEST_IDEN)
   await one.start()
   await two.start({mirror: one.url})
   await two.event('mirror.caught-up')
@@ -50,19 +54,6 @@ async function restore(dir = `${one.dir}.restored${++made}`): Promise<TestMember
   await restoring.prepare()
   await restoring.swap()
   return new TestMember(dir, one.name)
-}
-
-/** Restores until the new member iden is larger than another one: of two that are equal otherwise it would win. */
-async function restoreLarger(than: TestMember): Promise<TestMember> {
-  for (;;) {
-    const restored = await restore()
-    if ((await idenOf(restored)) > (await idenOf(than))) return restored
-    await rm(restored.dir, {recursive: true})
-  }
-}
-
-async function idenOf({dir}: TestMember): Promise<string> {
-  return (await readStoreMember(join(dir, 'registry.db'))).head.iden
 }
 
 async function roleOf(member: TestMember): Promise<Value> {
@@ -195,7 +186,7 @@ describe('a backup that is restored while a successor leads that was promoted by
   })
 
   test('is fenced by one of the same epoch', async () => {
-    await using restored = await restoreLarger(two)
+    await using restored = await restore()
     await restored.start(SOON)
     await restored.event('lead.fenced')
     await isReadOnly(restored)
@@ -215,7 +206,7 @@ describe('a backup that is restored while a successor leads that was promoted by
 
   test('loses the lead to it when they meet later, at the same epoch', async () => {
     await two.stop()
-    await using restored = await restoreLarger(two)
+    await using restored = await restore()
     await restored.start({'leader:alone': true})
     await takesChanges(restored, 'mine')
     await two.start(SOON)
