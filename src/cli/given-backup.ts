@@ -41,10 +41,23 @@ async function hintsFor(
   place: string,
 ): Promise<readonly string[]> {
   if (code === 'REG_BACKUP_SEALED') return [...ERRORS[code].hints]
-  const shelf = await shelfAt(place)
+  const shelf = code === 'REG_BACKUP_DAMAGED' ? dirname(place) : await shelfAt(place)
   const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shellWord(shelf)}`]
-  const copy = (await isCell(place)) ? [`of a service that is stopped: registry backup ${shellWord(place)} TARGET`] : []
-  return [...copy, ...list, 'make another one: registry livebackup, or registry backup SOURCE TARGET']
+  return [
+    ...(await firstHints(code, place)),
+    ...list,
+    'make another one: registry livebackup, or registry backup SOURCE TARGET',
+  ]
+}
+
+/** What is no backup may be a service; what is a damaged one has a list of what is wrong with it. */
+async function firstHints(
+  code: 'REG_BACKUP_INVALID' | 'REG_BACKUP_DAMAGED',
+  place: string,
+): Promise<readonly string[]> {
+  if (code === 'REG_BACKUP_DAMAGED')
+    return [`see each file that is not as it was: registry backup verify ${shellWord(place)}`]
+  return (await isCell(place)) ? [`of a service that is stopped: registry backup ${shellWord(place)} TARGET`] : []
 }
 
 /** The place itself when backups may lie in it, else the directory that it is in; undefined when there is none. */

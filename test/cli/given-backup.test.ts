@@ -43,6 +43,21 @@ describe('a place that is no backup', () => {
     )
   })
 
+  test('or one that is damaged, is shown what to look at, but is no service to back up', async () => {
+    const cell = join(home, 'shelf', 'cell')
+    const thrown = onBackup(cell, () =>
+      Promise.reject(new RegistryError('REG_BACKUP_DAMAGED', 'registry.db was altered')),
+    )
+    await expect(thrown).rejects.toMatchObject({
+      code: 'REG_BACKUP_DAMAGED',
+      hints: [
+        `see each file that is not as it was: registry backup verify ${cell}`,
+        `see what else is there: registry backup list ${join(home, 'shelf')}`,
+        'make another one: registry livebackup, or registry backup SOURCE TARGET',
+      ],
+    })
+  })
+
   test('far from any directory has no such hint', async () => {
     const {hints} = await refusalOf('no/such/place')
     expect(hints).toEqual(['make another one: registry livebackup, or registry backup SOURCE TARGET'])
