@@ -1,6 +1,8 @@
 import {stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
+import {MANIFEST_FILE} from '../backup/manifest.ts'
 import {ERRORS, RegistryError, systemCode} from '../base/errors.ts'
+import {exists} from '../base/files.ts'
 import {shellWord} from '../base/shell-word.ts'
 
 const UNREADABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM'])
@@ -41,38 +43,23 @@ async function hintsFor(
   place: string,
 ): Promise<readonly string[]> {
   if (code === 'REG_BACKUP_SEALED') return [...ERRORS[code].hints]
-  const shelf = code === 'REG_BACKUP_DAMAGED' ? dirname(place) : await shelfAt(place)
-  const list = shelf === undefined ? [] : [`see what else is there: registry backup list ${shellWord(shelf)}`]
+  const isDamaged = code === 'REG_BACKUP_DAMAGED'
+  const has = (name: string): Promise<boolean> => exists(join(place, name)).catch(() => false)
+  const wasBackup = isDamaged || (await has(MANIFEST_FILE))
+  const isService = !wasBackup && (await has('cell.guid'))
+  const shelf = await firstDirectory(wasBackup || isService ? [dirname(place)] : [place, dirname(place)])
   return [
-    ...(await firstHints(code, place)),
-    ...list,
+    ...(isDamaged ? [`see each file that is not as it was: registry backup verify ${shellWord(place)}`] : []),
+    ...(isService ? [`of a service that is stopped: registry backup ${shellWord(place)} TARGET`] : []),
+    ...(shelf === undefined ? [] : [`see what else is there: registry backup list ${shellWord(shelf)}`]),
     'make another one: registry livebackup, or registry backup SOURCE TARGET',
   ]
 }
 
-/** What is no backup may be a service; what is a damaged one has a list of what is wrong with it. */
-async function firstHints(
-  code: 'REG_BACKUP_INVALID' | 'REG_BACKUP_DAMAGED',
-  place: string,
-): Promise<readonly string[]> {
-  if (code === 'REG_BACKUP_DAMAGED')
-    return [`see each file that is not as it was: registry backup verify ${shellWord(place)}`]
-  return (await isCell(place)) ? [`of a service that is stopped: registry backup ${shellWord(place)} TARGET`] : []
-}
-
-/** The place itself when backups may lie in it, else the directory that it is in; undefined when there is none. */
-async function shelfAt(place: string): Promise<string | undefined> {
-  const candidates = (await isCell(place)) ? [dirname(place)] : [place, dirname(place)]
-  for (const dir of candidates) {
-    const facts = await stat(dir).catch(() => undefined)
-    if (facts?.isDirectory() === true) return dir
+async function firstDirectory(places: readonly string[]): Promise<string | undefined> {
+  for (const place of places) {
+    const facts = await stat(place).catch(() => undefined)
+    if (facts?.isDirectory() === true) return place
   }
   return undefined
-}
-
-async function isCell(place: string): Promise<boolean> {
-  return await stat(join(place, 'cell.guid')).then(
-    () => true,
-    () => false,
-  )
 }

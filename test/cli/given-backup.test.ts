@@ -12,6 +12,9 @@ beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'given-'))
   await mkdir(join(home, 'shelf', 'cell'), {recursive: true})
   await writeFile(join(home, 'shelf', 'cell', 'cell.guid'), 'cd'.repeat(16))
+  await mkdir(join(home, 'shelf', 'altered'))
+  await writeFile(join(home, 'shelf', 'altered', 'cell.guid'), 'cd'.repeat(16))
+  await writeFile(join(home, 'shelf', 'altered', 'backup.json'), '{}')
   await writeFile(join(home, 'shelf', 'notes.txt'), 'x'.repeat(2000))
 })
 afterAll(() => rm(home, {recursive: true}))
@@ -41,6 +44,14 @@ describe('a place that is no backup', () => {
     expect((await refusalOf('shelf/cell')).hints).toContain(
       `of a service that is stopped: registry backup ${cell} TARGET`,
     )
+  })
+
+  test('but was one, of which the manifest is damaged, is no service to back up', async () => {
+    const {hints} = await refusalOf('shelf/altered')
+    expect(hints).toEqual([
+      `see what else is there: registry backup list ${join(home, 'shelf')}`,
+      'make another one: registry livebackup, or registry backup SOURCE TARGET',
+    ])
   })
 
   test('or one that is damaged, is shown what to look at, but is no service to back up', async () => {
