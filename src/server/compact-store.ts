@@ -67,7 +67,7 @@ async function momentOf(path: string, {wallMs}: Pick<Clock, 'wallMs'>): Promise<
 async function sizeOf(path: string, clock: Pick<Clock, 'wallMs'>): Promise<(StoreSize & {init: Moment}) | undefined> {
   try {
     const init = await momentOf(path, clock)
-    await using store = new SqliteStore(path)
+    await using store = new SqliteStore(path, {frees: false})
     await store.open()
     return {init, ...(await store.size())}
   } catch (error) {

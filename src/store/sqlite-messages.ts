@@ -3,7 +3,7 @@
  *
  * Request: `[id, operation, ...]`, by operation:
  *
- *     OPEN       path
+ *     OPEN       path, 1 when empty pages are given back
  *     INSTANCES  after seq, limit
  *     APPEND     then per entry 9 values: timeMs, actor, change, epoch or 0 (as it is), hash or '' (any), then by effect:
  *                1 (put), seq, service, lastHeartbeatS; 0 (delete), seq, '', 0; 2 (records), 0, JSON of `[[table, key, value or null], …]`, 0;

@@ -42,6 +42,8 @@ const NAMES: Readonly<Record<number, string>> = {
 
 let place = ''
 let open: SqliteFile | undefined
+/** Whether what is empty in it is given back. */
+let frees = true
 /** A step is due. */
 let isFreeing = false
 /** The next step waits, as something was in the way. */
@@ -68,7 +70,7 @@ port.on('message', (request: Flat) => {
 
 /** Frees what culled entries took, a little at a time, whenever all requests are answered. */
 function freeSoon(): void {
-  if (isFreeing || retry !== undefined || open === undefined) return
+  if (!frees || isFreeing || retry !== undefined || open === undefined) return
   isFreeing = true
   setImmediate(() => {
     isFreeing = false
@@ -87,6 +89,7 @@ function freeAgain(): void {
 function perform(operation: number, request: Flat, answer: Flat): void {
   if (operation === OPEN) {
     place = textAt(request, BODY)
+    frees = numberAt(request, BODY + 1) === 1
     open = new SqliteFile(place)
     answer.push(...headAnswer(0, open.head).slice(BODY))
     return
@@ -125,7 +128,7 @@ function performOnFile(file: SqliteFile, operation: number, request: Flat, answe
       return
     case SIZE: {
       const {bytes, freeBytes, isFreeing} = file.size
-      answer.push(file.head.firstOffset, bytes, freeBytes, isFreeing ? 1 : 0)
+      answer.push(file.head.firstOffset, bytes, freeBytes, frees && isFreeing ? 1 : 0)
       return
     }
     case FREEZE:

@@ -67,11 +67,16 @@ export class SqliteStore implements Store {
   readonly #gate = new WriteGate()
   #nextId = 0
   readonly #copies = new Set<Promise<StoreHead>>()
+  readonly #frees: boolean
   readonly #stopCopies = new AbortController()
 
-  /** `path` names the file; its directory must exist. The file is made when it is not there. */
-  constructor(path: string) {
+  /**
+   * `path` names the file; its directory must exist. The file is made when it is not there. Without `frees` what is empty in it stays: for who wants
+   * to know how much that is.
+   */
+  constructor(path: string, {frees = true}: {readonly frees?: boolean} = {}) {
     this.place = path
+    this.#frees = frees
   }
 
   async open(): Promise<StoreHead> {
@@ -83,7 +88,7 @@ export class SqliteStore implements Store {
     worker.on('error', (error) => this.#fail(`the thread of the database died: ${messageOf(error)}`, error))
     worker.on('exit', (status) => this.#fail(`the thread of the database ended with ${status}`))
     try {
-      return decodeHead(await this.#request((id) => [id, OPEN, this.place]))
+      return decodeHead(await this.#request((id) => [id, OPEN, this.place, this.#frees ? 1 : 0]))
     } catch (error) {
       await this.close()
       throw error

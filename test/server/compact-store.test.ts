@@ -44,7 +44,7 @@ async function compact(path: string, minFreePercent = 0): Promise<string> {
 }
 
 async function headOf(path: string) {
-  await using store = new SqliteStore(path)
+  await using store = new SqliteStore(path, {frees: false})
   return await store.open()
 }
 

@@ -127,6 +127,29 @@ describe('trimming the log in a file', () => {
     assert.deepEqual(inspect('SELECT min(offset) FROM log_2'), [1200])
   })
 
+  test('what is empty stays for who only looks how much that is', async () => {
+    {
+      await using made = new SqliteStore(path)
+      await made.open()
+    }
+    {
+      using database = new DatabaseSync(path)
+      database.exec('CREATE TABLE b (b BLOB); INSERT INTO b VALUES (zeroblob(8000000)); DROP TABLE b')
+    }
+    const [before] = inspect('PRAGMA freelist_count')
+    assert(Number(before) > 1900)
+    {
+      await using looking = new SqliteStore(path, {frees: false})
+      await looking.open()
+      for (let asked = 0; asked < 200; asked++) assert.equal((await looking.size()).isFreeing, false)
+    }
+    assert.deepEqual(inspect('PRAGMA freelist_count'), [before])
+    await using store = new SqliteStore(path)
+    await store.open()
+    await freed(store)
+    assert.equal((await store.size()).freeBytes, 0)
+  })
+
   test('while another one holds the lock, or reads an old moment, freeing waits, reads go on, and it ends afterwards', async () => {
     await using store = new SqliteStore(path)
     await store.open()
