@@ -39,6 +39,12 @@ export interface Meter {
   bytes: number
 }
 
+/** Tells how what begins with these bytes is compressed; undefined when it is not, or in another way. */
+export function compressionOf(start: Uint8Array): Compression | undefined {
+  if (startsWith(start, ZSTD_MAGIC)) return 'zstd'
+  return startsWith(start, GZIP_MAGIC) ? 'gzip' : undefined
+}
+
 /**
  * Gives what was compressed, by zstd or gzip as its first bytes say, or as it is when they say nothing. `meter` counts what went in.
  *
@@ -47,12 +53,12 @@ export interface Meter {
 export async function* decompressed(reader: ByteReader, meter: Meter): AsyncGenerator<Uint8Array, void> {
   const magic = await reader.take(ZSTD_MAGIC.length)
   reader.putBack(magic)
-  const transform = startsWith(magic, ZSTD_MAGIC)
-    ? createZstdDecompress({chunkSize: CHUNK, params: {[constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX}})
-    : startsWith(magic, GZIP_MAGIC)
-      ? createGunzip({chunkSize: CHUNK})
-      : undefined
-  if (transform === undefined) return yield* counted(reader.all(), meter)
+  const kind = compressionOf(magic)
+  if (kind === undefined) return yield* counted(reader.all(), meter)
+  const transform =
+    kind === 'zstd'
+      ? createZstdDecompress({chunkSize: CHUNK, params: {[constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX}})
+      : createGunzip({chunkSize: CHUNK})
   try {
     // Archives are read by commands, and by a server before it serves.
     yield* collecting(through(counted(reader.all(), meter), transform), {isAlone: true})

@@ -9,7 +9,13 @@ import {type ForeignBackup, findForeignDir, UNVERIFIED} from './foreign.ts'
 import {MANIFEST_FILE, type Manifest, type ManifestCell, totalsOf} from './manifest.ts'
 import {readManifest} from './open-backup.ts'
 import {newestProof, type Proof, type ProofSubject, readProofs} from './proofs.ts'
+import {isArchiveName, kindOfFile} from './shelf-file.ts'
 import {isPartialName} from './stage.ts'
+
+/** What is kept of a manifest. That of very many files is long, and of many backups there are many. */
+export interface ShelfManifest extends Pick<Manifest, 'madeAt' | 'how' | 'cell' | 'log'> {
+  readonly files: number
+}
 
 /** Something on a shelf. */
 export interface ShelfItem {
@@ -17,12 +23,12 @@ export interface ShelfItem {
   /** Path below the shelf. */
   readonly name: string
   /**
-   * `foreign`: made by Synapse's own tools, without a manifest; `incomplete`: was not finished, or is being written; `unreadable`: a backup whose
-   * manifest cannot be read, see `reason`.
+   * `foreign`: made by Synapse's own tools, without a manifest; `sealed`: encrypted, and no identity that was given opens it; `incomplete`: was not
+   * finished, or is being written; `unreadable`: a backup whose manifest cannot be read, see `reason`.
    */
-  readonly kind: 'directory' | 'archive' | 'followed' | 'foreign' | 'incomplete' | 'unreadable'
+  readonly kind: 'directory' | 'archive' | 'followed' | 'foreign' | 'sealed' | 'incomplete' | 'unreadable'
   /** Of a backup that is one by itself. */
-  readonly manifest?: Manifest
+  readonly manifest?: ShelfManifest
   /** What is known of the others: the newest moment that they have. */
   readonly about?: {readonly cell: ManifestCell; readonly madeAt: string | null; readonly index: number | null}
   /** What it takes on the disk. */
@@ -36,13 +42,11 @@ export interface ShelfItem {
 }
 
 export interface ShelfOptions {
-  /** For encrypted archives; without a fitting one they are unreadable. */
+  /** For encrypted archives; without a fitting one they are sealed. */
   readonly identities?: readonly string[]
   readonly signal: AbortSignal
 }
 
-/** Names of archives. */
-const ARCHIVE = /\.(tar|tgz|tar\.gz|tar\.zst)(\.age)?$/
 /** Names with more parts are not looked for. */
 const DEPTH_MAX = 8
 /** Files and directories that are looked at; more is no shelf. */
@@ -115,7 +119,7 @@ class ShelfReader {
     if (names.has(MANIFEST_FILE)) {
       return await this.#backup(path, 'directory', async () => {
         const manifest = await readManifest(path)
-        return {manifest, bytes: totalsOf(manifest.files).allocated, subject: manifest}
+        return {manifest: keptOf(manifest), bytes: totalsOf(manifest.files).allocated, subject: manifest}
       })
     }
     if (!names.has('cell.guid')) return undefined
@@ -130,12 +134,13 @@ class ShelfReader {
     const {blocks} = await lstat(path)
     const bytes = blocks * BLOCK
     if (isPartialName(entry.name)) return {kind: 'incomplete', bytes, isProven: false}
-    if (!ARCHIVE.test(entry.name)) return undefined
+    const kind = await kindOfFile(path, this.#options.identities ?? [])
+    if (kind === undefined && !isArchiveName(entry.name)) return undefined
     return await this.#backup(path, 'archive', async () => {
-      const {manifest} = await readArchiveHead(path, this.#options)
+      const {manifest} = kind === 'service' ? {} : await readArchiveHead(path, this.#options)
       return manifest === undefined
         ? {kind: 'foreign', bytes, subject: undefined, reason: UNVERIFIED}
-        : {manifest, bytes, subject: manifest}
+        : {manifest: keptOf(manifest), bytes, subject: manifest}
     })
   }
 
@@ -149,7 +154,8 @@ class ShelfReader {
       return {kind, ...found, ...(await provenBy(path, subject))}
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error
-      return {kind: 'unreadable', bytes: await bytesBelow(path), isProven: false, reason: error.message}
+      const failed = error.code === 'REG_BACKUP_SEALED' ? 'sealed' : 'unreadable'
+      return {kind: failed, bytes: await bytesBelow(path), isProven: false, reason: error.message}
     }
   }
 }
@@ -169,6 +175,10 @@ async function provenBy(
   } catch (error) {
     return {isProven: false, reason: messageOf(error)}
   }
+}
+
+function keptOf({madeAt, how, cell, log, files}: Manifest): ShelfManifest {
+  return {madeAt, how, cell, log, files: files.length}
 }
 
 type Found = Omit<ShelfItem, 'path' | 'name'>

@@ -1,5 +1,4 @@
 import type {Manifest} from '../backup/manifest.ts'
-import {totalsOf} from '../backup/manifest.ts'
 import type {Proof} from '../backup/proofs.ts'
 import type {KeepReason} from '../backup/retention.ts'
 import type {ShelfItem} from '../backup/shelf.ts'
@@ -36,7 +35,7 @@ export function shelfReport(item: ShelfItem): ShelfReport {
     madeAt: madeAtOf(item),
     how: manifest?.how ?? null,
     log: manifest?.log ?? (about === undefined ? null : {epoch: null, index: about.index, hash: null}),
-    files: manifest === undefined ? null : totalsOf(manifest.files).files,
+    files: manifest?.files ?? null,
     drill: proof === undefined ? null : {at: proof.at, result: proof.result, reason: proof.reason},
     proven: isProven,
     reason: reason ?? null,

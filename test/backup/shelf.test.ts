@@ -61,7 +61,7 @@ describe('a shelf', () => {
       ['kept', 'unreadable'],
       ['peer', 'unreadable'],
       ['theirs', 'foreign'],
-      ['y.tar.zst.age', 'unreadable'],
+      ['y.tar.zst.age', 'sealed'],
     ])
     expect(items.at(-1)?.reason).toMatch(/encrypted, and no identity/)
     expect(items.at(-2)).toMatchObject({reason: UNVERIFIED, about: {cell: {kind: 'synapse', iden: 'ab'.repeat(16)}}})

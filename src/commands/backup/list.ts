@@ -13,8 +13,8 @@ export default class BackupList extends BaseCommand {
   static override readonly summary =
     'List the backups in a directory: of which cell and when, how large, and whether a drill proved them.'
   static override readonly description =
-    `Directories and archives are listed, those in directories below as well, the oldest first. What was not finished and what cannot be read is
-listed too. Only manifests are read: registry backup verify reads every byte.`
+    `Directories and archives are listed, those in directories below as well, the oldest first. An archive may have any name. What was not finished, what cannot
+be read and what is encrypted for somebody else is listed too. Only manifests are read: registry backup verify reads every byte.`
   static override readonly exits = {3: 'there is no such directory'}
   static override readonly args = {
     dir: pathArg({
