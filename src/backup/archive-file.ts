@@ -36,6 +36,29 @@ export async function saveArchive(
 }
 
 /**
+ * Makes sure that the name of an archive does not say what it will not be: encrypted, or packed by gzip.
+ *
+ * @throws RegistryError `REG_USAGE`
+ */
+export function assertArchiveName(file: string, isEncrypted: boolean): void {
+  if (!isEncrypted && file.endsWith('.age')) {
+    throw new RegistryError(
+      'REG_USAGE',
+      `${file} would not be encrypted, and its name says so: nobody is given who can open it`,
+      {
+        info: {path: file},
+        hints: ['give --encrypt-to age1…, or --encrypt-to @FILE', 'give a name that ends with .tar.zst'],
+      },
+    )
+  }
+  if (!/\.t?gz(\.age)?$/.test(file)) return
+  throw new RegistryError('REG_USAGE', `${file} would be packed by zstd, and its name says gzip`, {
+    info: {path: file},
+    hints: [`give a name that ends with ${isEncrypted ? '.tar.zst.age' : '.tar.zst'}`],
+  })
+}
+
+/**
  * Gives the content of an archive as it is.
  *
  * @throws RegistryError `REG_BACKUP_INVALID` when there is no such file

@@ -6,6 +6,7 @@ import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
 import {shellWord} from '../base/shell-word.ts'
 import {tryFileLock} from '../store/file-lock.ts'
+import {assertOutsideOthers} from './backup-place.ts'
 import {writing} from './file-faults.ts'
 import {
   beginHistory,
@@ -252,6 +253,7 @@ async function removeBase(path: string): Promise<void> {
 async function assertOwn(path: string): Promise<string | undefined> {
   const cell = await claimedCell(path)
   if (cell !== undefined) return cell
+  await assertOutsideOthers(path)
   // What a process leaves that is killed while it claims it.
   const isBegun = (name: string) => name === LOCK_FILE || name.startsWith(`.${FOLLOW_FILE}.`)
   const others = (await namesIn(path)).filter((name) => !isBegun(name))

@@ -1,6 +1,8 @@
 /** Backs up a cell that does not run: finds out what it is, keeps it from starting, and copies it. */
 
 import {basename, dirname, join, resolve} from 'node:path'
+import {assertArchiveName, saveArchive} from '../backup/archive-file.ts'
+import {assertOutsideOthers} from '../backup/backup-place.ts'
 import {copyTree, eachFile, hashWith, type WorkOptions} from '../backup/copy-files.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
 import type {OfflineSource, Prepared} from '../backup/source.ts'
@@ -31,12 +33,13 @@ export interface OfflineBackup {
 /**
  * Makes a backup in a directory that is not there yet. What killed commands left beside its place is removed.
  *
- * @throws RegistryError `REG_BACKUP_SOURCE` when there is no cell, or it cannot be read; `REG_CELL_RUNS`; `REG_CONFLICT` when the place is taken or
- * overlaps; `REG_DISK_LOW`
+ * @throws RegistryError `REG_BACKUP_SOURCE` when there is no cell, or it cannot be read; `REG_CELL_RUNS`; `REG_CONFLICT` when the place is taken,
+ * overlaps, or lies in what is not for backups; `REG_DISK_LOW`
  */
 export async function backUpOffline(wish: OfflineWish): Promise<OfflineBackup> {
   await using held = await holdCell(wish)
   const {source} = held
+  await assertOutsideOthers(wish.to)
   await removeLeftStagings(dirname(resolve(wish.to)))
   await using staging = await stageBackup(wish.to)
   await assertRoomFor(source, wish.to)
@@ -64,8 +67,10 @@ export interface ArchiveWish extends OfflineWish {
  * @throws RegistryError as `backUpOffline`
  */
 export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup & {readonly bytes: number}> {
+  assertArchiveName(wish.to, wish.recipients.length > 0)
   await using held = await holdCell(wish)
   const {source} = held
+  await assertOutsideOthers(wish.to)
   await removeLeftStagings(dirname(resolve(wish.to)))
   await assertFree(wish.to)
   await assertRoomFor(source, wish.to)
@@ -76,7 +81,6 @@ export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup &
   wish.progress.phase('hashing', bytesOf(prepared))
   const hashed = await hashAsIs(source.dir, prepared, wish)
   const manifest = manifestOf(held, prepared, hashed, begun)
-  const {saveArchive} = await import('../backup/archive-file.ts')
   const chunks = archiveOf(source, prepared, {manifest, scratch: scratch.dir, wish})
   const {recipients, signal} = wish
   const path = resolve(wish.to)

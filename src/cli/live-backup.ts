@@ -109,19 +109,23 @@ function explainedError(error: RegistryError, wish: LiveBackupWish): RegistryErr
   const isTaken = code === 'REG_BAD_REQUEST' && message.includes('exists')
   if (isTaken) return new RegistryError('REG_CONFLICT', `${url} has a backup ${name} already`, {hints, info, cause})
   const isAway = code === 'REG_BAD_REQUEST' && message.includes('traversal')
-  const text = isAway ? `${name} is no name of a backup: it leads out of the directory` : message
+  const reason = isAway ? 'it leads out of the directory' : message
+  const text = isOfName(error, name) ? `${name} is no name of a backup: ${reason}` : message
   return new RegistryError(code, text, {hints, info, telepath, cause})
 }
 
-function hintsFor(
-  {code, message}: RegistryError,
-  {url, name, stream, archive}: LiveBackupWish,
-): readonly string[] | undefined {
-  switch (code) {
+/** Ours says which name; the peers have words for it. */
+function isOfName({code, message, info}: RegistryError, name: string | undefined): boolean {
+  if (code !== 'REG_BAD_REQUEST' || name === undefined) return false
+  return info['name'] === name || /exists|traversal/.test(message)
+}
+
+function hintsFor(error: RegistryError, {url, name, stream, archive}: LiveBackupWish): readonly string[] | undefined {
+  switch (error.code) {
     case 'REG_BACKUP_RUNNING':
       return [`registry status ${url}`, 'run it again when the other one is done']
     case 'REG_BAD_REQUEST':
-      return name !== undefined && /exists|traversal/.test(message)
+      return isOfName(error, name)
         ? ['give another --name, or none for the time', `registry livebackup ${url}`]
         : undefined
     case 'REG_DENIED':

@@ -1,9 +1,10 @@
 /** Live backups of a running service, ours or a real Synapse one: made there, and fetched to this machine. */
 import {basename, dirname, join, resolve} from 'node:path'
-import {saveArchive} from '../backup/archive-file.ts'
+import {assertArchiveName, saveArchive} from '../backup/archive-file.ts'
 import type {ArchiveLimits} from '../backup/archive-plan.ts'
 import {unpackArchive} from '../backup/archive-read.ts'
 import {directorySource, writeArchive} from '../backup/archive-write.ts'
+import {assertOutsideOthers} from '../backup/backup-place.ts'
 import type {WorkOptions} from '../backup/copy-files.ts'
 import {freeName} from '../backup/free-name.ts'
 import {assertRoom, freeBytesAt} from '../backup/free-space.ts'
@@ -65,7 +66,7 @@ export async function makeBackup(
 /**
  * Fetches a new backup into a directory `dir/NAME`, unpacked and verified; the service keeps nothing of it. `how` is what the manifest says.
  *
- * @throws RegistryError `REG_CONFLICT` when it is there already; `REG_BACKUP_INVALID`, `REG_BACKUP_DAMAGED` when what came is not right; `REG_DISK_LOW`;
+ * @throws RegistryError `REG_CONFLICT` when it is there already, or its place is in what is not for backups; `REG_BACKUP_INVALID`, `REG_BACKUP_DAMAGED` when what came is not right; `REG_DISK_LOW`;
  * as `makeBackup`. Nothing is left then, and what killed commands left there before is removed.
  */
 export async function fetchBackup(
@@ -74,6 +75,7 @@ export async function fetchBackup(
   {how = 'live', ...options}: LiveBackupOptions & {readonly how?: 'live' | 'base'},
 ): Promise<FetchedBackup> {
   const root = resolve(dir)
+  if (how === 'live') await assertOutsideOthers(join(root, options.name ?? '0'), `what comes into ${root}`)
   await removeLeftStagings(root)
   if (!sendsBackups(cell)) {
     const name = options.name ?? (await freeName(root, options.clock.wallMs()))
@@ -101,7 +103,9 @@ export async function fetchArchive(
   {recipients, ...options}: LiveBackupOptions & {readonly recipients: readonly string[]},
 ): Promise<FetchedBackup & {readonly bytes: number}> {
   const path = resolve(file)
+  assertArchiveName(path, recipients.length > 0)
   await assertFree(path)
+  await assertOutsideOthers(path)
   await removeLeftStagings(dirname(path))
   const save = (chunks: AsyncIterable<Uint8Array>) => saveArchive(chunks, path, {recipients, signal: options.signal})
   if (!sendsBackups(cell)) {

@@ -56,13 +56,12 @@ export async function newPlace(dir: string, name: string): Promise<string> {
   const path = await placeOf(dir, name)
   if (await isTaken(path)) throw refused('Backup with name already exists', name)
   const parts = name.split('/')
-  if (parts.some((part) => RESERVED.includes(part)))
-    throw refused('this name has a meaning of its own in backups', name)
+  if (parts.some((part) => RESERVED.includes(part))) throw refused('it has a meaning of its own in backups', name)
   if (parts.length > DEPTH_MAX || parts.some((part) => Buffer.byteLength(part) > PART_MAX || isPartialName(part))) {
-    throw refused(`a name has at most ${DEPTH_MAX} parts of ${PART_MAX} bytes`, name)
+    throw refused(`it may have at most ${DEPTH_MAX} parts of ${PART_MAX} bytes`, name)
   }
   for (let above = dirname(path); above.length > dir.length; above = dirname(above)) {
-    if (await isTaken(join(above, MANIFEST_FILE))) throw refused('this name would lie in another backup', name)
+    if (await isTaken(join(above, MANIFEST_FILE))) throw refused('it would lie in another backup', name)
   }
   return path
 }

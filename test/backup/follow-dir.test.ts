@@ -1,4 +1,4 @@
-import {mkdtemp, readdir, rm, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {afterEach, beforeEach, expect, test} from 'vitest'
@@ -10,6 +10,16 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'registry-follow-dir-'))
 })
 afterEach(() => rm(dir, {recursive: true, force: true}))
+
+test('a directory in a backup or a data directory is refused, and is not made', async () => {
+  await mkdir(join(dir, 'b1'))
+  await writeFile(join(dir, 'b1', 'backup.json'), '')
+  await writeFile(join(dir, 'cell.guid'), '')
+  await expect(FollowDir.open(join(dir, 'b1', 'kept'))).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  await expect(FollowDir.open(join(dir, 'kept'))).rejects.toMatchObject({code: 'REG_CONFLICT'})
+  expect((await readdir(dir)).sort()).toEqual(['b1', 'cell.guid'])
+  expect(await readdir(join(dir, 'b1'))).toEqual(['backup.json'])
+})
 
 test('a directory of something else is refused, and nothing is made in it', async () => {
   await writeFile(join(dir, 'notes.txt'), '')

@@ -295,6 +295,15 @@ describe('a backup is refused', () => {
     expect(readdirSync(from)).not.toContain('b')
   })
 
+  test('to within another backup, which stays whole', async () => {
+    await makeRegistry()
+    await backUpOffline(wish())
+    const within = {code: 'REG_CONFLICT', message: expect.stringContaining('would lie in the backup')}
+    expect(await refusal({to: join(to, 'b2')})).toMatchObject(within)
+    await expect(archiveOffline({...wish(), to: join(to, 'b2.tar.zst'), recipients: []})).rejects.toMatchObject(within)
+    expect(await verifyBackup(await openBackup(to), WORK)).toEqual([])
+  })
+
   test('of a backup, as long as no cell ran on it', async () => {
     await makeRegistry()
     await backUpOffline(wish())

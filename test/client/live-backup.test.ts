@@ -72,6 +72,17 @@ describe('a backup that is fetched', () => {
     expect(await readdir(join(dir, 'out'))).toEqual([])
   })
 
+  test('comes into no other backup, and the service is not asked for one', async () => {
+    const {cell} = sender()
+    const nobody = {info: cell.info} as Callable
+    const within = failing('REG_CONFLICT', /would lie in the backup/)
+    await writeFile(join(dir, 'b1', 'backup.json'), '{}')
+    await expect(fetchBackup(nobody, join(dir, 'b1'), OPTIONS)).rejects.toEqual(within)
+    const archive = join(dir, 'b1', 'a.tar.zst')
+    await expect(fetchArchive(nobody, archive, {...OPTIONS, recipients: []})).rejects.toEqual(within)
+    expect((await readdir(join(dir, 'b1'))).sort()).toEqual(['backup.json', 'cell.guid'])
+  })
+
   test('lies unpacked in its directory, and was taken to its end', async () => {
     const {cell, state} = sender()
     const {path} = await fetchBackup(cell, join(dir, 'out'), {...OPTIONS, how: 'base'})

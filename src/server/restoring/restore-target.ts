@@ -2,6 +2,7 @@
 import {constants, existsSync} from 'node:fs'
 import {access, readFile, stat} from 'node:fs/promises'
 import {dirname, join, relative, sep} from 'node:path'
+import {assertOutsideOthers} from '../../backup/backup-place.ts'
 import {RegistryError, systemCode} from '../../base/errors.ts'
 import {realPlace} from '../../base/files.ts'
 import {type DirKind, isBackup, readDirKind} from '../../cell/dir-kind.ts'
@@ -40,7 +41,10 @@ export async function checkTarget(wanted: string, backupPath: string, cell: Rest
   if (isWithin(dir, backup)) throw refused(dir, `it is ${dir === backup ? '' : 'in '}the backup itself`)
   const kind = await readDirKind(dir)
   const same = await sameKind(dir, kind, cell)
-  if (same.kind === 'absent' || same.kind === 'empty') return {dir, was: same.kind, iden: null, checked: null}
+  if (same.kind === 'absent' || same.kind === 'empty') {
+    await assertOutsideOthers(dir)
+    return {dir, was: same.kind, iden: null, checked: null}
+  }
   if (await isBackup(dir, same)) throw refused(dir, 'it is another backup, and no cell ever ran on it')
   return {dir, was: 'cell', iden: 'iden' in same ? same.iden : null, checked: await assertStopped(dir, same)}
 }

@@ -275,6 +275,10 @@ test('a directory that is not its own is not replaced', async () => {
     code: 'REG_CONFLICT',
     message: expect.stringContaining('another backup'),
   })
+  await expect(open(backup, join(other, 'a', 'b'))).rejects.toMatchObject({
+    code: 'REG_CONFLICT',
+    message: expect.stringContaining('would lie in the backup'),
+  })
   const axon = join(home, 'axon')
   await makeBackup(axon, undefined, {
     cell: {kind: 'synapse', iden: 'ab'.repeat(16), type: 'axon', name: null, version: null},
