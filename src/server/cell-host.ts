@@ -127,6 +127,7 @@ export class CellHost implements AsyncDisposable {
     this.#settings = settings
     this.#frame = new CellFrame(this.#parts(), {...settings, ahaName: fullName(settings)})
     this.#daemon = new Daemon({greet: this.#frame.greet, log: ports.log, synapseVersion: SYNAPSE_VERSION})
+    ports.mirroring.on({onDropped: (sessionId) => this.#daemon.closeSession(sessionId)})
     this.#ends.push(
       ports.users.onBarred((iden) => {
         for (const id of this.#frame.sessionsOf(iden)) this.#daemon.closeSession(id)

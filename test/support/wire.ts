@@ -103,8 +103,13 @@ class Line {
     ] as const) {
       from.setNoDelay(true)
       from.pipe(to)
-      from.on('close', () => to.destroy())
+      from.on('close', () => this.#onClosed(to))
     }
+  }
+
+  /** While it is mute the other side does not hear of the end either. */
+  #onClosed(other: Socket): void {
+    if (this.#state !== 'mute') other.destroy()
   }
 
   #keep(socket: Socket): void {

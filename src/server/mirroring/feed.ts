@@ -65,7 +65,10 @@ export class Feed {
     const sinceMs = await this.#sinceOf(wish)
     await this.#welcome(wish)
     const end = new AbortController()
-    using _ = mirrors.attach(wish, place, wish.nextOffset, (error) => end.abort(error))
+    using _ = mirrors.attach(wish, place, wish.nextOffset, (error) => {
+      log.warning('mirroring.dropped', {mirror: name, member, reason: error.message})
+      end.abort(error)
+    })
     const renewed = renewals.open(member)
     const onAbort = () => end.abort(signal.reason)
     signal.addEventListener('abort', onAbort, {once: true})

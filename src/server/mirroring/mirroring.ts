@@ -58,6 +58,8 @@ export interface MirroringEvents {
   readonly reportSessions: () => {readonly take: ToTell['sessions']; readonly close: () => void}
   /** A mirror comes to this leader: writes what is new about it. Never rejects. */
   readonly onComing: (mirror: LeadMember) => Promise<void>
+  /** A session of a mirror counts no more: cuts its links. */
+  readonly onDropped: (sessionId: string) => void
   /** A mirror is forgotten: takes back what was written when it came. */
   readonly onForgotten: (mirror: LeadMember, actor: string) => Promise<void>
   /** The log of the leader, which is there, begins after the end of this one. */
@@ -99,7 +101,7 @@ export class Mirroring implements AsyncDisposable {
     this.ledger = ledger
     this.#self = {member: ledger.member, name: ledger.member, urls: []}
     this.roles = new RoleKeeper(changes, startRole(ledger, fence, settings))
-    this.mirrors = new Mirrors(clock)
+    this.mirrors = new Mirrors(clock, (sessionId) => this.#events.onDropped?.(sessionId))
     const {roles, mirrors, renewals} = this
     const self = (): LeadMember => this.#self
     this.feed = new Feed({

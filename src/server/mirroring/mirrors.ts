@@ -33,27 +33,36 @@ export interface MirrorLag {
 
 export type OnMirror = (event: 'attached' | 'lost', mirror: AttachedMirror) => void
 
-/** A mirror tells at least once a second how far it is. One that was silent for so long may be gone, although its link does not know yet. */
-const SILENT_MS = 3000
+/** A mirror tells at least once a second how far it is. One that was silent for so long may have started again, although its link does not know yet. */
+const MAYBE_GONE_MS = 3000
+/**
+ * One that was silent for so long is let go, although its link does not know that it is gone: packets that vanish break no link for minutes. Longer
+ * than the 5 s after which a mirror itself leaves a silent link: one that is alive attaches anew first, and the leader need not stand still.
+ */
+export const SILENT_MS = 10_000
 
 interface Kept {
   mirror: AttachedMirror
   readonly lag: LagMeter
   /** Monotonic. */
   heardAtMs: number
-  /** Told why when another one took its place. */
-  readonly replaced: (error: RegistryError) => void
+  silence: NodeJS.Timeout | undefined
+  /** Told why when it counts no more: another one took its place, or it was silent for too long. */
+  readonly dropped: (error: RegistryError) => void
 }
 
 /** What a leader knows of the mirrors that follow it. */
 export class Mirrors {
   readonly #clock: Clock
+  readonly #cut: (sessionId: string) => void
   readonly #kept = new Map<string, Kept>()
   readonly #listeners = new Set<OnMirror>()
   readonly #watchers = new Set<() => void>()
 
-  constructor(clock: Clock = systemClock) {
+  /** `cut` ends a session of a mirror that counts no more, with its links: what waits there to be sent is freed. */
+  constructor(clock: Clock = systemClock, cut: (sessionId: string) => void = () => undefined) {
     this.#clock = clock
+    this.#cut = cut
   }
 
   /** By iden of the member. */
@@ -72,7 +81,8 @@ export class Mirrors {
   }
 
   /**
-   * Takes a mirror in, until what this gives is disposed of. The same start of it takes the place of its older link, of which `replaced` hears.
+   * Takes a mirror in, until what this gives is disposed of, or it was silent for too long. The same start of it takes the place of its older link.
+   * In both cases `dropped` hears of it, and its session is cut.
    *
    * @throws RegistryError `REG_CONFLICT` when another process follows with the same iden: a copy of its directory
    */
@@ -80,15 +90,18 @@ export class Mirrors {
     about: MirrorAbout,
     place: MirrorPlace,
     nextOffset: number,
-    replaced: (error: RegistryError) => void,
+    dropped: (error: RegistryError) => void,
   ): Disposable {
     this.#assertNoCopy(about, place)
-    this.#kept.get(about.member)?.replaced(new RegistryError('REG_LINK_CLOSED', 'the same mirror attached anew'))
+    const older = this.#kept.get(about.member)
+    if (older !== undefined) this.#replace(older, place)
     const nowMs = this.#clock.wallMs()
     const mirror = {...about, ...place, nextOffset, lastSeenMs: nowMs, attachedAtMs: nowMs}
-    const kept: Kept = {mirror, lag: new LagMeter(), heardAtMs: this.#clock.monotonicMs(), replaced}
+    const heardAtMs = this.#clock.monotonicMs()
+    const kept: Kept = {mirror, lag: new LagMeter(), heardAtMs, silence: undefined, dropped}
     kept.lag.noteRead(nextOffset)
     this.#kept.set(about.member, kept)
+    this.#listen(kept, SILENT_MS)
     this.#tell('attached', mirror)
     return {[Symbol.dispose]: () => this.#leave(kept)}
   }
@@ -142,15 +155,39 @@ export class Mirrors {
   #assertNoCopy({member, name, run}: MirrorAbout, {address}: MirrorPlace): void {
     const kept = this.#kept.get(member)
     if (kept === undefined || kept.mirror.run === run) return
-    if (this.#clock.monotonicMs() - kept.heardAtMs > SILENT_MS) return
+    if (this.#clock.monotonicMs() - kept.heardAtMs > MAYBE_GONE_MS) return
     const {mirror} = kept
     const text = `${name} (${address}) has the same member iden as ${mirror.name} (${mirror.address}), which follows already: its directory is a copy of that one`
     const hints = ['make mirrors with: registry clone NAME', 'stop one of the two']
     throw new RegistryError('REG_CONFLICT', text, {info: {member, name: mirror.name, address: mirror.address}, hints})
   }
 
+  #replace(older: Kept, place: MirrorPlace): void {
+    clearTimeout(older.silence)
+    older.dropped(new RegistryError('REG_LINK_CLOSED', 'the same mirror attached anew'))
+    if (older.mirror.sessionId !== place.sessionId) this.#cut(older.mirror.sessionId)
+  }
+
+  /** Lets it go when it is silent for too long. It tells often: the timer is set anew only when it rings. */
+  #listen(kept: Kept, ms: number): void {
+    kept.silence = setTimeout(() => {
+      const leftMs = kept.heardAtMs + SILENT_MS - this.#clock.monotonicMs()
+      if (leftMs > 0) this.#listen(kept, leftMs)
+      else this.#letGo(kept)
+    }, ms)
+  }
+
+  /** As if its link had broken. */
+  #letGo(kept: Kept): void {
+    const {name, sessionId} = kept.mirror
+    this.#leave(kept)
+    kept.dropped(new RegistryError('REG_LINK_CLOSED', `${name} said nothing for ${SILENT_MS / 1000} s`))
+    this.#cut(sessionId)
+  }
+
   #leave(kept: Kept): void {
     const {mirror} = kept
+    clearTimeout(kept.silence)
     if (this.#kept.get(mirror.member) !== kept) return
     this.#kept.delete(mirror.member)
     this.#tell('lost', mirror)
