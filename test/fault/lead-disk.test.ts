@@ -1,8 +1,6 @@
 // A member of a cell whose disk is full. The leader refuses changes, wherever they are asked, and gives the lead away only by force; a mirror falls behind
 // and says why, while the leader goes on. With room again both are as if nothing had been.
 import {execFileSync} from 'node:child_process'
-import {stat} from 'node:fs/promises'
-import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
 import {MarkingWriters} from '../support/marking-writers.ts'
 import {callAsRoot, type Member, MemberCell} from '../support/member-cell.ts'
@@ -11,13 +9,9 @@ import {ToldHistory, verifyCell} from '../support/told-history.ts'
 import {until} from '../support/wire.ts'
 
 const CHANGES = 20
+/** How large a file may be that it writes to: with 0 it writes to none. */
 const limitTo = ({pid}: Member, bytes: number | 'unlimited') =>
   execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`])
-
-/** From now on its database does not grow. */
-async function fill(member: Member): Promise<void> {
-  limitTo(member, (await stat(join(member.dir, 'registry.db-wal'))).size)
-}
 
 interface Health {
   readonly status: string
@@ -47,7 +41,7 @@ async function writtenCell() {
 
 test('a mirror without room falls behind and says why, and the leader goes on; with room again it has all', async () => {
   const {history, leader, mirror, end} = await writtenCell()
-  await fill(mirror)
+  limitTo(mirror, 0)
   await until(async () => (await healthOf(mirror)).status !== 'nominal')
   expect(JSON.stringify(await healthOf(mirror))).toMatch(/SQLITE_(FULL|IOERR)/)
   const since = history.all.length
@@ -69,7 +63,7 @@ test('a mirror without room falls behind and says why, and the leader goes on; w
 
 test('a leader without room refuses changes at both, and does not give the lead away half; with room again it takes them', async () => {
   const {history, leader, mirror, end} = await writtenCell()
-  await fill(leader)
+  limitTo(leader, 0)
   await until(async () => (await healthOf(leader)).status !== 'nominal')
   const since = history.all.length
   await until(() => history.all.slice(since).filter(({outcome}) => outcome === 'not done').length > CHANGES)

@@ -11,7 +11,12 @@ import {backUp} from '../../support/cell-backup.ts'
 import {copyOf, newLeader, TestMember} from '../../support/mirror-pair.ts'
 
 const {signal} = new AbortController()
+/** For who leads in the end, because nobody answers. */
 const SOON = {'leader:confirm': '300ms'}
+/** For who hears from somebody, however busy the machine is: it goes on as soon as it has. */
+const PATIENT = {'leader:confirm': '150s'}
+/** For who waits to the end though it has heard. */
+const A_WHILE = {'leader:confirm': '3s'}
 
 let one: TestMember
 let two: TestMember
@@ -79,7 +84,7 @@ describe('a backup that is restored while its leader lives', () => {
   test('is fenced by it, also after a restart, and says what to do; the leader goes on', async () => {
     await using restored = await restore()
     for (const run of [1, 2]) {
-      await restored.start(SOON)
+      await restored.start(PATIENT)
       if (run === 1) await restored.event('lead.fenced')
       else await restored.event('lead.still-fenced')
       expect(await roleOf(restored)).toBe('fenced')
@@ -111,7 +116,7 @@ describe('a backup that is restored while its leader lives', () => {
     await two.start({mirror: one.url})
     await two.event('mirror.attached', 3)
     await using restored = await restore()
-    await restored.start(SOON)
+    await restored.start(PATIENT)
     await restored.event('lead.fenced')
     await isReadOnly(restored)
     await takesChanges(one, 'after')
@@ -119,7 +124,7 @@ describe('a backup that is restored while its leader lives', () => {
 
   test('feeds nobody, and leads when the operator says that the other one is gone', async () => {
     await using restored = await restore()
-    await restored.start(SOON)
+    await restored.start(PATIENT)
     await restored.event('lead.fenced')
     await expect(restored.call('leadAgain', 1)).rejects.toMatchObject({telepath: expect.anything()})
     // Not at the place that is known, but followed by a member that answers.
@@ -187,7 +192,7 @@ describe('a backup that is restored while a successor leads that was promoted by
 
   test('is fenced by one of the same epoch', async () => {
     await using restored = await restore()
-    await restored.start(SOON)
+    await restored.start(PATIENT)
     await restored.event('lead.fenced')
     await isReadOnly(restored)
     await takesChanges(two, 'after')
@@ -198,7 +203,7 @@ describe('a backup that is restored while a successor leads that was promoted by
     await one.event('mirror.caught-up')
     await one.call('promote')
     await using restored = await restore()
-    await restored.start(SOON)
+    await restored.start(PATIENT)
     await restored.event('lead.fenced')
     await isReadOnly(restored)
     await takesChanges(one, 'after')
@@ -232,7 +237,7 @@ describe('a directory of the leader that was put back by hand', () => {
 
   test('takes no changes while a mirror has more of them, and follows when that one was promoted', async () => {
     await one.stop()
-    await older.start(SOON)
+    await older.start(A_WHILE)
     await older.event('lead.not-confirmed')
     expect(await roleOf(older)).toBe('confirms')
     const health = await older.health('mirroring')
@@ -249,7 +254,7 @@ describe('a directory of the leader that was put back by hand', () => {
     await one.start(SOON)
     await two.start()
     await two.event('mirror.attached', 4)
-    await twin.start(SOON)
+    await twin.start(A_WHILE)
     await twin.event('lead.not-confirmed')
     expect(await roleOf(twin)).toBe('confirms')
     expect((await twin.health('mirroring'))?.['mesg']).toContain('one of the two is a copy')
