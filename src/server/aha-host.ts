@@ -103,12 +103,16 @@ export class AhaHost {
     const liftFence = (host: string): void => {
       fences.lift(host, 'provisioned').catch((error: unknown) => log.warning('aha.fence.not-lifted', {host, error}))
     }
-    const redemptions = new Redemptions({ledger: tickets, authority, clock, log, onUsed: liftFence})
+    const assertNoMember = ports.mirroring.assertNameFree
+    const redemptions = new Redemptions({ledger: tickets, authority, clock, log, onUsed: liftFence, assertNoMember})
     const assertFree = (full: string) => services.assertNotKept(full)
     const onceUrl = (iden: string) => this.#onceUrl?.(iden)
     const provisioning = new Provisioning(
       {ledger: tickets, users, clock, log, onceUrl},
-      {network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot, dnsName, assertFree},
+      {
+        ...{network, admin, urls, expiresMs: provision.expiresMs, allowsRoot: provision.allowsRoot},
+        ...{dnsName, assertNoMember, assertFree},
+      },
     )
     const claimOf = (idenSha256: string) => redemptions.claimOf(idenSha256)
     const desk = new TicketDesk({ledger: tickets, clock, log, claimOf})

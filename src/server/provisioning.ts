@@ -36,6 +36,8 @@ export interface ProvisioningSettings extends ProvisionSettings {
   readonly allowsRoot: boolean
   /** `dns:name`: who had a certificate for it could stand in for this AHA. */
   readonly dnsName?: string
+  /** Refuses the name of a member of this cell that is there. */
+  readonly assertNoMember?: (host: string) => void
   /** Refuses a full name that no service of AHA may have. */
   readonly assertFree?: (full: string) => void
 }
@@ -246,7 +248,10 @@ export class Provisioning {
   }
 
   #checkHost(full: string): void {
-    if (full.toLowerCase() !== this.#settings.dnsName?.toLowerCase()) return
+    if (full.toLowerCase() !== this.#settings.dnsName?.toLowerCase()) {
+      this.#settings.assertNoMember?.(full)
+      return
+    }
     throw new RegistryError('REG_CONFLICT', `${full} is the name of this AHA itself: another one is needed`, {
       telepath: 'BadArg',
       info: {name: full},

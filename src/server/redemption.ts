@@ -27,6 +27,8 @@ export interface RedemptionPorts {
   readonly log: Pick<Log, 'info' | 'warning'>
   /** Hears the full name of each service that has been let in, in the turn in which that is decided. */
   readonly onUsed?: ((host: string) => void) | undefined
+  /** Refuses the name of a member of this cell that is there. */
+  readonly assertNoMember?: ((host: string) => void) | undefined
 }
 
 /** A session that redeems a ticket at present. */
@@ -178,6 +180,7 @@ export class Redemption {
       return before.pem
     }
     this.#checkOpen(purpose, keySha256)
+    if (this.kind === 'clone') this.#ports.assertNoMember?.(want.name)
     const certificate = before ?? (await this.#issue(want, request, keySha256))
     this.#checkOpen(purpose, keySha256) // it may have been revoked meanwhile, or the session is over
     await this.#keep(certificate, before === undefined)

@@ -97,6 +97,13 @@ describe('a clone', () => {
         used: expect.objectContaining({from: '127.0.0.1'}),
       }),
     )
+    const taken = await runCli(['clone', host.toUpperCase(), '--json'], {env: {REGISTRY_DIR: leader.dir}})
+    expect({status: taken.status, said: JSON.parse(taken.stdout)}).toMatchObject({
+      ...{
+        status: 2,
+        said: {error: {message: expect.stringContaining(`${host} is a member of this cell, and is there`)}},
+      },
+    })
     const forget = ['clone', host, '--forget', '--yes', '--json']
     const refused = await runCli(forget, {env: {REGISTRY_DIR: leader.dir}})
     expect({status: refused.status, said: JSON.parse(refused.stdout)}).toMatchObject({
@@ -126,6 +133,17 @@ describe('a clone', () => {
     expect(said).toContain('registry clone NAME, at the leader')
     const left = (await readdir(dir)).filter((name) => !['cell.yaml', 'lock.db'].includes(name))
     expect(left).toEqual([])
+  })
+
+  test('of a second URL for the same name is refused while the first is there, and the URL stays good', async () => {
+    const [first, second] = [await cloneUrl(), await cloneUrl()]
+    const mirror = await member(first)
+    await caughtUp(mirror)
+    const dir = await newDir()
+    expect(await run(dir, {...listeners(), clone: second})).toContain(`${host} is a member of this cell, and is there`)
+    await mirror.stop()
+    await expect.poll(async () => JSON.stringify(await ask(leader, 'getMembers'))).toContain('"isOnline":false')
+    await caughtUp(await member(second))
   })
 
   test('is not made of a directory that has data', async () => {

@@ -9,7 +9,7 @@ import {verifyChain} from '../../store/chain.ts'
 import type {Entry, Store} from '../../store/store.ts'
 import {type FeedStart, type FeedStep, type FollowTold, type FollowWish, inMessages} from './feed-messages.ts'
 import type {LeadLedger} from './lead-ledger.ts'
-import type {MirrorPlace, Mirrors} from './mirrors.ts'
+import {isNamed, type MirrorPlace, type Mirrors, sameName} from './mirrors.ts'
 import type {Renewals, RenewalTaker} from './renewals.ts'
 import {type RoleKeeper, reasonOf} from './role.ts'
 
@@ -56,12 +56,13 @@ export class Feed {
    * something. It ends when this member leads no more: with all entries that it has, so that the mirror knows who leads.
    *
    * @throws RegistryError `REG_NOT_LEADER`, who leads in `info`; `REG_FENCED`; `REG_HISTORY_DIFFERS`, `info.offset` is the first entry that is not the
-   * same; `REG_OFFSET_CULLED`, `info.first` is the oldest entry that is kept; `REG_CONFLICT` when its copy follows; the reason of `signal`
+   * same; `REG_OFFSET_CULLED`, `info.first` is the oldest entry that is kept; `REG_CONFLICT` when its copy, or one of its name, is there; the reason of `signal`
    */
   async *follow(wish: FollowWish, place: MirrorPlace, signal: AbortSignal): AsyncGenerator<FeedStart | FeedStep, void> {
     const {mirrors, renewals, log} = this.#ports
     const {member, name, version} = wish
     this.#assertFeeds(wish)
+    this.#assertFree(wish, place)
     const sinceMs = await this.#sinceOf(wish)
     await this.#welcome(wish)
     const end = new AbortController()
@@ -181,6 +182,14 @@ export class Feed {
       throw new RegistryError('REG_FENCED', text, {info: {epoch}})
     }
     if (!this.#mayFollow(wish)) throw this.#notLeading()
+  }
+
+  /** Before it is noted: it would take the place of the other in the log. */
+  #assertFree(wish: FollowWish, place: MirrorPlace): void {
+    const {mirrors, self} = this.#ports
+    const own = self()
+    if (isNamed(own, wish.name)) throw sameName(wish, place, own)
+    mirrors.assertFree(wish, place)
   }
 
   /** Takes changes, or is about to end that. */

@@ -14,7 +14,7 @@ import type {LeadHeraldSettings} from './lead-herald.ts'
 import {LeadLedger} from './lead-ledger.ts'
 import {LeadMoves} from './lead-moves.ts'
 import {type MemberNames, memberOpener, memberPlace} from './member-place.ts'
-import {Mirrors} from './mirrors.ts'
+import {isNamed, Mirrors} from './mirrors.ts'
 import {Renewals} from './renewals.ts'
 import {type Role, RoleKeeper} from './role.ts'
 import {startRole} from './start-role.ts'
@@ -161,6 +161,25 @@ export class Mirroring implements AsyncDisposable {
   /** Names who hears. Those that are left out stay. */
   readonly on = (events: Partial<MirroringEvents>): void => {
     this.#events = {...this.#events, ...events}
+  }
+
+  /**
+   * Refuses a name for a new member, or for a service, while a member of that name is there: its certificate would be that of the member.
+   *
+   * @throws RegistryError `REG_CONFLICT` (`BadArg`)
+   */
+  readonly assertNameFree = (name: string): void => {
+    const found = isNamed(this.#self, name) ? this.#self : this.mirrors.named(name)
+    if (found === undefined) return
+    throw new RegistryError(
+      'REG_CONFLICT',
+      `${found.name} is a member of this cell, and is there: take another name, or stop it first`,
+      {
+        telepath: 'BadArg',
+        info: {name},
+        hints: ['registry status', `when it is to be made anew, stop it first: registry clone ${found.name}`],
+      },
+    )
   }
 
   /**

@@ -84,7 +84,7 @@ export class Mirrors {
    * Takes a mirror in, until what this gives is disposed of, or it was silent for too long. The same start of it takes the place of its older link.
    * In both cases `dropped` hears of it, and its session is cut.
    *
-   * @throws RegistryError `REG_CONFLICT` when another process follows with the same iden: a copy of its directory
+   * @throws RegistryError as `assertFree`
    */
   attach(
     about: MirrorAbout,
@@ -92,7 +92,7 @@ export class Mirrors {
     nextOffset: number,
     dropped: (error: RegistryError) => void,
   ): Disposable {
-    this.#assertNoCopy(about, place)
+    this.assertFree(about, place)
     const older = this.#kept.get(about.member)
     if (older !== undefined) this.#replace(older, place)
     const nowMs = this.#clock.wallMs()
@@ -104,6 +104,23 @@ export class Mirrors {
     this.#listen(kept, SILENT_MS)
     this.#tell('attached', mirror)
     return {[Symbol.dispose]: () => this.#leave(kept)}
+  }
+
+  /**
+   * Refuses a mirror that the others could not tell from one that follows, or not reach: they find a member by its name.
+   *
+   * @throws RegistryError `REG_CONFLICT` when another process follows with the same iden: a copy of its directory; or another mirror with its name
+   */
+  assertFree(about: MirrorAbout, place: MirrorPlace): void {
+    this.#assertNoCopy(about, place)
+    const {member, name} = about
+    const other = [...this.#kept.values()].find((kept) => isNamed(kept.mirror, name) && kept.mirror.member !== member)
+    if (other !== undefined && this.#isHeardOf(other)) throw sameName(about, place, other.mirror)
+  }
+
+  /** Gives the mirror of a name that follows now. */
+  named(name: string): AttachedMirror | undefined {
+    return [...this.#kept.values()].find(({mirror}) => isNamed(mirror, name))?.mirror
   }
 
   /** Notes where the log of the leader is. */
@@ -155,7 +172,7 @@ export class Mirrors {
   #assertNoCopy({member, name, run}: MirrorAbout, {address}: MirrorPlace): void {
     const kept = this.#kept.get(member)
     if (kept === undefined || kept.mirror.run === run) return
-    if (this.#clock.monotonicMs() - kept.heardAtMs > MAYBE_GONE_MS) return
+    if (!this.#isHeardOf(kept)) return
     const {mirror} = kept
     const text = `${name} (${address}) has the same member iden as ${mirror.name} (${mirror.address}), which follows already: its directory is a copy of that one`
     const hints = ['make mirrors with: registry clone NAME', 'stop one of the two']
@@ -185,6 +202,10 @@ export class Mirrors {
     this.#cut(sessionId)
   }
 
+  #isHeardOf({heardAtMs}: Kept): boolean {
+    return this.#clock.monotonicMs() - heardAtMs <= MAYBE_GONE_MS
+  }
+
   #leave(kept: Kept): void {
     const {mirror} = kept
     clearTimeout(kept.silence)
@@ -197,4 +218,21 @@ export class Mirrors {
     for (const listener of this.#listeners) listener(event, mirror)
     for (const look of this.#watchers) look()
   }
+}
+
+/** Names are those of DNS. */
+export function isNamed(member: LeadMember, name: string): boolean {
+  return member.name.toLowerCase() === name.toLowerCase()
+}
+
+/** What a mirror is told that comes with the name of another member. */
+export function sameName(
+  {name}: LeadMember,
+  {address}: MirrorPlace,
+  other: LeadMember & Partial<MirrorPlace>,
+): RegistryError {
+  const what = other.address === undefined ? 'the leader' : `a mirror (${other.address}) that follows already`
+  const text = `${name} (${address}) has the name of ${what}: the others would take one for the other`
+  const hints = ['make it anew with a name of its own: registry clone NAME', 'stop one of the two']
+  return new RegistryError('REG_CONFLICT', text, {info: {name, member: other.member}, hints})
 }

@@ -70,3 +70,23 @@ describe('a new mirror that comes while its leader asks who leads', () => {
     expect(members.map(({name}) => name)).toContain('03.demo.net')
   })
 })
+
+describe('a mirror that comes with the name of another member', () => {
+  test.each(['02.demo.net', '02.DEMO.net', '00.demo.net'])(
+    '%s: is refused, and the one of that name stays',
+    async (name) => {
+      const before = await one.call('getMembers')
+      await one.stop()
+      await using four = await copyOf(one, name)
+      const attached = three.next('mirror.attached')
+      await one.start()
+      await attached
+      await four.start({mirror: one.url})
+      await four.event('mirror.refused')
+      expect(JSON.stringify(four.logged)).toMatch(/ has the name of [^"]*: the others would take one for the other/)
+      const listed = (members: Value) =>
+        (members as readonly Record<string, Value>[]).map(({member, name}) => ({member, name}))
+      expect(listed(await one.call('getMembers'))).toEqual(listed(before))
+    },
+  )
+})
