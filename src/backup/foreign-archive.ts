@@ -21,6 +21,8 @@ export interface ForeignArchive {
   readonly iden: string
   /** Null when it is not known. */
   readonly type: string | null
+  /** Of Synapse; null when it is not known. */
+  readonly version: string | null
   /** As they are read. */
   readonly bytes: number
   /** About so many that are no holes. */
@@ -122,15 +124,16 @@ class Look {
   result(path: string): Omit<ForeignArchive, 'topName'> {
     if (!/^[0-9a-f]{32}$/.test(this.#guid)) throw noService(path)
     const sums = {bytes: this.#bytes, allocated: this.#allocated, members: this.#members}
-    return {iden: this.#guid, type: typeIn(this.#scratch), ...sums}
+    return {iden: this.#guid, ...factsIn(this.#scratch), ...sums}
   }
 }
 
-function typeIn(scratch: string): string | null {
+function factsIn(scratch: string): Pick<ForeignArchive, 'type' | 'version'> {
   try {
-    return readSynapseFacts(scratch).type
+    const {type, version} = readSynapseFacts(scratch)
+    return {type, version}
   } catch (error) {
-    if (error instanceof RegistryError || systemCode(error) === 'ENOENT') return null
+    if (error instanceof RegistryError || systemCode(error) === 'ENOENT') return {type: null, version: null}
     throw error
   }
 }

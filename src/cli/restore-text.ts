@@ -5,7 +5,12 @@ import {localTime} from './render.ts'
 
 interface Plan {
   readonly dir: string
-  readonly cell: {readonly kind: 'registry' | 'synapse'; readonly iden: string; readonly type: string | null}
+  readonly cell: {
+    readonly kind: 'registry' | 'synapse'
+    readonly iden: string
+    readonly type: string | null
+    readonly version: string | null
+  }
   readonly target: {readonly was: 'absent' | 'empty' | 'cell'; readonly checked: string | null}
   readonly isWithin: boolean
   readonly otherCell: string | null
@@ -90,10 +95,14 @@ function ownerSteps({dir}: Plan, {owner}: Done): readonly string[] {
   return owner === null || owner.isGiven ? [] : [`chown -R ${owner.uid}:${owner.gid} ${shellWord(dir)}`]
 }
 
-function nextSteps({dir, cell: {kind, type}}: Plan, history: History | undefined): readonly string[] {
+function nextSteps({dir, cell: {kind, type, version}}: Plan, history: History | undefined): readonly string[] {
   if (kind === 'synapse') {
     const server = type === null ? 'the service' : `python -m synapse.servers.${type} ${shellWord(dir)}`
-    return [`start ${server}, as it was started before`, 'make each of its mirrors anew, from an empty directory']
+    const wanted = version === null ? '' : `, of Synapse ${version} or newer`
+    return [
+      `start ${server}${wanted}, as it was started before`,
+      'make each of its mirrors anew, from an empty directory',
+    ]
   }
   const url = shellWord(`cell://${dir}`)
   const start = [`registry serve ${shellWord(dir)}`, `registry status ${url} --verify`]

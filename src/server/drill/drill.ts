@@ -22,6 +22,7 @@ import {
 import type {Clock} from '../../base/clock.ts'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
 import {packageVersion} from '../../base/package-root.ts'
+import {isOlder} from '../../base/versions.ts'
 import {readDirKind} from '../../cell/dir-kind.ts'
 import {assertNoService} from '../../cell/running.ts'
 import {compare} from './checks.ts'
@@ -32,7 +33,7 @@ import {bringUp, prepareRegistry} from './registry-drill.ts'
 import {findSandbox, type Sandbox} from './sandbox.ts'
 import {Scratch} from './scratch.ts'
 import type {DrillSubject, PreparedDrill} from './subject.ts'
-import {DRILLED_TYPES, prepareSynapse} from './synapse-drill.ts'
+import {DRILLED_TYPES, prepareSynapse, writtenBy} from './synapse-drill.ts'
 
 export interface DrillOptions {
   readonly identities?: readonly string[] | undefined
@@ -229,7 +230,10 @@ class Drill {
     const {signal, python} = this.#options
     const found = await findPython(python, {sandbox, cwd: this.#home, signal})
     if (found.kind === 'none') throw new NotDrilled(found.reason)
-    this.checks.push(compare('service: Synapse that starts it', found.version, found.version))
+    const written = writtenBy(subject)
+    if (isOlder(found.version, written)) throw new NotDrilled(tooOld(found, written))
+    const expected = written === null ? found.version : `${written} or newer`
+    this.checks.push({what: 'service: Synapse that starts it', expected, found: found.version, isRight: true})
     return prepareSynapse(subject, found.python)
   }
 
@@ -245,6 +249,11 @@ class Drill {
       throw whyBroken(error, drilled.process)
     }
   }
+}
+
+/** Synapse refuses what a newer one wrote: that says nothing of the backup. */
+function tooOld({python, version}: {python: string; version: string}, written: string | null): string {
+  return `Synapse ${written} wrote it, and ${python} has ${version}, which does not start on it: give a newer one with --python PATH`
 }
 
 const filesText = (files: Manifest['files']): string => `${totalsOf(files).files} files, ${totalsOf(files).bytes} bytes`
@@ -265,10 +274,16 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'REG_CONFLICT',
 ])
 
+/** A database that newer software wrote is none that is damaged. */
+function isOfNewer({code, info}: RegistryError): boolean {
+  return code === 'REG_STORE_NEWER' && typeof info['known'] === 'number'
+}
+
 function outcomeOf(error: unknown): Outcome {
   const reason = messageOf(error)
   if (error instanceof NotDrilled || error instanceof ServiceLate) return {result: 'inconclusive', reason}
   if (error instanceof ServiceEnded) return {result: 'failed', reason}
+  if (error instanceof RegistryError && isOfNewer(error)) return {result: 'inconclusive', reason}
   if (!(error instanceof RegistryError) || REFUSALS.has(error.code)) throw error
   if (FAILURES.has(error.code)) return {result: 'failed', reason}
   // The service runs and answers something else, or not in time.

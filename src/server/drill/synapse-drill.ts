@@ -59,6 +59,11 @@ export function prepareSynapse(subject: DrillSubject, python: string): PreparedD
   }
 }
 
+/** Which Synapse wrote it, as its files say, or else its manifest; null when neither does. */
+export function writtenBy({dir, manifest}: DrillSubject): string | null {
+  return readSynapseFacts(dir).version ?? manifest?.cell.version ?? null
+}
+
 /** The start of a service may write entries of its own; it never takes any away. */
 async function askAny(
   cell: Callable,

@@ -16,6 +16,8 @@ import {findPoint} from './followed-point.ts'
 import {endOf, liesBefore} from './restore-history.ts'
 import type {RestoredCell} from './restore-target.ts'
 
+const STORE = 'registry.db'
+
 /** Something to restore. */
 export interface RestoreSource {
   /** Where it lies, absolute. */
@@ -28,6 +30,8 @@ export interface RestoreSource {
   readonly end: {readonly nextOffset: number; readonly untilMs: number}
   /** What to know, one line each. */
   readonly warnings: readonly string[]
+  /** The database of a registry, where it can be looked at as it lies. */
+  readonly storePath?: string
   /** Puts it down as a directory, of the moment at or before `last` that is nearest. Gives how many files there are. */
   readonly layOut: (to: string, last: ReplayEnd | undefined, options: LayOutOptions) => Promise<number>
   /** The entries that follow what was put down; absent where there are none. */
@@ -58,10 +62,14 @@ export async function openSource(place: string, options: SourceOptions): Promise
   }
   const put = async (to: string, _: ReplayEnd | undefined, options: LayOutOptions) =>
     (await layOut(backup, to, {...options, identities})).files.length
-  return {...factsOf(path, backup.manifest), end: endOf(backup.manifest), layOut: put}
+  const storePath = backup.kind === 'directory' ? {storePath: join(path, STORE)} : {}
+  return {...factsOf(path, backup.manifest), ...storePath, end: endOf(backup.manifest), layOut: put}
 }
 
-function factsOf(path: string, {name, madeAt, cell, skipped}: Manifest) {
+/** Software makes backups of what it reads: one of a stopped registry is at most as new as what made it. */
+function factsOf(path: string, {name, madeAt, madeBy, cell: of, skipped}: Manifest) {
+  const cell = {...of, version: of.version ?? (of.kind === 'registry' ? madeBy : null)}
+
   const left = skipped.length === 0 ? [] : [`the backup was made without ${skipped.join(', ')}: that is not restored`]
   return {path, name, madeAt, cell, warnings: left}
 }
@@ -76,6 +84,7 @@ async function followedSource(path: string): Promise<RestoreSource> {
   let history = followed.path
   return {
     ...facts,
+    storePath: join(newest.path, STORE),
     end: {nextOffset, untilMs: keptUntilMs(followed)},
     warnings: [...warnings, ...torn, ...more],
     layOut: async (to, last, options) => {
@@ -85,7 +94,7 @@ async function followedSource(path: string): Promise<RestoreSource> {
       const backup = await openBackup(point.base.path)
       const {files} = await layOut(backup, to, options)
       const {doubt, base} = point
-      if (doubt && last && (await liesBefore(join(to, 'registry.db'), base.index, last))) throw doubt
+      if (doubt && last && (await liesBefore(join(to, STORE), base.index, last))) throw doubt
       return files.length
     },
     more: (from) => readArchivedLog(history, from),
@@ -100,10 +109,10 @@ function onlyBefore({code, message, info, cause}: RegistryError, path: string, n
 
 function foreignSource(backup: ForeignBackup): RestoreSource {
   const {path, cell} = backup
-  const {iden, type, index} = cell
+  const {iden, type, version, index} = cell
   if (iden === null) throw noManifest(path)
   return {
-    ...{path, name: basename(path), madeAt: null, cell: {kind: 'synapse', iden, type}},
+    ...{path, name: basename(path), madeAt: null, cell: {kind: 'synapse', iden, type, version}},
     end: {nextOffset: index ?? 0, untilMs: 0},
     warnings: [UNVERIFIED],
     layOut: async (to, _, options) => (await layOut(backup, to, options)).files.length,
@@ -114,9 +123,9 @@ function foreignSource(backup: ForeignBackup): RestoreSource {
 async function archiveSource(path: string, {identities, signal, isOwnOnly}: SourceOptions): Promise<RestoreSource> {
   const archive = isOwnOnly === true ? undefined : await readForeignArchive(path, {identities, signal})
   if (archive === undefined) throw noManifest(path)
-  const {topName: name, iden, type} = archive
+  const {topName: name, iden, type, version} = archive
   return {
-    ...{path, name, madeAt: null, cell: {kind: 'synapse', iden, type}},
+    ...{path, name, madeAt: null, cell: {kind: 'synapse', iden, type, version}},
     end: {nextOffset: 0, untilMs: 0},
     warnings: [UNVERIFIED],
     layOut: (to, _, more) => layOutForeign(path, archive, to, {...more, identities}),

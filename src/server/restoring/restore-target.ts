@@ -16,6 +16,8 @@ export interface RestoredCell {
   readonly iden: string
   /** Null when it is not known. */
   readonly type: string | null
+  /** Of the software that wrote it: ours, or Synapse; null when it is not known. */
+  readonly version: string | null
 }
 
 /** A directory that may be replaced. */

@@ -21,6 +21,7 @@ import type {ReplayEnd} from '../replay.ts'
 import {assertMoment, bringToMoment, type RestoredHistory} from './restore-history.ts'
 import type {RestoreSource} from './restore-source.ts'
 import {checkTarget, hasToStay, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
+import {assertKnownFormat, newerWarnings} from './written-by.ts'
 
 export interface RestoreWish {
   readonly source: RestoreSource
@@ -97,7 +98,8 @@ export class Restoring implements AsyncDisposable {
   /**
    * Looks whether it may be done, when a restore that was killed there has come to its end. Throws as `mendRestore`, `checkTarget` and `hasToStay`.
    *
-   * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have
+   * @throws RegistryError `REG_CONFLICT` when a moment is wanted of a Synapse service; `REG_NOT_FOUND` for one that the backup does not have;
+   * `REG_STORE_NEWER` for a registry that newer software wrote
    */
   static async open(wish: RestoreWish): Promise<Restoring> {
     const {source, last} = wish
@@ -106,6 +108,7 @@ export class Restoring implements AsyncDisposable {
     const target = await checkTarget(wish.dir, source.path, cell)
     if (last !== undefined && cell.kind !== 'registry') throw noMoments()
     assertMoment(last, end)
+    if (source.storePath !== undefined) await assertKnownFormat(source.storePath, source)
     const otherCell = target.iden === null || target.iden === cell.iden ? null : target.iden
     const settings = await settingsOf(target, wish)
     const isStaying = await hasToStay(target.dir, settings.shelf)
@@ -116,7 +119,7 @@ export class Restoring implements AsyncDisposable {
   /**
    * Makes the new directory beside its place, whole and on the disk. The one that is there is as it was.
    *
-   * @throws RegistryError as `layOut` and `bringToMoment`; `REG_CONFLICT` when somebody else restores there
+   * @throws RegistryError as `layOut` and `bringToMoment`; `REG_STORE_NEWER`; `REG_CONFLICT` when somebody else restores there
    */
   async prepare(): Promise<Restored> {
     const {source, last, progress, signal} = this.#wish
@@ -163,6 +166,7 @@ export class Restoring implements AsyncDisposable {
   async #bringToMoment(data: string): Promise<RestoredHistory> {
     const {source, last, signal, progress, readConf} = this.#wish
     progress.phase('applying the change log', undefined)
+    await assertKnownFormat(join(data, 'registry.db'), source)
     return await bringToMoment(data, {
       last,
       more: source.more,
@@ -257,7 +261,8 @@ function noMoments(): RegistryError {
   })
 }
 
-function warningsOf({cell, warnings}: RestoreSource): readonly string[] {
-  if (cell.kind === 'registry') return warnings
+function warningsOf(source: RestoreSource): readonly string[] {
+  const {cell, warnings} = source
+  if (cell.kind === 'registry') return [...warnings, ...newerWarnings(source)]
   return [...warnings, 'mirrors of this service do not notice that it was restored: make them anew']
 }

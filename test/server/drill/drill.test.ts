@@ -1,6 +1,10 @@
-import {cp, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {createHash} from 'node:crypto'
+import {readFileSync} from 'node:fs'
+import {cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {basename, join} from 'node:path'
+import {DatabaseSync} from 'node:sqlite'
+import {gunzipSync} from 'node:zlib'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {beginHistory, newBasePath, readFollowed, writeFollowFile} from '../../../src/backup/followed.ts'
 import {archiveSegments, LogArchiveWriter} from '../../../src/backup/log-archive.ts'
@@ -20,6 +24,7 @@ import {serve} from '../../../src/server/serve.ts'
 import {CHAIN_START} from '../../../src/store/chain.ts'
 import {SqliteStore} from '../../../src/store/sqlite.ts'
 import {backUp} from '../../support/cell-backup.ts'
+import {makeBackup} from '../../support/made-backup.ts'
 import {chunksOf} from '../../support/replayed-log.ts'
 
 const {signal} = new AbortController()
@@ -261,5 +266,41 @@ describe('the drill of what is followed', () => {
     expect(await readProofs(backup)).toMatchObject([{result: 'failed'}])
     const [item] = await readShelf(join(backup, '..'), {signal})
     expect(item).toMatchObject({proof: {result: 'failed'}, isProven: false})
+  })
+})
+
+describe('what an older version cannot start', () => {
+  test('says nothing of the backup of a Synapse service', async () => {
+    const python = join(folder, 'old-python')
+    await writeFile(python, '#!/bin/sh\necho synapse 2.200.0\n', {mode: 0o755})
+    await rm(backup, {recursive: true})
+    const [, slab] = JSON.parse(readFileSync(new URL('../../vectors/lmdb.json', import.meta.url).pathname, 'utf8'))
+    const cell = {kind: 'synapse', iden: 'ab'.repeat(16), type: 'axon', name: null, version: '2.256.0'} as const
+    const contents = {
+      'cell.guid': 'ab'.repeat(16),
+      'slabs/cell.lmdb/data.mdb': gunzipSync(Buffer.from(slab.gzip, 'base64')),
+    }
+    await makeBackup(backup, contents, {cell, log: {epoch: null, index: null, hash: null}})
+    const {result, reason} = await drill({python})
+    expect([result, reason]).toEqual([
+      'inconclusive',
+      `Synapse 2.256.0 wrote it, and ${python} has 2.200.0, which does not start on it: give a newer one with --python PATH`,
+    ])
+  })
+
+  test('nor of that of a registry', async () => {
+    {
+      using database = new DatabaseSync(join(backup, 'registry.db'))
+      database.exec('PRAGMA user_version = 99')
+    }
+    const facts = {size: (await stat(join(backup, 'registry.db'))).size, sha256: ''}
+    const sha256 = createHash('sha256')
+      .update(await readFile(join(backup, 'registry.db')))
+      .digest('hex')
+    await claim(({files, ...rest}) => ({
+      ...rest,
+      files: files.map((file) => (file.path === 'registry.db' ? {...file, ...facts, sha256} : file)),
+    }))
+    expect(await drill()).toMatchObject({result: 'inconclusive', reason: expect.stringMatching(/has format 99/)})
   })
 })
