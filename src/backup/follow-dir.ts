@@ -4,19 +4,21 @@ import {rename, rm, stat} from 'node:fs/promises'
 import {dirname, join, resolve} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
 import {makePrivateDir, namesIn, removeFile, syncDir} from '../base/files.ts'
+import {newGuid} from '../base/ids.ts'
 import {shellWord} from '../base/shell-word.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {assertOutsideOthers} from './backup-place.ts'
 import {writing} from './file-faults.ts'
 import {
   beginHistory,
-  claimedCell,
+  type Claim,
   FOLLOW_FILE,
   type FollowedBase,
   type HistoryDir,
   type HistoryReason,
   halfRemovedBases,
   newBasePath,
+  readClaim,
   readHistories,
   writeFollowFile,
 } from './followed.ts'
@@ -42,17 +44,17 @@ export class FollowDir implements AsyncDisposable {
   /** Absolute. */
   readonly path: string
   readonly #lock: Disposable
-  #cell: string | undefined
+  #claim: Claim | undefined
   #history: HistoryDir | undefined
   #archive: LogArchiveWriter | undefined
   #damage: RegistryError | undefined
   #notedOffset: number | undefined
   #notedAtMs = Number.NEGATIVE_INFINITY
 
-  private constructor(path: string, lock: Disposable, cell: string | undefined) {
+  private constructor(path: string, lock: Disposable, claim: Claim | undefined) {
     this.path = path
     this.#lock = lock
-    this.#cell = cell
+    this.#claim = claim
   }
 
   /**
@@ -67,9 +69,9 @@ export class FollowDir implements AsyncDisposable {
     })
     const lock = await takeDir(path)
     try {
-      const cell = await assertOwn(path)
+      const claim = await assertOwn(path)
       await rm(join(path, COMING), {recursive: true, force: true})
-      const follow = new FollowDir(path, lock, cell)
+      const follow = new FollowDir(path, lock, claim)
       await follow.reopen()
       return follow
     } catch (error) {
@@ -80,7 +82,12 @@ export class FollowDir implements AsyncDisposable {
 
   /** Whose log it keeps; undefined in a new one. */
   get cell(): string | undefined {
-    return this.#cell
+    return this.#claim?.cell
+  }
+
+  /** The iden by which the cell knows this directory; undefined before it is claimed. */
+  get archiver(): string | undefined {
+    return this.#claim?.archiver
   }
 
   /** Where its log ends; undefined while it has no base, or its log is damaged. */
@@ -124,14 +131,12 @@ export class FollowDir implements AsyncDisposable {
 
   /** Makes it the directory of a cell. @throws RegistryError `REG_CONFLICT` when it is that of another one */
   async claim(cell: string): Promise<void> {
-    if (this.#cell === undefined) await writing(this.path, () => writeFollowFile(this.path, cell))
-    this.#cell ??= cell
-    if (this.#cell === cell) return
-    const text = `${this.path} keeps what is of the cell ${this.#cell}, and this is the cell ${cell}`
-    throw new RegistryError('REG_CONFLICT', text, {
-      info: {path: this.path, cell: this.#cell, other: cell},
-      hints: ['registry backup follow ANOTHER-DIR', `registry backup show ${shellWord(this.path)}`],
-    })
+    const own = this.#claim?.cell ?? cell
+    if (own !== cell) throw ofAnother(this.path, own, cell)
+    if (this.#claim?.archiver !== undefined) return
+    const archiver = newGuid()
+    await writing(this.path, () => writeFollowFile(this.path, cell, archiver))
+    this.#claim = {cell, archiver}
   }
 
   /** Adds entries to the log: they are on the disk when it resolves. Throws as `LogArchiveWriter.append`. */
@@ -215,7 +220,7 @@ export class FollowDir implements AsyncDisposable {
   async #openArchive(history: string, {index, hash, manifest}: FollowedBase): Promise<LogArchiveWriter> {
     const start = {nextOffset: index, lastHash: hash, epoch: manifest.log.epoch ?? 1}
     const head = await readLogHead(history)
-    const archive = await LogArchiveWriter.open(history, {cell: this.#cell ?? manifest.cell.iden, start})
+    const archive = await LogArchiveWriter.open(history, {cell: this.#claim?.cell ?? manifest.cell.iden, start})
     const lost = lostEnd(history, head, archive.place)
     if (lost === undefined) return archive
     await archive[Symbol.asyncDispose]()
@@ -249,10 +254,10 @@ async function removeBase(path: string): Promise<void> {
   await rm(path, {recursive: true})
 }
 
-/** Gives the cell that it is of, undefined for a new one; throws for a directory of something else, in which nothing is made then. */
-async function assertOwn(path: string): Promise<string | undefined> {
-  const cell = await claimedCell(path)
-  if (cell !== undefined) return cell
+/** Gives what it is of, undefined for a new one; throws for a directory of something else, in which nothing is made then. */
+async function assertOwn(path: string): Promise<Claim | undefined> {
+  const claim = await readClaim(path)
+  if (claim !== undefined) return claim
   await assertOutsideOthers(path)
   // What a process leaves that is killed while it claims it.
   const isBegun = (name: string) => name === LOCK_FILE || name.startsWith(`.${FOLLOW_FILE}.`)
@@ -273,6 +278,14 @@ async function takeDir(path: string): Promise<Disposable> {
   throw new RegistryError('REG_DIR_LOCKED', `another process follows into ${path}`, {
     info: {path},
     hints: ['stop that one, or give another directory', `registry backup show ${shellWord(path)}`],
+  })
+}
+
+function ofAnother(path: string, cell: string, other: string): RegistryError {
+  const text = `${path} keeps what is of the cell ${cell}, and this is the cell ${other}`
+  return new RegistryError('REG_CONFLICT', text, {
+    info: {path, cell, other},
+    hints: ['registry backup follow ANOTHER-DIR', `registry backup show ${shellWord(path)}`],
   })
 }
 

@@ -1,7 +1,7 @@
 /**
  * What `backup follow` keeps: bases of a cell, and its change log from the oldest of them on.
  *
- *     DIR/follow.json                which cell
+ *     DIR/follow.json                which cell, and an iden of the directory
  *     DIR/lock.db                    held by the one process that follows into it
  *     DIR/coming/                    bases that are fetched, or wait until the log has reached them
  *     DIR/history-1/base-<index>/    a backup, with its manifest; the log goes on from its index
@@ -38,6 +38,12 @@ const MAX_MANIFEST_BYTES = 512 * 1024 * 1024
 export type HistoryReason = 'first' | 'trimmed' | 'differs' | 'damaged'
 
 const REASONS = ['first', 'trimmed', 'differs', 'damaged'] as const
+
+/** Whose log a directory keeps, and the iden by which that cell knows the directory: undefined in one of before. Both 32 hex digits. */
+export interface Claim {
+  readonly cell: string
+  readonly archiver: string | undefined
+}
 
 /** A base, with where the log goes on from it. */
 export interface FollowedBase {
@@ -194,12 +200,12 @@ export async function beginHistory(dir: string, number: number, why: HistoryReas
 }
 
 /** Says whose log a directory keeps; undefined when it says nothing. @throws RegistryError `REG_BACKUP_INVALID` */
-export async function claimedCell(dir: string): Promise<string | undefined> {
-  return (await exists(join(dir, FOLLOW_FILE))) ? (await readFollowFile(dir)).cell : undefined
+export async function readClaim(dir: string): Promise<Claim | undefined> {
+  return (await exists(join(dir, FOLLOW_FILE))) ? await readFollowFile(dir) : undefined
 }
 
-export async function writeFollowFile(dir: string, cell: string): Promise<void> {
-  await writeFileAtomic(join(dir, FOLLOW_FILE), `${JSON.stringify({format: FORMAT, cell})}\n`)
+export async function writeFollowFile(dir: string, cell: string, archiver?: string): Promise<void> {
+  await writeFileAtomic(join(dir, FOLLOW_FILE), `${JSON.stringify({format: FORMAT, cell, archiver})}\n`)
 }
 
 /** Gives the bases of a history whose removal was not finished: their manifests went first. */
@@ -254,13 +260,13 @@ function hasBase<T extends HistoryDir>(history: T): history is T & {readonly bas
   return history.bases.length > 0
 }
 
-async function readFollowFile(dir: string): Promise<{readonly cell: string}> {
+async function readFollowFile(dir: string): Promise<Claim> {
   const path = join(dir, FOLLOW_FILE)
   const value = parsed(await readSmall(path, MAX_BYTES))
   if (value['format'] !== FORMAT) throw invalid(path, `its format is ${String(value['format'])}, known is ${FORMAT}`)
-  const {cell} = value
+  const {cell, archiver} = value
   if (typeof cell !== 'string' || !IDEN.test(cell)) throw invalid(path, 'it names no cell')
-  return {cell}
+  return {cell, archiver: typeof archiver === 'string' && IDEN.test(archiver) ? archiver : undefined}
 }
 
 async function reasonOf(history: string): Promise<HistoryReason> {

@@ -93,7 +93,7 @@ export function skipGlobs(globs: readonly string[]): (path: string) => boolean {
 
 /** What a registry keeps for the moment only, at the top of its data directory. */
 const MOMENTARY = [
-  ...['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'compact.state.json'],
+  ...['lock.mdb', 'lock.pid', 'run.json', 'backup.state.json', 'archivers.state.json', 'compact.state.json'],
   ...['registry.db-wal', 'registry.db-shm'],
 ]
 

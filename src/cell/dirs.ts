@@ -11,6 +11,7 @@
  *     tmp/          scratch: copies of the store for new members (server/mirroring/snapshots.ts)
  *     backups/      live backups, unless `backup:dir` says otherwise
  *     backup.state.json   what the server remembers of its backups (server/backup-record.ts)
+ *     archivers.state.json  who archives the change log, and how far each has it (server/archivers.ts)
  *     compact.state.json  when the database was last written anew (server/compact-record.ts)
  *     run.json      where the server listens; written when it listens, removed when it stops, left over when it was killed
  */
@@ -32,7 +33,7 @@ const RUN_FILE = 'run.json'
 const GUID_FILE = 'cell.guid'
 const BACKUP_STATE_FILE = 'backup.state.json'
 /** What a kill leaves of the files that only the holder of the lock writes (`writeFileAtomic`). */
-const LEFT = /^\.(lock\.pid|run\.json|cell\.guid|backup\.state\.json|compact\.state\.json)\.[0-9a-f]{32}\.tmp$/
+const LEFT = /^\.(lock\.pid|run\.json|cell\.guid|(backup|archivers|compact)\.state\.json)\.[0-9a-f]{32}\.tmp$/
 /** A client that looks whether a server runs is in the way for a moment; a server stays. */
 const LOCK_TRIES = 10
 const LOCK_PAUSE_MS = 25

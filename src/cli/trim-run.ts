@@ -40,15 +40,16 @@ export interface TrimReport {
   readonly warnings: readonly string[]
 }
 
-interface FollowerReport {
-  /** Full name of a mirror; the URL of another one, without a password. */
+/** One who follows the log: a mirror, one who archives it, another one. */
+export interface FollowerReport {
+  /** Full name of a mirror; host and directory of an archive; the URL of another one, without a password. */
   readonly name: string
   /** Index of the next entry that it gets; null where it was not asked. */
   readonly index: number | null
   readonly behind: number | null
   /** Whether it is waited for. */
   readonly awaited: boolean
-  /** Why it is not waited for. */
+  /** Why it is not waited for, and is cut off; null when it is waited for, or has all that goes. */
   readonly why: string | null
 }
 

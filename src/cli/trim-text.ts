@@ -16,7 +16,10 @@ const FOLLOWERS: readonly Column<TrimReport['followers'][number]>[] = [
   {header: 'follows', value: ({name}) => name},
   {header: 'index', value: ({index}) => numberText(index), align: 'right'},
   {header: 'behind', value: ({behind}) => numberText(behind), align: 'right'},
-  {header: 'waited for', value: ({awaited, why}) => (awaited ? 'yes' : `no: ${why}`)},
+  {
+    header: 'waited for',
+    value: ({awaited, why}) => (awaited ? 'yes' : why === null ? 'no: it has what goes' : `no: ${why}`),
+  },
 ]
 
 /** Shows what was trimmed, and for whom it was waited. */

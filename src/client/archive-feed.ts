@@ -6,6 +6,7 @@ import type {Callable} from '../wire/telepath/caller.ts'
 import {fieldsOf, listOf, oddAnswer} from './admin-values.ts'
 
 const METHOD = 'archiveLog'
+const ACK_METHOD = 'archiveAck'
 /** The other side speaks once a second. */
 const SILENT_MS = 10_000
 const IDEN = /^[0-9a-f]{32}$/
@@ -39,6 +40,30 @@ export interface OpenLog extends AsyncDisposable {
   readonly pieces: AsyncGenerator<LogPiece, void>
 }
 
+/** Who archives a log, as the cell is to know it. */
+export interface ArchiverAbout {
+  /** Iden of the archive, 32 hex digits. */
+  readonly archiver: string
+  /** Where it is, for people. */
+  readonly name: string
+  /** It ends when it has all that there is. */
+  readonly isOnce: boolean
+}
+
+/** Tells whether a cell knows who archives its log: then it waits with a trim. Older ones do not. */
+export function knowsArchivers({info}: Callable): boolean {
+  return info.methods.has(ACK_METHOD)
+}
+
+/** Tells a cell that every entry below `index` is on the disk, and whether there was no other one. */
+export async function tellArchived(
+  cell: Callable,
+  told: {readonly archiver: string; readonly index: number; readonly isAll: boolean},
+  signal: AbortSignal,
+): Promise<void> {
+  await cell.call(ACK_METHOD, {args: [{...told}], signal})
+}
+
 /** Says where the log of a cell is. @throws RegistryError `REG_NOT_FOUND` for a cell whose log cannot be followed; as a call */
 export async function logStart(cell: Callable, signal: AbortSignal): Promise<LogStart> {
   await using log = await openLog(cell, undefined, signal)
@@ -46,14 +71,19 @@ export async function logStart(cell: Callable, signal: AbortSignal): Promise<Log
 }
 
 /**
- * Opens the log of a cell at a place.
+ * Opens the log of a cell at a place. The cell hears who archives it, if it wants to.
  *
  * @throws RegistryError `REG_NOT_FOUND` for a cell whose log cannot be followed; as a call. The pieces throw what the other side says, its code in
  * `info.code`.
  */
-export async function openLog(cell: Callable, from: number | undefined, signal: AbortSignal): Promise<OpenLog> {
+export async function openLog(
+  cell: Callable,
+  from: number | undefined,
+  signal: AbortSignal,
+  about?: ArchiverAbout,
+): Promise<OpenLog> {
   if (!cell.info.methods.has(METHOD)) throw cannotFollow()
-  const args = from === undefined ? [] : [from]
+  const args = from === undefined ? [] : about !== undefined && knowsArchivers(cell) ? [from, {...about}] : [from]
   const items = cell.stream(METHOD, {args, signal, timeoutMs: SILENT_MS})
   const end = async (): Promise<void> => {
     await items.return()

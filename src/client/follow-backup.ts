@@ -27,6 +27,8 @@ export type FollowEvent =
 
 export interface FollowOptions {
   readonly dir: string
+  /** Where that is, for who looks at the status of the registry: host and path. */
+  readonly name: string
   /** Opens the cell. */
   readonly open: (signal: AbortSignal) => Promise<TelepathProxy>
   /** Fetches a base of the cell into a directory of its own below a path. */
@@ -137,7 +139,10 @@ class Follower {
       await this.#begin(bases, damage === undefined ? 'first' : 'damaged', damage?.message ?? '', signal)
       return false
     }
-    await using log = await openLog(cell, place.nextOffset, signal)
+    const {name, isOnce} = this.#options
+    const {archiver} = this.#dir
+    const about = archiver === undefined ? undefined : {archiver, name, isOnce}
+    await using log = await openLog(cell, place.nextOffset, signal, about)
     const misfit = await misfitOf(this.#dir, log.start, place)
     if (misfit !== undefined) {
       await this.#begin(bases, misfit.why, misfit.reason, signal)
@@ -148,7 +153,7 @@ class Follower {
     const {nextOffset} = log.start
     this.#tell({event: 'following', index: place.nextOffset, behind: nextOffset - place.nextOffset})
     try {
-      await this.#archive(log.pieces, nextOffset, bases, new FollowNote(cell, this.#options.clock, signal))
+      await this.#archive(log.pieces, nextOffset, bases, new FollowNote(cell, archiver, this.#options.clock, signal))
       return true
     } catch (error) {
       const why = whyBegin(error)
@@ -165,7 +170,7 @@ class Follower {
       const index = this.#dir.place?.nextOffset ?? 0
       const behind = Math.max(0, piece.nextOffset - index)
       this.#tellArchived(piece, index, behind)
-      if (behind === 0) note.reached(index)
+      note.reached(index, behind === 0)
       const event = bases.look(index)
       if (event !== undefined) this.#tell(event)
       if (this.#options.isOnce && index >= goal && bases.isIdle) return await note.finish()

@@ -1,53 +1,72 @@
 import type {Clock} from '../base/clock.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
+import {knowsArchivers, tellArchived} from './archive-feed.ts'
 
-const METHOD = 'noteBackupFollowed'
+/** What a registry has that does not know who archives its log. */
+const OLD_METHOD = 'noteBackupFollowed'
 /** How often a registry hears how far its log is archived: when something is new, and when nothing is. */
 const NEW_EVERY_MS = 1000
 const SAME_EVERY_MS = 10_000
 
-/** Tells a registry how far its log is archived, for its status and its health; now and then, and nothing waits for it. */
+interface Reached {
+  readonly index: number
+  readonly isAll: boolean
+}
+
+/** Tells a registry how far its log is archived, for its trims, its status and its health; now and then, and nothing waits for it. */
 export class FollowNote {
   readonly #cell: Callable
+  readonly #archiver: string | undefined
   readonly #clock: Pick<Clock, 'monotonicMs'>
   readonly #signal: AbortSignal
-  #index: number | undefined
-  #toldIndex: number | undefined
+  #reached: Reached | undefined
+  #told: Reached | undefined
   #toldAtMs = Number.NEGATIVE_INFINITY
   #telling: Promise<void> | undefined
 
-  constructor(cell: Callable, clock: Pick<Clock, 'monotonicMs'>, signal: AbortSignal) {
+  /** `archiver` is the iden of the archive. */
+  constructor(cell: Callable, archiver: string | undefined, clock: Pick<Clock, 'monotonicMs'>, signal: AbortSignal) {
     this.#cell = cell
+    this.#archiver = archiver
     this.#clock = clock
     this.#signal = signal
   }
 
-  /** Every entry below `index` is on the disk, and there are no others. */
-  reached(index: number): void {
-    this.#index = index
-    const everyMs = index === this.#toldIndex ? SAME_EVERY_MS : NEW_EVERY_MS
-    if (this.#clock.monotonicMs() - this.#toldAtMs >= everyMs) this.#tell(index)
+  /** Every entry below `index` is on the disk, and with `isAll` there was no other one. */
+  reached(index: number, isAll: boolean): void {
+    this.#reached = {index, isAll}
+    const everyMs = this.#isTold ? SAME_EVERY_MS : NEW_EVERY_MS
+    if (this.#clock.monotonicMs() - this.#toldAtMs >= everyMs) this.#tell(this.#reached)
   }
 
   /** Tells what it was not told yet. */
   async finish(): Promise<void> {
     await this.#telling
-    if (this.#index !== undefined && this.#index !== this.#toldIndex) this.#tell(this.#index)
+    if (this.#reached !== undefined && !this.#isTold) this.#tell(this.#reached)
     await this.#telling
   }
 
-  #tell(index: number): void {
-    if (this.#telling !== undefined || !this.#cell.info.methods.has(METHOD)) return
-    this.#toldIndex = index
+  get #isTold(): boolean {
+    return this.#reached?.index === this.#told?.index && this.#reached?.isAll === this.#told?.isAll
+  }
+
+  #tell(reached: Reached): void {
+    if (this.#telling !== undefined) return
+    this.#told = reached
     this.#toldAtMs = this.#clock.monotonicMs()
-    this.#telling = this.#cell
-      .call(METHOD, {args: [index], signal: this.#signal})
-      .then(
-        () => undefined,
-        () => undefined, // when the link is lost the log says so; the rest is told again
-      )
+    this.#telling = this.#call(reached)
+      .catch(() => undefined) // when the link is lost the log says so; the rest is told again
       .finally(() => {
         this.#telling = undefined
       })
+  }
+
+  async #call({index, isAll}: Reached): Promise<void> {
+    const cell = this.#cell
+    const signal = this.#signal
+    const archiver = this.#archiver
+    if (archiver !== undefined && knowsArchivers(cell))
+      return await tellArchived(cell, {archiver, index, isAll}, signal)
+    if (isAll && cell.info.methods.has(OLD_METHOD)) await cell.call(OLD_METHOD, {args: [index], signal})
   }
 }

@@ -24,6 +24,19 @@ export interface OwnTrim {
   readonly after: OwnLog | null
   /** The other members of the cell; an index of null: it is away. */
   readonly followers: readonly {readonly name: string; readonly index: number | null}[]
+  /** Who archives the log. */
+  readonly archivers: readonly OwnArchiver[]
+}
+
+/** One that archives the log: it has the entries below `index`. */
+export interface OwnArchiver {
+  readonly name: string
+  readonly index: number
+  readonly isAttached: boolean
+  /** When it was last heard of; epoch milliseconds. */
+  readonly seenMs: number
+  /** It lacks some of what goes, or would go. */
+  readonly lacks: boolean
 }
 
 /** The log, and the length of the file that it is in with all the rest. */
@@ -58,7 +71,7 @@ export async function trimOwn(cell: Callable, name: string, wish: OwnTrimWish, s
 }
 
 function readTrim(value: Value): OwnTrim {
-  const {trimmed, before, after, followers} = fieldsOf(value, 'trimLog')
+  const {trimmed, before, after, followers, archivers = []} = fieldsOf(value, 'trimLog')
   return {
     trimmedTo: offsetOrNull(trimmed),
     before: readLog(before),
@@ -66,6 +79,17 @@ function readTrim(value: Value): OwnTrim {
     followers: listOf(followers, 'followers').map((one) => {
       const {name, index} = fieldsOf(one, 'a member')
       return {name: String(name), index: offsetOrNull(index)}
+    }),
+    // Older servers do not know of any.
+    archivers: listOf(archivers, 'archivers').map((one) => {
+      const {name, index, attached, seen, lacks} = fieldsOf(one, 'an archive')
+      return {
+        name: String(name),
+        index: offsetOrNull(index) ?? 0,
+        isAttached: attached === true,
+        seenMs: offsetOrNull(seen) ?? 0,
+        lacks: lacks === true,
+      }
     }),
   }
 }

@@ -25,7 +25,7 @@ export default class Trim extends CellCommand {
   static override readonly description =
     `The URL is that of the leader. Its mirrors are found through AHA, and do the same; --consumer names others who follow the log. Nothing is dropped while one
 of them is away or behind: it would have to be made anew. A real service drops whole files: what --keep leaves of a file goes with a later trim. A
-server of ours knows its mirrors by itself, trims to the entry, and gives the space back.`
+server of ours knows its mirrors by itself, and who archives its log with registry backup follow; it trims to the entry, and gives the space back.`
   static override readonly exits = {
     5: 'it does not lead, or keeps no change log',
     6: 'one who follows cannot be reached',
@@ -121,7 +121,7 @@ server of ours knows its mirrors by itself, trims to the entry, and gives the sp
     const range = `entries ${before.oldest ?? 0} to ${trimmedTo ?? 0}`
     const what = `drop ${range} of the change log of ${service}, which can then no longer be read`
     // Who is cut off must be made anew: that is more than a yes.
-    const isCutting = followers.some(({awaited}) => !awaited)
+    const isCutting = followers.some(({why}) => why !== null)
     await this.confirm({what, about: warnings, ...(isCutting ? {name: service} : {})}, flags)
   }
 }

@@ -62,9 +62,14 @@ async function trimLog(call: CellCall): Promise<Value> {
   const before = await logTrim.state()
   const followers = logTrim.followers.map(({name, nextOffset}) => ({name, index: nextOffset ?? null}))
   const isDry = call.boolean('dryrun')
-  const last = isDry ? await logTrim.lastToGo(wish) : await logTrim.trim(wish, call.actor, call.signal)
+  const toGo = await logTrim.lastToGo(wish)
+  const archivers = logTrim.archivers(toGo).map(({name, index, attachedMs, seenMs, lacks}) => ({
+    ...{name, index, seen: seenMs, attached: attachedMs !== null},
+    lacks: lacks || (toGo !== undefined && wish.keep === 0 && wish.keepForMs === undefined),
+  }))
+  const last = isDry ? toGo : await logTrim.trim(wish, call.actor, call.signal)
   const after = isDry || last === undefined ? null : packState(await logTrim.state())
-  return {trimmed: last ?? null, before: packState(before), after, followers}
+  return {trimmed: last ?? null, before: packState(before), after, followers, archivers}
 }
 
 function wishOf(call: CellCall): Pick<LogTrimWish, 'consumers' | 'timeoutMs'> {

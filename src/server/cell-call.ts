@@ -98,6 +98,12 @@ export class CellCall {
     return isNil(this.#bound[name]) ? undefined : this.integer(name, min, max)
   }
 
+  /** What `read` makes of a value; undefined for nil. */
+  optional<T>(name: string, read: (value: Value) => T): T | undefined {
+    const value = this.#bound[name]
+    return isNil(value) ? undefined : read(value)
+  }
+
   /** A time limit in seconds as milliseconds; undefined for nil, which is none. */
   timeoutMs(name: string): number | undefined {
     const value = this.#bound[name]

@@ -346,6 +346,7 @@ export class CellHost implements AsyncDisposable {
       entries,
       logKeeper: logParts.keeper,
       logTrim: logParts.trim,
+      archivers: logParts.archivers,
       aha: this.#ports.aha?.parts,
       log,
       logs,

@@ -8,6 +8,7 @@ import type {LogReaders} from '../nexus/log-reader.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Peer} from '../wire/telepath/share.ts'
 import type {AhaParts} from './aha-parts.ts'
+import type {Archivers} from './archivers.ts'
 import type {Backups} from './backups.ts'
 import type {Freezer} from './freezer.ts'
 import type {LogKeeper} from './log-keeper.ts'
@@ -34,7 +35,9 @@ export interface CellParts {
   /** Rotates and culls the change log. */
   readonly logKeeper: Pick<LogKeeper, 'rotate' | 'cull'>
   /** Trims it, once all who follow it have what goes. */
-  readonly logTrim: Pick<LogTrim, 'state' | 'followers' | 'lastToGo' | 'trim'>
+  readonly logTrim: Pick<LogTrim, 'state' | 'followers' | 'archivers' | 'lastToGo' | 'trim'>
+  /** Who archives it. */
+  readonly archivers: Pick<Archivers, 'known' | 'attach' | 'ack' | 'forget'>
   /** Copies of the store for new members. */
   readonly snapshots: Pick<Snapshots, 'read' | 'drop'>
   /** Live backups of this registry. */

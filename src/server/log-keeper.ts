@@ -8,6 +8,8 @@ export interface LogKeeperPorts {
   readonly store: Pick<Store, 'firstOffset'>
   readonly changeLog: Pick<ChangeLog, 'assertOpen' | 'propose' | 'join' | 'nextOffset'>
   readonly clock: Pick<Clock, 'wallMs'>
+  /** The entries up to an offset are gone. */
+  readonly onCulled?: (offset: number) => void
 }
 
 /** Rotates the change log, and drops its oldest entries: by entries of its own, so that every mirror does the same at the same place. */
@@ -16,7 +18,7 @@ export class LogKeeper {
 
   constructor(ports: LogKeeperPorts) {
     this.#ports = ports
-    ports.changeLog.join({onReset: () => undefined, replay: replayed})
+    ports.changeLog.join({onReset: () => undefined, replay: (change) => replayed(change, ports.onCulled)})
   }
 
   /**
@@ -36,6 +38,7 @@ export class LogKeeper {
     const {store, changeLog} = this.#ports
     if (offset < (await store.firstOffset()) || offset >= changeLog.nextOffset) return false
     await this.#change({kind: 'log:cull', offset}, actor)
+    this.#ports.onCulled?.(offset)
     return true
   }
 
@@ -47,11 +50,17 @@ export class LogKeeper {
   }
 }
 
-function replayed({kind, change: text, offset}: ReplayedChange): Replayed | undefined {
+function replayed(
+  {kind, change: text, offset}: ReplayedChange,
+  onCulled: LogKeeperPorts['onCulled'],
+): Replayed | undefined {
   if (!isLogKind(kind)) return undefined
   const change = decodeLogChange(text)
   if (change.kind === 'log:cull' && change.offset >= offset) throw new TypeError('it would drop itself')
-  return {effect: effectOf(change), committed: () => undefined, failed: () => undefined}
+  const committed = (): void => {
+    if (change.kind === 'log:cull') onCulled?.(change.offset)
+  }
+  return {effect: effectOf(change), committed, failed: () => undefined}
 }
 
 function effectOf(change: LogChange): Effect {

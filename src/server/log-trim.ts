@@ -7,6 +7,7 @@ import {lastToGo} from '../registry/trim.ts'
 import type {Store} from '../store/store.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
 import {sanitizeUrl} from '../wire/telepath/url.ts'
+import type {Archiver, Archivers} from './archivers.ts'
 import type {LogKeeper} from './log-keeper.ts'
 
 /** A member of the cell that follows this log. */
@@ -23,9 +24,11 @@ export interface LogTrimPorts {
   readonly changes: Pick<ChangeLog, 'nextOffset'>
   readonly keeper: Pick<LogKeeper, 'rotate' | 'cull'>
   readonly clock: Pick<Clock, 'wallMs'>
-  readonly log: Pick<Log, 'info'>
+  readonly log: Pick<Log, 'info' | 'warning'>
   /** The other members of the cell. */
   readonly followers: () => readonly LogFollower[]
+  /** Who archives the log, here and at other members. */
+  readonly archivers: Pick<Archivers, 'known' | 'caughtUp'>
   /** Opens one who follows the log and is no member. */
   readonly open: (url: string, signal: AbortSignal, connectMs: number) => Promise<TelepathProxy>
 }
@@ -40,8 +43,13 @@ export interface LogTrimWish {
   readonly keepForMs: number | undefined
   /** Longest wait for each who follows. */
   readonly timeoutMs: number
-  /** Members that are away are cut off. */
+  /** Who is away is cut off, and who archives the log and is behind. */
   readonly isForced: boolean
+}
+
+/** One that archives the log, and whether it lacks entries that are to go. */
+export interface TrimmedArchiver extends Archiver {
+  readonly lacks: boolean
 }
 
 /** The log, and what the store takes. */
@@ -60,6 +68,8 @@ const LOOK_EVERY_MS = 50
 
 interface Awaited {
   readonly name: string
+  /** It is cut off when it is late. */
+  readonly isOptional: boolean
   wait(offset: number, signal: AbortSignal): Promise<boolean>
 }
 
@@ -74,6 +84,11 @@ export class LogTrim {
   /** The other members of the cell, as far as they are. */
   get followers(): readonly LogFollower[] {
     return this.#ports.followers()
+  }
+
+  /** Who archives the log, when the entries up to `last` are to go: all of them, or those but the newest. */
+  archivers(last: number | undefined): readonly TrimmedArchiver[] {
+    return this.#ports.archivers.known.map((one) => ({...one, lacks: last !== undefined && one.index <= last}))
   }
 
   /** @throws RegistryError `REG_STORE_FAILED` */
@@ -107,13 +122,40 @@ export class LogTrim {
     const isAll = wish.keep === 0 && wish.keepForMs === undefined
     const kept = isAll ? undefined : await this.lastToGo(wish)
     if (!isAll && kept === undefined) return undefined
+    const archivers = this.#archiversToAwait(kept ?? Number.POSITIVE_INFINITY, wish)
     const rotatedAt = (await keeper.rotate(actor)) - 1
-    await Promise.all(awaited.map((one) => waitFor(one, rotatedAt, wish.timeoutMs, signal)))
     const last = kept ?? rotatedAt
+    const late = await Promise.all([
+      ...awaited.map((one) => waitFor(one, rotatedAt, wish.timeoutMs, signal)),
+      ...archivers.map((one) => waitFor(one, last, wish.timeoutMs, signal)),
+    ])
+    this.#assertNoneLacks(last, late.flat(), wish)
     if (!(await keeper.cull(last, actor))) throw notCulled(last)
     log.info('changes.trimmed', {offset: last, actor})
     await this.#shrunk(signal)
     return last
+  }
+
+  /** Gives those who archive the log and lack what goes up to `last`. @throws RegistryError `REG_UNREACHABLE` when one of them is away */
+  #archiversToAwait(last: number, {isForced}: LogTrimWish): readonly Awaited[] {
+    const lacking = this.archivers(last).filter(({lacks}) => lacks)
+    const away = lacking.filter(({attachedMs}) => attachedMs === null)
+    if (away.length > 0 && !isForced) throw cutOffArchivers(away)
+    return lacking
+      .filter(({attachedMs}) => attachedMs !== null)
+      .map(({name, archiver}) => ({
+        ...{name, isOptional: isForced},
+        wait: (offset, end) => this.#ports.archivers.caughtUp(archiver, offset + 1, end),
+      }))
+  }
+
+  /** Some may have come while the others were waited for. */
+  #assertNoneLacks(last: number, late: readonly string[], {isForced, timeoutMs}: LogTrimWish): void {
+    const lacking = this.archivers(last).filter(({lacks}) => lacks)
+    for (const {name, index} of lacking) {
+      if (!isForced) throw tooLate(name, last, timeoutMs)
+      this.#ports.log.warning('changes.archiver-cut-off', {archiver: name, index, offset: last, late})
+    }
   }
 
   /** Gives those to wait for. @throws RegistryError `REG_UNREACHABLE`; what opening throws */
@@ -128,7 +170,7 @@ export class LogTrim {
     const opened = consumers.map(async (url) => {
       const proxy = stack.use(await this.#ports.open(url, signal, timeoutMs))
       return {
-        name: sanitizeUrl(url),
+        ...{name: sanitizeUrl(url), isOptional: false},
         wait: (offset: number, end: AbortSignal) => written(proxy, offset, timeoutMs, end),
       }
     })
@@ -137,7 +179,7 @@ export class LogTrim {
     const attached = members.filter(({nextOffset}) => nextOffset !== undefined)
     return [
       ...attached.map((member) => ({
-        name: member.name,
+        ...{name: member.name, isOptional: false},
         wait: (offset: number, end: AbortSignal) => member.caughtUp(offset + 1, end),
       })),
       ...all.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])),
@@ -169,26 +211,51 @@ async function written(proxy: TelepathProxy, offset: number, timeoutMs: number, 
   return (await proxy.call('waitNexsOffs', {args: [offset, timeoutMs / 1000], signal, timeoutMs: 0})) === true
 }
 
-async function waitFor(one: Awaited, offset: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
+/** Gives who did not come so far in time, if that may be. */
+async function waitFor(
+  one: Awaited,
+  offset: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const late = AbortSignal.timeout(timeoutMs)
   const hasIt = await one.wait(offset, AbortSignal.any([signal, late])).catch((error: unknown) => {
     if (late.aborted) return false
     throw error
   })
   signal.throwIfAborted()
+  if (hasIt) return []
+  if (one.isOptional) return [one.name]
+  throw tooLate(one.name, offset, timeoutMs)
+}
+
+function tooLate(name: string, offset: number, timeoutMs: number): RegistryError {
   // The words are the peer's.
-  if (hasIt) return
-  throw new RegistryError('REG_TIMED_OUT', 'trimNexsLog timed out waiting for consumer to write rotation offset', {
+  return new RegistryError('REG_TIMED_OUT', 'trimNexsLog timed out waiting for consumer to write rotation offset', {
     telepath: 'SynErr',
-    info: {offs: offset, timeout: timeoutMs / 1000, url: one.name},
+    info: {offs: offset, timeout: timeoutMs / 1000, url: name},
     hints: ['registry status', 'ask again with a longer --timeout'],
   })
 }
 
+function cutOffArchivers(away: readonly TrimmedArchiver[]): RegistryError {
+  const names = away.map(({name}) => name)
+  const text = `${away.map((one) => awayText(one)).join('; ')}: what is trimmed now would be missing there, so nothing was trimmed`
+  const hints = ['run it again where it is: registry backup follow DIR', ...CUT_OFF_HINTS]
+  return new RegistryError('REG_UNREACHABLE', text, {telepath: 'SynErr', info: {away: names}, hints})
+}
+
+function awayText({name, index, seenMs}: TrimmedArchiver): string {
+  const since = new Date(seenMs).toISOString()
+  return `${name}, which archives the log, is away since ${since} and has the entries below ${index}`
+}
+
+const CUT_OFF_HINTS = ['registry status', 'when it is gone for good, or is to be made anew: registry trim --force']
+
 function cutOff(away: readonly LogFollower[]): RegistryError {
   const names = away.map(({name}) => name)
   const text = `${names.join(', ')} of this cell ${names.length === 1 ? 'is' : 'are'} away: what is trimmed now would be missing there, so nothing was trimmed`
-  const hints = ['registry status', 'when it is gone for good, or is to be made anew: registry trim --force']
+  const hints = CUT_OFF_HINTS
   return new RegistryError('REG_UNREACHABLE', text, {telepath: 'SynErr', info: {away: names}, hints})
 }
 

@@ -33,7 +33,7 @@ import {showInAha, showInZeromq} from './bridge.ts'
 import {CellHost} from './cell-host.ts'
 import {forOption} from './for-option.ts'
 import {Freezer} from './freezer.ts'
-import {openLogParts} from './log-parts.ts'
+import {type LogParts, openLogParts} from './log-parts.ts'
 import {hasStore, StoreCopier} from './mirroring/copy-store.ts'
 import type {Forwarder} from './mirroring/forwarder.ts'
 import {type ForwardingPorts, forwarderOf} from './mirroring/forwarding.ts'
@@ -97,6 +97,7 @@ export class Registry implements RunningRegistry {
   #forwarder: Forwarder | undefined
   #snapshots: Snapshots | undefined
   #backups: Backups | undefined
+  #logParts: LogParts | undefined
   #server: Server | undefined
   #cell: CellHost | undefined
   #hooks: BootHooks | undefined
@@ -244,8 +245,8 @@ export class Registry implements RunningRegistry {
       ...{certs, users, store: this.#store, changeLog: changes, log: this.#log, mirroring},
       cellIden: this.#cellDir.guid,
     })
-    const logParts = openLogParts({
-      ...{store: this.#store, changes, log: this.#log, certs, mirroring},
+    this.#logParts = await openLogParts({
+      ...{dir: this.dir, store: this.#store, changes, log: this.#log, certs, mirroring},
       servers: () => (aha === undefined ? (this.#conf['aha:registry'] ?? []) : [`cell://${this.dir}`]),
     })
     const forwarder = this.#openForwarder({mirroring, changes, store: this.#store}, users, aha)
@@ -270,7 +271,7 @@ export class Registry implements RunningRegistry {
         backups,
         runId,
         entries: new LogReaders({store: this.#store, changes}),
-        logParts,
+        logParts: this.#logParts,
         registry: server.desk,
         freezer: this.#freezer,
         aha,
@@ -453,6 +454,7 @@ export class Registry implements RunningRegistry {
       await this.#changes?.settled()
     } finally {
       await this.#snapshots?.close()
+      await this.#logParts?.archivers.close()
       this.#changes?.close()
       await this.#store.close()
     }

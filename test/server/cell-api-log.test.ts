@@ -1,6 +1,7 @@
 // The words and values are those of a real cell of 2.256.0, as far as it has the method.
 import {beforeEach, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
+import type {Archivers} from '../../src/server/archivers.ts'
 import {type LogFollower, LogTrim} from '../../src/server/log-trim.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {TelepathProxy} from '../../src/wire/telepath/caller.ts'
@@ -44,7 +45,14 @@ beforeEach(async () => {
     if (url.includes('nobody')) throw new RegistryError('REG_UNREACHABLE', 'nobody answers')
     return {call, [Symbol.asyncDispose]: async () => void opened.push('closed')} as unknown as TelepathProxy
   }
-  const ports = {store, changes: changeLog, keeper: parts.logKeeper, clock: parts.clock, log: parts.log}
+  const ports = {
+    store,
+    changes: changeLog,
+    keeper: parts.logKeeper,
+    clock: parts.clock,
+    log: parts.log,
+    archivers: parts.archivers as Archivers,
+  }
   const logTrim = new LogTrim({...ports, followers: () => followers, open})
   cell = made
   Object.assign(parts, {logTrim})
@@ -197,5 +205,79 @@ describe('a trim of ours', () => {
     const before = index()
     expect(await trimLog({force: true})).toMatchObject({trimmed: before, followers: known})
     expect([follower.waits, away.waits]).toEqual([[before + 1], []])
+  })
+})
+
+describe('a trim and who archives the log', () => {
+  const about = {archiver: 'a'.repeat(32), name: 'host:/srv/kept', isOnce: false}
+  const trimLog = async (more: Readonly<Record<string, Value>>) =>
+    (await root.call('trimLog', [], more)) as Readonly<Record<string, unknown>>
+
+  /** Begins to archive from an entry on, until what it gives is called. */
+  async function archive(from: number): Promise<() => Promise<unknown>> {
+    const stream = await root.answer('archiveLog', [from, about])
+    if (stream.kind !== 'stream') throw new Error('not a stream')
+    const items = stream.items[Symbol.asyncIterator]()
+    await items.next()
+    return async () => await items.return?.(undefined)
+  }
+  const ack = (at: number) => root.call('archiveAck', [{archiver: about.archiver, index: at, isAll: false}])
+
+  test('it waits until that one has all that goes', async () => {
+    const end = await archive(4)
+    const before = index()
+    const trimming = trimLog({})
+    await expect.poll(index, {timeout: 150_000}).toBe(before + 1)
+    await ack(before)
+    expect([index(), await oldest()]).toEqual([before + 1, 0])
+    await ack(before + 1)
+    expect(await trimming).toMatchObject({
+      trimmed: before,
+      archivers: [{name: about.name, index: 4, attached: true, lacks: true}],
+    })
+    await end()
+  })
+
+  test('it names that one when it is late, and drops nothing; when it is forced it drops all the same', async () => {
+    const end = await archive(4)
+    await expect(trimLog({timeout: 0.02})).rejects.toMatchObject({code: 'REG_TIMED_OUT', info: {url: about.name}})
+    expect(await oldest()).toBe(0)
+    const before = index()
+    expect(await trimLog({timeout: 0.02, force: true})).toMatchObject({trimmed: before})
+    expect(cell.logged.join()).toContain('changes.archiver-cut-off')
+    await end()
+    expect(await trimLog({dryrun: true})).toMatchObject({archivers: []})
+  })
+
+  test('it is refused while that one is away, unless that one has what goes, or it is forced', async () => {
+    await (await archive(4))()
+    const before = index()
+    const refusal = {
+      code: 'REG_UNREACHABLE',
+      message: expect.stringMatching(
+        /^host:\/srv\/kept, which archives the log, is away since .* has the entries below 4: /,
+      ),
+      info: {away: [about.name]},
+    }
+    await expect(root.call('trimNexsLog')).rejects.toMatchObject(refusal)
+    await expect(trimLog({keep: before - 5})).rejects.toMatchObject(refusal)
+    expect(index()).toBe(before)
+    const has = {archivers: [{index: 4, attached: false, lacks: false}]}
+    expect(await trimLog({keep: before - 4, dryrun: true})).toMatchObject(has)
+    expect(await trimLog({keep: before - 4})).toMatchObject({trimmed: 3, ...has})
+    expect(await trimLog({dryrun: true})).toMatchObject({archivers: [{lacks: true}]})
+    expect(await trimLog({force: true})).toMatchObject({trimmed: index() - 2})
+    expect(await trimLog({})).toMatchObject({archivers: []})
+  })
+
+  test('it does not count who says that it has more than there is, or archives nothing', async () => {
+    await (await archive(index() + 1))()
+    await expect(ack(3)).rejects.toMatchObject({code: 'REG_CONFLICT'})
+    const end = await archive(4)
+    await expect(ack(index() + 1)).rejects.toMatchObject({code: 'REG_BAD_REQUEST'})
+    await end()
+    await expect(root.call('archiveLog', [4, {...about, name: 'a\nb'}])).rejects.toMatchObject({
+      code: 'REG_BAD_REQUEST',
+    })
   })
 })

@@ -8,6 +8,7 @@ import {systemInfo} from '../../src/cell/system-info.ts'
 import {openUserBook, type UserBook} from '../../src/cell/user-book.ts'
 import {ChangeLog, COMMIT_LIMITS} from '../../src/nexus/change-log.ts'
 import {LogReaders} from '../../src/nexus/log-reader.ts'
+import {Archivers} from '../../src/server/archivers.ts'
 import {Backups} from '../../src/server/backups.ts'
 import type {CellParts} from '../../src/server/cell-parts.ts'
 import {Freezer} from '../../src/server/freezer.ts'
@@ -81,11 +82,15 @@ export class TestCell {
     const options = {cellIden: CELL_IDEN, policy: NO_POLICY, maxUsers: 0}
     const users = await openUserBook({store, changeLog, log, clock, passwords}, options)
     let stop = () => {}
-    const logKeeper = new LogKeeper({store, changeLog, clock})
-    const followed = {followers: () => [], open: () => Promise.reject(new Error('there is nobody'))}
+    const ports = {dir: '/dev/null/cell', nextOffset: () => changeLog.nextOffset, clock, log}
+    const archivers = await Archivers.open(ports)
+    const onCulled = (offset: number) => archivers.noteCulled(offset)
+    const logKeeper = new LogKeeper({store, changeLog, clock, onCulled})
+    const followed = {archivers, followers: () => [], open: () => Promise.reject(new Error('there is nobody'))}
     const parts: CellParts = {
       logKeeper,
       logTrim: new LogTrim({store, changes: changeLog, keeper: logKeeper, clock, log, ...followed}),
+      archivers,
       users,
       changes: changeLog,
       mirroring: await openMirroring({store, changes: changeLog, head, log, clock}, CELL_IDEN),

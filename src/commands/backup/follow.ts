@@ -1,14 +1,20 @@
+import {hostname} from 'node:os'
+import {resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {systemClock} from '../../base/clock.ts'
 import {Mailbox} from '../../base/mailbox.ts'
 import {CellCommand, cellFlags} from '../../cli/cell-command.ts'
 import {durationFlag, pathArg} from '../../cli/flags.ts'
 import {FollowLine, followEnd} from '../../cli/follow-text.ts'
+import {printable} from '../../cli/printable.ts'
 import type {FollowReport} from '../../client/follow-backup.ts'
 
 const DAY_MS = 86_400_000
 /** A base of a large registry takes a while. */
 const TIMEOUT_MS = 600_000
+/** Characters of a path that the registry is told, at most. */
+const PATH_MAX = 150
+const NAME_MAX = 256
 /** Lines that nobody reads. */
 const LINES_MAX = 10_000
 
@@ -74,6 +80,7 @@ Ends in good order at SIGTERM and Ctrl-C. A real Synapse service cannot be follo
     } as const
     const done = followBackup({
       dir: args.dir,
+      name: nameOf(args.dir),
       open: async () => (await this.openFirst(urls, flags)).cell,
       takeBase: (cell, path, signal) => fetchBackup(cell, path, {...limits, signal}),
       baseEveryMs: flags['base-every'],
@@ -87,6 +94,13 @@ Ends in good order at SIGTERM and Ctrl-C. A real Synapse service cannot be follo
     await this.stream(linesOf(lines, done), (line) => line.text())
     this.say(followEnd(await done))
   }
+}
+
+/** Names this archive for who looks at the registry. */
+function nameOf(dir: string): string {
+  const path = resolve(dir)
+  const short = path.length <= PATH_MAX ? path : `…${path.slice(-PATH_MAX)}`
+  return printable(`${hostname()}:${short}`).slice(0, NAME_MAX)
 }
 
 /** What happened, up to the end; then what is kept. */

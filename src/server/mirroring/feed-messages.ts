@@ -6,7 +6,8 @@
  *                epoch, nextOffset, lastHash}) ─────►  checks epoch and hash
  *     ◄───────────────────────────────────────────── {member, name, urls, epoch, nextOffset, nowMs, cellIden, sinceMs}
  *     ◄───────────────────────────────────────────── {entries: [[offset, epoch, hash, timeMs, actor, change], …], renewed: [ids], nowMs, nextOffset}
- *     followAck({member, nextOffset, renewed, opened, closed, isWhole}) ─►
+ *     followAck({member, nextOffset, renewed, opened,
+ *                closed, isWhole, archivers}) ─────►
  *
  * Each side is heard of at least once a second.
  */
@@ -15,6 +16,7 @@ import type {LeadMember} from '../../registry/lead.ts'
 import type {Entry} from '../../store/store.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import {parseUrl} from '../../wire/telepath/url.ts'
+import {type ArchiverPlace, readArchiverPlaces} from '../archiver-messages.ts'
 import type {MirrorAbout} from './mirrors.ts'
 
 /** Who wants to follow, and from where: the place that its own log has reached. */
@@ -56,6 +58,8 @@ export interface FollowTold {
   readonly closed: readonly string[]
   /** `opened` are all that are open there: the first that it tells. */
   readonly isWhole: boolean
+  /** Who archives the log that the mirror has; absent: as it was told last. */
+  readonly archivers?: readonly ArchiverPlace[] | undefined
 }
 
 const IDEN = /^[0-9a-f]{32}$/
@@ -130,14 +134,15 @@ export function readFeedStep(value: Value): FeedStep {
   }
 }
 
-export function packFollowTold({renewed, opened, closed, ...told}: FollowTold): Value {
-  return {...told, renewed: [...renewed], opened: [...opened], closed: [...closed]}
+export function packFollowTold({renewed, opened, closed, archivers, ...told}: FollowTold): Value {
+  const lists = {renewed: [...renewed], opened: [...opened], closed: [...closed]}
+  return {...told, ...lists, ...(archivers === undefined ? {} : {archivers: archivers.map((one) => ({...one}))})}
 }
 
 /** Reads what a mirror tells. @throws RegistryError `REG_BAD_REQUEST` */
 export function readFollowTold(value: Value): FollowTold {
   const of = fieldsOf(value, 'told', badRequest)
-  const {isWhole} = of
+  const {isWhole, archivers = null} = of
   if (typeof isWhole !== 'boolean') throw badRequest('told.isWhole', 'must be true or false')
   return {
     member: match(of['member'], IDEN, 'told.member', badRequest),
@@ -146,6 +151,7 @@ export function readFollowTold(value: Value): FollowTold {
     opened: idsOf(of['opened'], 'told.opened', badRequest),
     closed: idsOf(of['closed'], 'told.closed', badRequest),
     isWhole,
+    ...(archivers === null ? {} : {archivers: readArchiverPlaces(archivers, 'told.archivers')}),
   }
 }
 

@@ -6,6 +6,7 @@ import type {CertDir} from '../../pki/cert-dir.ts'
 import type {Fence} from '../../registry/fence.ts'
 import type {LeadMember} from '../../registry/lead.ts'
 import type {Store, StoreHead} from '../../store/store.ts'
+import type {ArchiverPlace} from '../archiver-messages.ts'
 import {Feed} from './feed.ts'
 import type {FollowTold} from './feed-messages.ts'
 import {FenceFile} from './fence-file.ts'
@@ -56,6 +57,10 @@ export interface MirroringEvents {
   readonly onTold: (told: FollowTold) => void
   /** Begins to tell a leader of sessions here through which services registered: all that are open at first, then what changes. */
   readonly reportSessions: () => {readonly take: ToTell['sessions']; readonly close: () => void}
+  /** Who archives the log here. */
+  readonly reportArchivers: () => readonly ArchiverPlace[]
+  /** Who archives the log at a mirror, as that one tells. */
+  readonly onArchivers: (member: string, archivers: readonly ArchiverPlace[]) => void
   /** A mirror comes to this leader: writes what is new about it. Never rejects. */
   readonly onComing: (mirror: LeadMember) => Promise<void>
   /** A session of a mirror counts no more: cuts its links. */
@@ -111,6 +116,7 @@ export class Mirroring implements AsyncDisposable {
       onTold: (told) => {
         this.#events.onRenewed?.(told.renewed, told.member)
         this.#events.onTold?.(told)
+        if (told.archivers !== undefined) this.#events.onArchivers?.(told.member, told.archivers)
       },
     })
     this.follower = new Follower(
@@ -121,11 +127,12 @@ export class Mirroring implements AsyncDisposable {
         toTell: () => {
           const renewed = renewals.open(LEADER)
           const sessions = this.#events.reportSessions?.()
+          const archivers = () => this.#events.reportArchivers?.() ?? []
           const close = (): void => {
             renewed.close()
             sessions?.close()
           }
-          return {renewed: renewed.take, sessions: () => sessions?.take() ?? NO_SESSIONS, close}
+          return {renewed: renewed.take, sessions: () => sessions?.take() ?? NO_SESSIONS, archivers, close}
         },
         onCulled: (leader) => this.#events.onCulled?.(leader),
       },

@@ -1,5 +1,6 @@
 import type {ChangeLog} from '../../nexus/change-log.ts'
 import type {TelepathProxy} from '../../wire/telepath/caller.ts'
+import type {ArchiverPlace} from '../archiver-messages.ts'
 import {packFollowTold} from './feed-messages.ts'
 
 /** What a mirror has to tell, besides how far it is. */
@@ -8,6 +9,8 @@ export interface ToTell {
   readonly renewed: () => readonly string[]
   /** Tokens of sessions that were opened and closed since they were asked for last; the first time, all that are open. */
   readonly sessions: () => {readonly opened: readonly string[]; readonly closed: readonly string[]}
+  /** Who archives the log here. */
+  readonly archivers: () => readonly ArchiverPlace[]
   close(): void
 }
 
@@ -48,16 +51,23 @@ export class Teller {
     const {proxy, head, member} = this.#ports
     let isWhole = true
     let told = -1
+    let archived = ''
     let quietFor = 0
     while (!signal.aborted) {
       const {nextOffset} = head()
       const renewed = this.#toTell.renewed()
       const {opened, closed} = this.#toTell.sessions()
-      const isNew = nextOffset !== told || renewed.length + opened.length + closed.length > 0
+      const archivers = this.#toTell.archivers()
+      const archivedNow = JSON.stringify(archivers)
+      const isOther = archivedNow !== archived
+      const isNew = nextOffset !== told || isOther || renewed.length + opened.length + closed.length > 0
       if (isNew || isWhole || quietFor >= SPEAK_EVERY_MS) {
-        const message = packFollowTold({member, nextOffset, renewed, opened, closed, isWhole})
+        const isAsked = isOther || isWhole || quietFor >= SPEAK_EVERY_MS
+        const lists = {renewed, opened, closed, ...(isAsked ? {archivers} : {})}
+        const message = packFollowTold({member, nextOffset, ...lists, isWhole})
         await proxy.call('followAck', {args: [message], timeoutMs: TIMEOUT_MS, signal})
         told = nextOffset
+        archived = archivedNow
         isWhole = false
         quietFor = 0
         await this.#rest(SPACING_MS, signal)

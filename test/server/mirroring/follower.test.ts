@@ -34,7 +34,12 @@ test('of several URLs that lead nowhere each is told of once, and again when it 
       self: () => SELF,
       knownEpoch: () => 0,
       onRenewed: () => undefined,
-      toTell: () => ({renewed: () => [], sessions: () => ({opened: [], closed: []}), close: () => undefined}),
+      toTell: () => ({
+        renewed: () => [],
+        archivers: () => [],
+        sessions: () => ({opened: [], closed: []}),
+        close: () => undefined,
+      }),
       onCulled: () => undefined,
     },
     [GONE, UNKNOWN],
