@@ -3,6 +3,7 @@
 import {execFileSync} from 'node:child_process'
 import {existsSync, globSync, renameSync, rmSync} from 'node:fs'
 import {build} from 'esbuild'
+import {leanOclif} from './lean-oclif.ts'
 
 const ENTRIES = [
   'src/index.ts',
@@ -39,6 +40,7 @@ try {
     banner: {
       js: "import {createRequire as nodeRequire} from 'node:module';const require = nodeRequire(import.meta.url);",
     },
+    plugins: [leanOclif],
     sourcemap: 'linked',
     sourcesContent: false,
     logLevel: 'warning',

@@ -1,6 +1,6 @@
 import {styleText} from 'node:util'
-import stringWidth from 'string-width'
 import {printable} from './printable.ts'
+import {textWidth} from './text-width.ts'
 
 /** One column of a table. */
 export interface Column<T> {
@@ -21,7 +21,6 @@ export interface Screen {
 const GAP = '  '
 const ELLIPSIS = '…'
 const NARROWEST = 6 // a column is never cut below this; the line then runs over the edge
-const graphemes = new Intl.Segmenter(undefined, {granularity: 'grapheme'})
 
 /** The screen behind stdout: a pipe or a file gets everything, uncut and without colours. */
 function stdoutScreen(): Screen {
@@ -55,7 +54,7 @@ export function keyValues(
   screen: Screen = stdoutScreen(),
 ): string {
   const given = pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined)
-  const width = Math.max(0, ...given.map(([key]) => stringWidth(key)))
+  const width = Math.max(0, ...given.map(([key]) => textWidth(key)))
   return given
     .map(([key, value]) => {
       const name = cell(key, width, 'left', false)
@@ -94,22 +93,22 @@ function shrink(
 }
 
 function widest(lines: readonly (readonly string[])[], index: number): number {
-  return lines.reduce((width, line) => Math.max(width, stringWidth(line[index] ?? '')), 0)
+  return lines.reduce((width, line) => Math.max(width, textWidth(line[index] ?? '')), 0)
 }
 
 function cell(text: string, width: number, align: 'left' | 'right', isLast: boolean): string {
   const cut = cutTo(text, width)
-  const padding = ' '.repeat(Math.max(0, width - stringWidth(cut)))
+  const padding = ' '.repeat(Math.max(0, width - textWidth(cut)))
   if (align === 'right') return padding + cut
   return isLast ? cut : cut + padding
 }
 
 function cutTo(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text
+  if (textWidth(text) <= width) return text
   let kept = ''
-  let used = stringWidth(ELLIPSIS)
-  for (const {segment} of graphemes.segment(text)) {
-    used += stringWidth(segment)
+  let used = textWidth(ELLIPSIS)
+  for (const {segment} of new Intl.Segmenter(undefined, {granularity: 'grapheme'}).segment(text)) {
+    used += textWidth(segment)
     if (used > width) break
     kept += segment
   }

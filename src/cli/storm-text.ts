@@ -1,10 +1,10 @@
 /** Nodes of Storm, and the place of a mistake in a query, for people. */
 import {styleText} from 'node:util'
-import stringWidth from 'string-width'
 import type {Value} from '../wire/msgpack/value.ts'
 import {printable} from './printable.ts'
 import {jsonOf} from './query-values.ts'
 import {fieldsOf, type StormNode} from './storm-messages.ts'
+import {textWidth} from './text-width.ts'
 
 const INDENT = ' '.repeat(8)
 /** Stands for an end that is not known yet, as Synapse keeps it. */
@@ -52,11 +52,11 @@ export function markedLine(query: string, {line, column, endColumn}: Mark): stri
   const before = `${start > 0 ? '…' : ''}${visible(start, column - 1)}`
   const marked = visible(column - 1, Math.max(column - 1, Math.min(endColumn - 1, end)))
   const rest = visible(column - 1 + [...marked].length, end) + (end < text.length ? '…' : '')
-  const caret = '^'.padEnd(stringWidth(marked), '~')
+  const caret = '^'.padEnd(textWidth(marked), '~')
   const number = String(line)
   return [
     `  ${number} | ${before}${marked}${rest}`.trimEnd(),
-    `  ${' '.repeat(number.length)} | ${' '.repeat(stringWidth(before))}${styleText('red', caret, {stream: process.stderr})}`,
+    `  ${' '.repeat(number.length)} | ${' '.repeat(textWidth(before))}${styleText('red', caret, {stream: process.stderr})}`,
   ].join('\n')
 }
 

@@ -38,7 +38,7 @@ export async function checkProvisioned(
   }
   for (const name of FILES) {
     const file = join(sources.dir, name)
-    editConfigText((await readConfigFile(file)) ?? '', changesOf(name, provisioned), file)
+    await editConfigText((await readConfigFile(file)) ?? '', changesOf(name, provisioned), file)
   }
 }
 

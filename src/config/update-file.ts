@@ -1,7 +1,7 @@
 import {realpath, stat} from 'node:fs/promises'
 import {PRIVATE_FILE_MODE, writeFileAtomic} from '../base/files.ts'
 import {readConfigFile} from './read-file.ts'
-import {addYamlItems, plainMapping, removeYamlKey, setYamlKey, type YamlValue} from './yaml-rewrite.ts'
+import type {YamlValue} from './yaml-rewrite.ts'
 
 /**
  * Sets keys of a configuration file, or removes them (undefined); comments and order stay. The file is replaced as a whole, where a link
@@ -14,15 +14,16 @@ export async function updateConfigFile(
   changes: Readonly<Record<string, YamlValue | undefined>>,
 ): Promise<void> {
   const before = await readConfigFile(file)
-  await replaceText(file, before, editConfigText(before ?? '', changes, file))
+  await replaceText(file, before, await editConfigText(before ?? '', changes, file))
 }
 
 /** Does to a text what `updateConfigFile` does to a file; `file` names it in errors. Throws as that. */
-export function editConfigText(
+export async function editConfigText(
   text: string,
   changes: Readonly<Record<string, YamlValue | undefined>>,
   file: string,
-): string {
+): Promise<string> {
+  const {removeYamlKey, setYamlKey} = await yamlRewriter()
   let edited = text
   for (const [key, value] of Object.entries(changes)) {
     edited = value === undefined ? removeYamlKey(edited, key, file) : setYamlKey(edited, key, value, file)
@@ -41,14 +42,20 @@ export async function addConfigItems(
   missing: Readonly<Record<string, YamlValue>>,
 ): Promise<readonly string[]> {
   const before = await readConfigFile(file)
+  const {addYamlItems, plainMapping} = await yamlRewriter()
   const conf = plainMapping(before ?? '', file)
   const list = conf[key] ?? []
   const known: readonly unknown[] = Array.isArray(list) ? list : [list]
   const added = items.filter((item) => !known.includes(item))
   const absent = Object.fromEntries(Object.entries(missing).filter(([name]) => !Object.hasOwn(conf, name)))
-  const text = editConfigText(before ?? '', absent, file)
+  const text = await editConfigText(before ?? '', absent, file)
   await replaceText(file, before, added.length === 0 ? text : addYamlItems(text, key, added, file))
   return added
+}
+
+/** Few servers ever change a file: the parser of all of YAML takes 1 MB of every one that has it. */
+function yamlRewriter(): Promise<typeof import('./yaml-rewrite.ts')> {
+  return import('./yaml-rewrite.ts')
 }
 
 async function replaceText(file: string, before: string | undefined, text: string): Promise<void> {
