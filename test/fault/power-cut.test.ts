@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import {spawnSync} from 'node:child_process'
 import {randomInt} from 'node:crypto'
 import {existsSync} from 'node:fs'
 import {copyFile, mkdir, mkdtemp, rm, stat, truncate} from 'node:fs/promises'
@@ -10,8 +9,11 @@ import {afterAll, beforeAll, describe, test} from 'vitest'
 import {verifyStoreFile} from '../../src/store/adopt.ts'
 import {SqliteStore} from '../../src/store/sqlite.ts'
 import {Child} from '../support/child.ts'
-import {type DiskCall, DiskImage, type Fate, recordCalls} from '../support/disk-recorder.ts'
+import {DirectStore} from '../support/direct-store.ts'
+import {DiskCuts, FATES, fateByChance} from '../support/disk-cuts.ts'
+import {type Recording, recordCalls, TRACERS} from '../support/disk-recorder.ts'
 import {assertModel, type LogShape} from '../support/log-model.ts'
+import {openCuts} from '../support/open-cuts.ts'
 import {IS_LONG} from './rounds.ts'
 
 const SHAPE: LogShape = {segment: 40, every: 100, kept: 30, filler: 300, batch: 5}
@@ -20,94 +22,116 @@ const ENTRIES = 300
 const UNTRIMMED: LogShape = {...SHAPE, every: Number.MAX_SAFE_INTEGER}
 /** In the short form one of so many prefixes is opened. */
 const STRIDE = IS_LONG ? 1 : 100
+/** A thread takes a hundred times as long to start as a file takes to open. */
+const THREAD_STRIDE = IS_LONG ? 10 : 200
 const CUTS = IS_LONG ? 1500 : 15
 /** Where a sync costs nothing: what is opened here is thrown away. */
 const ROOT = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** Where strace is installed and allowed. */
-const TRACERS = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0 ? ['strace'] : []
 /** Of a WAL: its header, and a page with a header. */
 const WAL_HEADER = 32
 const FRAME = 24 + 4096
 
-const isWritten: Fate = (bytes) => bytes
+const IN_ORDER = {'all is there': FATES['all is there']}
 
-/** What was acknowledged in the first `count` calls. */
-function acknowledged(calls: readonly DiskCall[], count: number): {stored: number; copied: number} {
-  const said = {stored: 0, copied: 0}
-  for (const call of calls.slice(0, count)) {
-    if (call.kind !== 'said') continue
-    const [verb, entries] = call.line.split(' ')
-    if (verb === 'stored' || verb === 'copied') said[verb] = Math.max(said[verb], Number(entries))
-  }
-  return said
+/** What is in a directory after a cut. */
+interface Found {
+  readonly stored: number
+  /** Undefined when there is no copy. */
+  readonly copied: number | undefined
+}
+
+/** Asserts that what is there is what the model says, before and after what was culled is freed. */
+async function look(folder: string): Promise<Found> {
+  using store = new DirectStore(join(folder, 'registry.db'))
+  await assertModel(store, store.head, SHAPE, 0)
+  store.freeAll()
+  await assertModel(store, store.head, SHAPE, 0)
+  const path = join(folder, 'copy.db')
+  if (!existsSync(path)) return {stored: store.head.nextOffset, copied: undefined}
+  using copy = new DirectStore(path)
+  await assertModel(copy, copy.head, SHAPE, 0)
+  return {stored: store.head.nextOffset, copied: copy.head.nextOffset}
+}
+
+/** As a registry opens it, by a thread. */
+async function lookByThread(folder: string): Promise<Found> {
+  const path = join(folder, 'copy.db')
+  const copied = existsSync(path) ? await openAndVerify(path) : undefined
+  await using store = new SqliteStore(join(folder, 'registry.db'))
+  const head = await store.open()
+  await assertModel(store, head, SHAPE, 0)
+  return {stored: head.nextOffset, copied}
+}
+
+async function openAndVerify(path: string): Promise<number> {
+  await using copy = new SqliteStore(path)
+  const head = await copy.open()
+  await copy.close()
+  await verifyStoreFile(path, head)
+  return head.nextOffset
+}
+
+function judge({stored, copied}: Found, said: readonly string[]): void {
+  const most = (verb: string) =>
+    Math.max(0, ...said.filter((line) => line.startsWith(verb)).map((line) => Number(line.split(' ')[1])))
+  assert(stored >= most('stored'), `acknowledged ${most('stored')}, there ${stored}`)
+  assert((copied ?? 0) >= most('copied'), `acknowledged a copy of ${most('copied')}, there ${copied ?? 'none'}`)
 }
 
 describe.each(TRACERS)('a power cut, by %s, while the store appends, rotates, culls, frees and is copied', () => {
   let recorded: string
   let folder: string
-  let calls: readonly DiskCall[]
-  /** So many had been made when the last one was opened. */
-  let checkedCopies = 0
+  let recording: Recording
 
   beforeAll(async () => {
     recorded = await mkdtemp(join(tmpdir(), 'registry-power-'))
     folder = join(await mkdtemp(join(ROOT, 'registry-power-')), 'disk')
     const child = new URL('../store/trim-child.ts', import.meta.url)
     const files = [join(recorded, 'registry.db'), join(recorded, 'copy.db')]
-    calls = await recordCalls(recorded, child, [...files, JSON.stringify(SHAPE), `${ENTRIES}`])
+    recording = await recordCalls(recorded, child, [...files, JSON.stringify(SHAPE), `${ENTRIES}`])
   })
   afterAll(async () => {
     await rm(recorded, {recursive: true})
     await rm(join(folder, '..'), {recursive: true})
   })
 
-  /** Opens what is there after a cut and compares it with the model. */
-  async function check(count: number, fate: Fate): Promise<void> {
-    const image = DiskImage.after(calls, count, fate)
-    const {stored, copied} = acknowledged(calls, count)
-    await image.writeTo(folder)
-    await using store = new SqliteStore(join(folder, 'registry.db'))
-    await assertModel(store, await store.open(), SHAPE, stored)
-    const copies = calls.slice(0, count).filter(({kind}) => kind === 'rename').length
-    assert.equal(image.has('copy.db'), copies > 0)
-    if (copies === checkedCopies && fate === isWritten) return
-    checkedCopies = copies
-    if (copies === 0) {
-      assert.equal(copied, 0, 'an acknowledged copy is there')
-      return
-    }
-    const path = join(folder, 'copy.db')
-    await using copy = new SqliteStore(path)
-    const head = await copy.open()
-    await assertModel(copy, head, SHAPE, copied)
-    await copy.close()
-    await verifyStoreFile(path, head)
-  }
-
   test('it was all recorded: every kind of call, and every entry', () => {
-    const kinds = new Set(calls.map(({kind}) => kind))
-    assert.deepEqual([...kinds].sort(), ['cut', 'remove', 'rename', 'said', 'sync', 'write'])
-    assert.equal(acknowledged(calls, calls.length).stored, ENTRIES)
-    assert(acknowledged(calls, calls.length).copied > 0)
+    const {calls} = recording
+    assert.deepEqual([...new Set(calls.map(({kind}) => kind))].sort(), ['cut', 'names', 'said', 'sync', 'write'])
+    const lines = calls.flatMap((call) => (call.kind === 'said' ? [call.line] : []))
+    assert(lines.includes(`stored ${ENTRIES}`))
+    assert(lines.some((line) => line.startsWith('copied')))
     assert(calls.length > 1000, `only ${calls.length} calls`)
   })
 
   test('every prefix of what was written opens as the model says', {timeout: 900_000}, async () => {
-    for (let count = calls.length; count >= 0; count -= STRIDE) {
-      await check(count, isWritten).catch((error: unknown) => {
-        throw new Error(`after ${count} of ${calls.length} calls`, {cause: error})
-      })
-    }
+    const start = randomInt(STRIDE)
+    const isChosen = (count: number) => count % STRIDE === start
+    const {cuts} = await openCuts(new DiskCuts(recording), IN_ORDER, {folder, look, judge}, isChosen)
+    assert(cuts > recording.calls.length / STRIDE - 1, `only ${cuts} cuts`)
   })
 
-  test('so does what is left when writes that were not synced are lost, or are there in part', {
+  test('a registry opens it too, by its thread', {timeout: 900_000}, async () => {
+    const start = randomInt(THREAD_STRIDE)
+    const isChosen = (count: number) => count % THREAD_STRIDE === start
+    await openCuts(new DiskCuts(recording), IN_ORDER, {folder, look: lookByThread, judge}, isChosen)
+  })
+
+  test('so does what is left when what was not synced is lost, torn or there in another order', {
     timeout: 900_000,
   }, async () => {
-    const fates = fc.infiniteStream(fc.constantFrom(0, 0.5, 1))
+    const start = randomInt(STRIDE)
+    await openCuts(new DiskCuts(recording), FATES, {folder, look, judge}, (count) => count % STRIDE === start)
+  })
+
+  test('and when it is there by chance', {timeout: 900_000}, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({min: 0, max: calls.length}), fates, async (count, stream) => {
-        await check(count, (bytes) => bytes * (stream.next().value ?? 1))
+      fc.asyncProperty(fc.integer({min: 0, max: recording.calls.length}), fateByChance(), async (count, fate) => {
+        const cuts = new DiskCuts(recording)
+        while (cuts.count < count) cuts.next()
+        await cuts.cut(fate).writeTo(folder)
+        judge(await look(folder), cuts.said)
       }),
       {numRuns: CUTS},
     )

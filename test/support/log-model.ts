@@ -65,7 +65,12 @@ function stateAfter(shape: LogShape, count: number) {
 }
 
 /** Asserts that a store with that head holds what it must: whole appends, at least the acknowledged entries, and nothing else. */
-export async function assertModel(store: Store, head: StoreHead, shape: LogShape, acknowledged: number): Promise<void> {
+export async function assertModel(
+  store: Pick<Store, 'instances' | 'records' | 'read'>,
+  head: StoreHead,
+  shape: LogShape,
+  acknowledged: number,
+): Promise<void> {
   const {nextOffset, lastHash, firstOffset} = head
   assert(nextOffset >= acknowledged, `acknowledged ${acknowledged}, there ${nextOffset}`)
   assert.equal(nextOffset % shape.batch, 0, `no append is stored in part: ${nextOffset}`)
@@ -81,7 +86,7 @@ export async function assertModel(store: Store, head: StoreHead, shape: LogShape
 }
 
 async function assertLog(
-  store: Store,
+  store: Pick<Store, 'read'>,
   {nextOffset, lastHash, firstOffset}: Pick<StoreHead, 'nextOffset' | 'lastHash' | 'firstOffset'>,
   shape: LogShape,
 ): Promise<void> {
