@@ -125,7 +125,7 @@ export async function removeFile(path: string): Promise<void> {
 }
 
 /**
- * Makes a directory, and those above it, for the owner alone. One that exists stays as it is.
+ * Makes a directory, and those above it, for the owner alone: they survive a crash when the promise resolves. One that exists stays as it is.
  *
  * Not by the `recursive` of Node's mkdir: below a link that leads nowhere, or in /proc, that never ends.
  */
@@ -146,7 +146,9 @@ async function makeOneDir(path: string): Promise<void> {
   } catch (error) {
     const isThere = systemCode(error) === 'EEXIST' && (await stat(path)).isDirectory()
     if (!isThere) throw error
+    return
   }
+  await syncDirAbove(path)
 }
 
 /**
@@ -214,6 +216,15 @@ export async function syncDir(path: string): Promise<void> {
     await folder.sync()
   } finally {
     await folder.close()
+  }
+}
+
+/** Makes the name of a new directory survive a crash. Where the one above it may be written and not read, the system gives no way to do so. */
+export async function syncDirAbove(path: string): Promise<void> {
+  try {
+    await syncDir(dirname(path))
+  } catch (error) {
+    if (systemCode(error) !== 'EACCES') throw error
   }
 }
 

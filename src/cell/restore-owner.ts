@@ -6,7 +6,7 @@ import {constants, existsSync} from 'node:fs'
 import {lchown, lstat, mkdir, open, readdir, rmdir, stat} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {systemCode} from '../base/errors.ts'
-import {isTaken} from '../base/files.ts'
+import {isTaken, syncDirAbove} from '../base/files.ts'
 import type {Way} from './restore-way.ts'
 
 /** Numbers of the system. */
@@ -52,7 +52,7 @@ export async function giveTo(
   }
 }
 
-/** Makes a directory for its owner alone, and those above it: each is of the owner of the one that it is in. Gives those that it made, the innermost first. Throws what the system says. */
+/** Makes a directory for its owner alone, and those above it: each is of the owner of the one that it is in, and survives a crash. Gives those that it made, the innermost first. Throws what the system says. */
 export async function makeOwnedDir(path: string): Promise<readonly string[]> {
   const above = dirname(path)
   if (await isDirectory(path)) return []
@@ -64,6 +64,7 @@ export async function makeOwnedDir(path: string): Promise<readonly string[]> {
     throw error
   }
   if (isRoot()) await giveAsAbove(path)
+  await syncDirAbove(path)
   return [path, ...made]
 }
 

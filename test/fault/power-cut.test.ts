@@ -107,14 +107,14 @@ describe.each(TRACERS)('a power cut, by %s, while the store appends, rotates, cu
 
   test('every prefix of what was written opens as the model says', {timeout: 900_000}, async () => {
     const start = randomInt(STRIDE)
-    const isChosen = (count: number) => count % STRIDE === start
+    const isChosen = ({count}: DiskCuts) => count % STRIDE === start
     const {cuts} = await openCuts(new DiskCuts(recording), IN_ORDER, {folder, look, judge}, isChosen)
     assert(cuts > recording.calls.length / STRIDE - 1, `only ${cuts} cuts`)
   })
 
   test('a registry opens it too, by its thread', {timeout: 900_000}, async () => {
     const start = randomInt(THREAD_STRIDE)
-    const isChosen = (count: number) => count % THREAD_STRIDE === start
+    const isChosen = ({count}: DiskCuts) => count % THREAD_STRIDE === start
     await openCuts(new DiskCuts(recording), IN_ORDER, {folder, look: lookByThread, judge}, isChosen)
   })
 
@@ -122,7 +122,7 @@ describe.each(TRACERS)('a power cut, by %s, while the store appends, rotates, cu
     timeout: 900_000,
   }, async () => {
     const start = randomInt(STRIDE)
-    await openCuts(new DiskCuts(recording), FATES, {folder, look, judge}, (count) => count % STRIDE === start)
+    await openCuts(new DiskCuts(recording), FATES, {folder, look, judge}, ({count}) => count % STRIDE === start)
   })
 
   test('and when it is there by chance', {timeout: 900_000}, async () => {

@@ -177,6 +177,12 @@ function digestOf(bytes: Buffer): string {
   return known
 }
 
+/** A name that goes elsewhere is there when the directory is synced that it goes to. */
+function waitedFor({changes}: NamesCall): readonly NodeId[] {
+  const given = changes.filter(({node}) => node !== undefined)
+  return (given.length === 0 ? changes : given).map(({dir}) => dir)
+}
+
 /** Goes through a recording, call by call, and gives what a cut at that moment leaves. */
 export class DiskCuts {
   readonly #recording: Recording
@@ -201,6 +207,11 @@ export class DiskCuts {
     return this.#count === this.#recording.calls.length
   }
 
+  /** Kind of the newest call. */
+  get lastKind(): DiskCall['kind'] | undefined {
+    return this.#recording.calls[this.#count - 1]?.kind
+  }
+
   /** The newest call, for people. */
   get lastCall(): string {
     const call = this.#recording.calls[this.#count - 1]
@@ -222,8 +233,7 @@ export class DiskCuts {
     const index = this.#count++
     if (call.kind === 'said') this.#said.push(call.line)
     else if (call.kind === 'sync') this.#sync(call)
-    else if (call.kind === 'names')
-      this.#unsynced.push({call, index, waiting: new Set(call.changes.map(({dir}) => dir))})
+    else if (call.kind === 'names') this.#unsynced.push({call, index, waiting: new Set(waitedFor(call))})
     else this.#unsynced.push({call, index, waiting: new Set([call.node])})
     return call
   }

@@ -22,13 +22,13 @@ export async function openCuts<Found>(
   cuts: DiskCuts,
   fates: Readonly<Record<string, Fate>>,
   {folder, look, judge}: CutCheck<Found>,
-  isChosen: (count: number) => boolean = () => true,
+  isChosen: (cuts: DiskCuts) => boolean = () => true,
 ): Promise<CutCount> {
   // What is found follows from the bytes alone: the same ones are not opened again, but compared with what was said since.
   const known = new Map<string, Found>()
   let looked = 0
   for (let isEnd = false; !isEnd; isEnd = cuts.next() === undefined) {
-    if (!isChosen(cuts.count) && !cuts.isAtEnd) continue
+    if (!isChosen(cuts) && !cuts.isAtEnd) continue
     for (const [kind, fate] of Object.entries(fates)) {
       const image = cuts.cut(fate)
       const {digest} = image

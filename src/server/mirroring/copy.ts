@@ -6,11 +6,19 @@
  *
  * All of it is checked, made the store of another member and on disk before it takes its place by one rename: until then the directory is as before.
  */
-import {type FileHandle, open, rename, rm, stat, statfs} from 'node:fs/promises'
+import {type FileHandle, open, rm, stat, statfs} from 'node:fs/promises'
 import {dirname} from 'node:path'
 import {setTimeout as delay} from 'node:timers/promises'
 import {messageOf, RegistryError, systemCode} from '../../base/errors.ts'
-import {PRIVATE_FILE_MODE, removeFile, type WritableFile, writeAll, writeFileAtomic} from '../../base/files.ts'
+import {
+  moveFile,
+  PRIVATE_FILE_MODE,
+  removeFile,
+  syncDir,
+  type WritableFile,
+  writeAll,
+  writeFileAtomic,
+} from '../../base/files.ts'
 import type {Log} from '../../base/log.ts'
 import type {StoreHead} from '../../store/store.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
@@ -93,7 +101,9 @@ export async function placeCopy(path: string): Promise<void> {
   const {part, note} = namesOf(path)
   // A journal of the old store would be taken for one of the new.
   for (const ending of ['-wal', '-shm', '-journal']) await rm(`${path}${ending}`, {force: true})
-  await rename(part, path)
+  // Each is on the disk before the next is done: a power cut may leave the later one without the earlier.
+  await syncDir(dirname(path))
+  await moveFile(part, path)
   await removeFile(note)
 }
 
