@@ -3,32 +3,38 @@ import {RegistryError, systemCode} from '../base/errors.ts'
 import {encryptAge} from './age-stream.ts'
 import {readFault} from './file-faults.ts'
 import {readPieces} from './file-pieces.ts'
+import {roomAt, tooLittleRoom} from './free-space.ts'
 import {stageFile} from './stage.ts'
 
 export interface SaveOptions {
   /** Who can open the file; without any it is not encrypted. */
   readonly recipients: readonly string[]
+  /** Percent of the volume that have to stay free; none when absent. */
+  readonly minFreePercent?: number
   readonly signal: AbortSignal
 }
 
 /**
  * Writes an archive to a file, for the owner alone. It has its name only when all of it is on the disk; otherwise nothing is left.
+ * How long it becomes shows on the way: it is written as long as there is room.
  *
- * @throws RegistryError `REG_CONFLICT` when the file is there already; what `chunks` throws; what the system says
+ * @throws RegistryError `REG_CONFLICT` when the file is there already; `REG_DISK_LOW`; what `chunks` throws; what the system says
  */
 export async function saveArchive(
   chunks: AsyncIterable<Uint8Array>,
   file: string,
-  {recipients, signal}: SaveOptions,
+  {recipients, minFreePercent = 0, signal}: SaveOptions,
 ): Promise<{bytes: number; sha256: string}> {
   const hash = createHash('sha256')
   let bytes = 0
   const sealed = recipients.length === 0 ? chunks : encryptAge(chunks, recipients)
+  const room = await roomAt(file, minFreePercent)
   await stageFile(file, async (target) => {
     for await (const chunk of sealed) {
       signal.throwIfAborted()
       hash.update(chunk)
       bytes += chunk.length
+      if (bytes > room) throw tooLittleRoom(file, room, minFreePercent)
       await target.writeFile(chunk)
     }
   })

@@ -34,17 +34,29 @@ export async function assertRoom({path, bytes, minFreePercent}: RoomWish): Promi
   )
 }
 
+/**
+ * Gives how many bytes may be written on a volume, where it shows only on the way how many they are.
+ *
+ * @throws RegistryError `REG_DISK_LOW` when there are none
+ */
+export async function roomAt(path: string, minFreePercent: number): Promise<number> {
+  await assertRoom({path, bytes: 1, minFreePercent})
+  const {blocks, bavail, bsize} = await volumeOf(resolve(path))
+  return bavail * bsize - Math.ceil((blocks * bsize * minFreePercent) / 100)
+}
+
 /** Gives how many bytes are free on the volume of a directory. @throws RegistryError `REG_DIR_UNUSABLE` */
 export async function freeBytesAt(path: string): Promise<number> {
   const {bavail, bsize} = await volumeOf(resolve(path))
   return bavail * bsize
 }
 
-/** For something of which it shows only on the way how large it is: more than the bytes that were free. */
-export function tooLittleRoom(path: string, freeBytes: number): RegistryError {
+/** For something of which it shows only on the way how large it is: more than the bytes that were free, and had not to stay so. */
+export function tooLittleRoom(path: string, freeBytes: number, minFreePercent = 0): RegistryError {
+  const rest = minFreePercent === 0 ? '' : ` beside the ${minFreePercent} % that have to stay free`
   return new RegistryError(
     'REG_DISK_LOW',
-    `too little room for ${path}: more than the ${inMib(freeBytes)} that are free are needed`,
+    `too little room for ${path}: more than the ${inMib(freeBytes)} that are free${rest} are needed`,
     {
       info: {path, freeBytes},
       hints: HINTS,

@@ -104,9 +104,14 @@ async function assertNoOverlap(dir: string, to: string): Promise<void> {
  * @throws RegistryError `REG_DISK_LOW`
  */
 export async function assertRoomFor({dir, bytes}: Pick<OfflineSource, 'dir' | 'bytes'>, to: string): Promise<void> {
-  const parent = await nearestFolder(dirname(resolve(to)))
-  const [source, target] = await Promise.all([stat(dir), stat(parent)])
-  await assertRoom({path: parent, bytes, minFreePercent: source.dev === target.dev ? KEPT_PERCENT : 0})
+  const path = await nearestFolder(dirname(resolve(to)))
+  await assertRoom({path, bytes, minFreePercent: await keptPercent(dir, path)})
+}
+
+/** Gives how many percent of the volume have to stay free that a backup is written to: with less the cell on it does not start. */
+export async function keptPercent(dir: string, to: string): Promise<number> {
+  const [source, target] = await Promise.all([stat(dir), stat(await nearestFolder(resolve(to)))])
+  return source.dev === target.dev ? KEPT_PERCENT : 0
 }
 
 async function nearestFolder(path: string): Promise<string> {

@@ -4,12 +4,13 @@ import {basename, dirname, join, resolve} from 'node:path'
 import {assertArchiveName, saveArchive} from '../backup/archive-file.ts'
 import {assertOutsideOthers} from '../backup/backup-place.ts'
 import {copyTree, eachFile, hashWith, type WorkOptions} from '../backup/copy-files.ts'
+import {roomAt} from '../backup/free-space.ts'
 import {type Manifest, type ManifestFile, totalsOf} from '../backup/manifest.ts'
 import type {OfflineSource, Prepared} from '../backup/source.ts'
 import {assertFree, removeLeftStagings, stageBackup} from '../backup/stage.ts'
 import {packageVersion} from '../base/package-root.ts'
 import {scratchIn} from './backup-scratch.ts'
-import {assertRoomFor, type HeldCell, holdCell} from './held-cell.ts'
+import {assertRoomFor, type HeldCell, holdCell, keptPercent} from './held-cell.ts'
 
 export interface OfflineWish extends WorkOptions {
   readonly from: string
@@ -73,7 +74,8 @@ export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup &
   await assertOutsideOthers(wish.to)
   await removeLeftStagings(dirname(resolve(wish.to)))
   await assertFree(wish.to)
-  await assertRoomFor(source, wish.to)
+  const minFreePercent = await keptPercent(source.dir, dirname(resolve(wish.to)))
+  await roomAt(wish.to, minFreePercent) // how much it takes, compressed, nobody knows before
   await assertRoomFor({...source, bytes: source.madeBytes}, join(source.dir, 'tmp', 'scratch'))
   await using scratch = await scratchIn(source.dir)
   const begun = beginning(wish, basename(wish.to).replace(/\.tar\.zst(\.age)?$/, ''))
@@ -84,7 +86,7 @@ export async function archiveOffline(wish: ArchiveWish): Promise<OfflineBackup &
   const chunks = archiveOf(source, prepared, {manifest, scratch: scratch.dir, wish})
   const {recipients, signal} = wish
   const path = resolve(wish.to)
-  const {bytes} = await saveArchive(chunks, path, {recipients, signal})
+  const {bytes} = await saveArchive(chunks, path, {recipients, minFreePercent, signal})
   return {path, bytes, manifest, ...restOf(held, prepared)}
 }
 

@@ -114,7 +114,6 @@ export async function fetchArchive(
   }
   await using stream = await openStream(cell, options)
   const {manifest} = stream
-  await assertRoom({path: dirname(path), bytes: totalsOf(manifest.files).allocated, minFreePercent: 0})
   options.progress.phase('fetching', undefined)
   const {bytes} = await save(watched(stream, options))
   return {path, manifest, bytes}

@@ -106,6 +106,13 @@ describe('an archive', () => {
     expect(await readFile(scratch.path('a'), 'utf8')).toBe('old')
   })
 
+  test('is written only as long as the volume has room', async () => {
+    await using scratch = await Scratch.make()
+    const saved = saveArchive(archiveOf(FILES), scratch.path('a'), {...open, minFreePercent: 100})
+    await expect(saved).rejects.toThrow(expect.objectContaining({code: 'REG_DISK_LOW'}))
+    expect(await readdir(scratch.dir)).not.toContain('a')
+  })
+
   test('that is cancelled leaves nothing, neither written nor unpacked', async () => {
     await using scratch = await Scratch.make()
     const whole = await gather(archiveOf(FILES))
