@@ -1,5 +1,5 @@
 import {RegistryError} from '../base/errors.ts'
-import {liftFences} from '../client/leader-fence.ts'
+import {assertMayLift, liftFences} from '../client/leader-fence.ts'
 import {readGroup} from '../client/service-group.ts'
 import type {TeleEnv} from '../client/telepath/tele-env.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
@@ -24,6 +24,7 @@ export async function allowReturn(
 ): Promise<ReturnReport> {
   const named = await namedBy(url, env, signal)
   const fenced = named ?? (await inCellOf(open, env, signal))
+  if (isDry) await assertMayLift(env, signal)
   const allowed = isDry ? fenced : await liftFences(env, fenced, signal)
   return {changed: allowed.length > 0 && !isDry, dryRun: isDry, allowed}
 }

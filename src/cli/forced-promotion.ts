@@ -9,6 +9,8 @@ export interface ForcedOptions {
   readonly signal: AbortSignal
   /** Nobody is kept from leading. */
   readonly allowsReturn: boolean
+  /** Only finds out who would be kept from leading, and whether the caller may do that. */
+  readonly isDry?: boolean
   /** Says what is not as it should be. */
   readonly say: (text: string) => void
 }
@@ -19,15 +21,16 @@ export interface ForcedOptions {
  */
 export async function promoteByForce(target: LeadTarget, options: ForcedOptions): Promise<readonly string[]> {
   const {before, cell} = target
-  const {timeoutMs, signal, say} = options
+  const {timeoutMs, signal, say, isDry = false} = options
   const {name, url} = before.me
   if (before.isFencing === true) {
-    await promote(cell, name, {isForced: true, timeoutMs, signal, url})
+    if (!isDry) await promote(cell, name, {isForced: true, timeoutMs, signal, url})
     return []
   }
   const env = await target.groups.env()
   const kept = await keptFromLeading(env, target, options)
   if (kept.why !== undefined) say(`nobody is kept from leading: ${kept.why}`)
+  if (isDry) return kept.names
   try {
     await promote(cell, name, {isForced: true, timeoutMs, signal, url})
   } catch (error) {
@@ -40,7 +43,7 @@ export async function promoteByForce(target: LeadTarget, options: ForcedOptions)
 
 async function keptFromLeading(env: TeleEnv, {before}: LeadTarget, options: ForcedOptions): Promise<Fenced> {
   if (options.allowsReturn) return {names: []}
-  return await fenceOldLeaders(env, before, options.signal).catch((error: unknown) => {
+  return await fenceOldLeaders(env, before, options.signal, options.isDry).catch((error: unknown) => {
     throw error instanceof RegistryError ? withWayOut(error, before.me.name) : error
   })
 }

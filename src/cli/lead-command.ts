@@ -1,4 +1,5 @@
 import {setTimeout} from 'node:timers/promises'
+import {assertAdmin} from '../client/leadership.ts'
 import type {ServiceGroup} from '../client/service-group.ts'
 import {problemsOf} from '../registry/leadership.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
@@ -38,11 +39,12 @@ export interface LeadTarget extends AsyncDisposable {
 
 /** A command that moves the lead of a cell from one service to another. */
 export abstract class LeadCommand extends CellCommand {
-  /** Opens the service, and looks at all of its cell. */
+  /** Opens the service, and looks at all of its cell. @throws RegistryError also `REG_DENIED`, where the caller may not move the lead */
   protected async target(flags: CellWish, argument: string | undefined): Promise<LeadTarget> {
     await using stack = new AsyncDisposableStack()
     const {url, cell} = await this.openFirst(await this.chooseUrls('cell', flags, argument), flags)
     stack.use(cell)
+    await assertAdmin(cell, {signal: this.signal})
     const options = {timeoutMs: flags.timeout, signal: this.signal}
     const groups = stack.use(groupReader(url, () => this.openEnv(url), options))
     const before = await groups.find(cell)

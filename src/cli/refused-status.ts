@@ -11,6 +11,24 @@ export function isRefusal(error: unknown): error is RegistryError {
   return error instanceof RegistryError && (error.telepath === 'NoSuchUser' || error.telepath === 'AuthDeny')
 }
 
+/** Answers that are no refusal of one call, but of all: too many logins failed. */
+const REFUSING: ReadonlySet<string> = new Set(['REG_DENIED', 'REG_BUSY'])
+
+/** Gives what a watch shows of a service that does not let the caller in: what AHA knows of it, or only why; undefined when it did let him in. */
+export async function refusedLook(
+  url: string,
+  error: RegistryError,
+  openEnv: () => Promise<Pick<TeleEnv, 'parse' | 'find' | 'ofCell'> & AsyncDisposable>,
+  signal: AbortSignal,
+): Promise<RegistryStatus | undefined> {
+  if (!REFUSING.has(error.code) && !isRefusal(error)) return undefined
+  await using env = await openEnv()
+  return await refusedStatus(url, error, env, signal).catch((thrown: unknown) => {
+    if (thrown !== error) throw thrown
+    return {url: sanitizeUrl(url), status: 'refused' as const, error: reportOf(error)}
+  })
+}
+
 /**
  * Gives what AHA knows of a service that does not let the caller in. Throws that refusal where the URL names no service of AHA, and where AHA says
  * nothing of its cell.

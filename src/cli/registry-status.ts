@@ -30,24 +30,38 @@ export async function readStatus(client: RegistryClient): Promise<RegistryStatus
   }
 }
 
-/** Asks again and again; a registry that is away is a state like another. Ends by throwing what `signal` aborts with. */
-export async function* watchStatus(
-  url: string,
-  look: () => Promise<RegistryStatus>,
-  intervalMs: number,
-  signal: AbortSignal,
-): AsyncGenerator<RegistryStatus, undefined> {
+/** How a status is asked for again and again. */
+export interface StatusWatch {
+  readonly look: () => Promise<RegistryStatus>
+  /** Gives what is to be shown of one that was reached and refuses; undefined when it does not. */
+  readonly refused: (error: RegistryError) => Promise<RegistryStatus | undefined>
+  readonly intervalMs: number
+  readonly signal: AbortSignal
+}
+
+/** A registry refuses who fails to log in more often than each 3 s, and everybody else at his address with him. */
+const REFUSED_MS = 5000
+
+/** Asks again and again; a registry that is away, or refuses, is in a state like another. Ends by throwing what `signal` aborts with. */
+export async function* watchStatus(url: string, watch: StatusWatch): AsyncGenerator<RegistryStatus, undefined> {
+  const {intervalMs, signal} = watch
   for (;;) {
-    try {
-      yield await look()
-    } catch (error) {
-      if (signal.aborted) throw signal.reason
-      if (!(error instanceof RegistryError)) throw error
-      yield {url: sanitizeUrl(url), status: 'away', error: reportOf(error)}
-    }
-    await setTimeout(intervalMs, undefined, {signal}).catch(() => {
+    const status = await lookOnce(url, watch)
+    yield status
+    const pauseMs = status.status === 'refused' ? Math.max(intervalMs, REFUSED_MS) : intervalMs
+    await setTimeout(pauseMs, undefined, {signal}).catch(() => {
       throw signal.reason
     })
+  }
+}
+
+async function lookOnce(url: string, {look, refused, signal}: StatusWatch): Promise<RegistryStatus> {
+  try {
+    return await look()
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    if (!(error instanceof RegistryError)) throw error
+    return (await refused(error)) ?? {url: sanitizeUrl(url), status: 'away', error: reportOf(error)}
   }
 }
 

@@ -6,6 +6,7 @@ import {RegistryError} from '../base/errors.ts'
 import {type Member, roleOf, type Situation} from '../registry/leadership.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
+import {assertAdmin} from './leadership.ts'
 import type {TeleEnv} from './telepath/tele-env.ts'
 
 type Asks = Pick<TeleEnv, 'askAha'>
@@ -20,22 +21,25 @@ export interface Fenced {
 export type FencedGroup = Situation & {readonly leaderAlias: string | null}
 
 /**
- * Keeps those from leading that led before, or say that they do.
+ * Keeps those from leading that led before, or say that they do; with `isDry` it only finds out who would be, and whether the caller may.
  *
  * @throws RegistryError `REG_DENIED` when the caller is no administrator of the AHA; `REG_UNREACHABLE` when no AHA answers; else what it answered
  */
-export async function fenceOldLeaders(env: Asks, group: FencedGroup, signal: AbortSignal): Promise<Fenced> {
+export async function fenceOldLeaders(
+  env: Asks,
+  group: FencedGroup,
+  signal: AbortSignal,
+  isDry = false,
+): Promise<Fenced> {
   const {me, members, leaderAlias, isNamed} = group
   if (!isNamed || leaderAlias === null) return {names: [], why: 'nobody of its cell has a name of the leader in AHA'}
   const network = me.name.slice(me.shortName.length + 1)
   return await env.askAha(async (aha) => {
     if (!canFence(aha)) return {names: [], why: 'the AHA is a real Synapse one, which refuses nobody'}
     const last = await holderOf(aha, `${leaderAlias}.${network}`, signal)
-    const names: string[] = []
-    for (const {name} of members.filter((member) => member !== me && hasLed(member, last))) {
-      await aha.call('fenceAhaSvc', {args: [name, me.name], signal})
-      names.push(name)
-    }
+    const names = members.filter((member) => member !== me && hasLed(member, last)).map(({name}) => name)
+    if (isDry && names.length > 0) await assertAdmin(aha, {signal})
+    for (const name of isDry ? [] : names) await aha.call('fenceAhaSvc', {args: [name, me.name], signal})
     return {names}
   }, signal)
 }
@@ -47,6 +51,14 @@ export async function liftFences(env: Asks, names: readonly string[], signal: Ab
     const lifted: string[] = []
     for (const name of names) if ((await aha.call('unfenceAhaSvc', {args: [name], signal})) === true) lifted.push(name)
     return lifted
+  }, signal)
+}
+
+/** Refuses a caller whom the AHA will refuse when he wants to lift a fence. Throws as `liftFences`. */
+export async function assertMayLift(env: Asks, signal: AbortSignal): Promise<void> {
+  await env.askAha(async (aha) => {
+    if (!canFence(aha)) throw noFences()
+    await assertAdmin(aha, {signal})
   }, signal)
 }
 

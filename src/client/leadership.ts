@@ -1,5 +1,6 @@
 import {type ErrorCode, RegistryError} from '../base/errors.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
+import {fieldsOf} from './admin-values.ts'
 
 export interface LeadOptions {
   readonly signal: AbortSignal
@@ -12,6 +13,32 @@ export interface LeadOptions {
 const DEFAULT_TIMEOUT_MS = 60_000
 /** The service itself gives up first, and says why. */
 const GRACE_MS = 5000
+
+/** What who is no administrator can do. */
+const AS_ADMIN = 'be an administrator of the service, or ask as root: cell://DIR on its machine'
+
+/**
+ * Refuses a caller whom the service will refuse, before anything is looked at: a cell tells everybody who he is there. Where it does not tell, it is to
+ * decide itself when it is called.
+ *
+ * @throws RegistryError `REG_DENIED`, with the words of the service
+ */
+export async function assertAdmin(cell: Callable, {signal}: Pick<LeadOptions, 'signal'>): Promise<void> {
+  const asked = cell.call('getCellUser', {signal}).then((user) => fieldsOf(user, 'a user'))
+  const user = await asked.catch((error: unknown) => {
+    signal.throwIfAborted()
+    if (error instanceof RegistryError) return undefined
+    throw error
+  })
+  if (user?.['admin'] !== false) return
+  const {name} = user
+  const username = typeof name === 'string' ? name : ''
+  throw new RegistryError('REG_DENIED', `User is not an admin [${username}]`, {
+    telepath: 'AuthDeny',
+    info: {username},
+    hints: [AS_ADMIN],
+  })
+}
 
 /**
  * Asks a mirror to lead: by a hand-over of its leader, or, with `isForced`, at once with what it has.
@@ -108,7 +135,7 @@ function meaningOf(error: RegistryError, name: string, url: string): Meaning | u
       return {
         code,
         text: message,
-        hints: ['be an administrator of the service, or ask as root: cell://DIR on its machine'],
+        hints: [AS_ADMIN],
       }
     case 'BadConfValu':
       return {code: 'REG_CONFLICT', text: `${name} is no mirror: ${message}`, hints: [status]}

@@ -79,14 +79,15 @@ from it is gone for good; while that one answers, it is refused.`
     const warnings = forcedWarnings(before)
     await this.#confirmLoss(name, warnings, flags)
     const next = (kept: readonly string[]) => forcedNext(before, before.leaderAlias, kept)
-    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: next([])})
     const {promoteByForce} = await import('../cli/forced-promotion.ts')
     const fenced = await promoteByForce(target, {
       timeoutMs: flags.timeout,
       signal: this.signal,
       allowsReturn: flags['allow-return'] === true,
+      isDry: flags['dry-run'],
       say: (text) => this.say(printable(text)),
     })
+    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: next(fenced)})
     const after = await this.settled(target, {isLeading: true, isAlone: true})
     return this.showLead(name, before, after, {warnings, fenced, next: next(fenced)})
   }

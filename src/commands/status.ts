@@ -1,4 +1,5 @@
 import {Args, Flags} from '@oclif/core'
+import type {RegistryError} from '../base/errors.ts'
 import {CellCommand, cellFlags} from '../cli/cell-command.ts'
 import {exitOf} from '../cli/error-report.ts'
 import {durationFlag} from '../cli/flags.ts'
@@ -15,7 +16,7 @@ export default class Status extends CellCommand {
   static override readonly description =
     `Takes zmq:// for the ZeroMQ port of a registry, the Python one too, which tells less, and cell://, unix://, tcp://, ssl:// and aha:// for cells. A cell
 that does not let you ask for its health or its users is shown without them. Of a service that AHA knows, its leader and its mirrors are shown, each
-asked directly: that needs a user there, and no more rights; without one, what AHA knows of them is shown. An AHA is shown with the services of its network. With --watch it goes on, also while the registry is away.`
+asked directly: that needs a user there, and no more rights; without one, what AHA knows of them is shown. An AHA is shown with the services of its network. With --watch it goes on, also while the registry is away or refuses.`
   static override readonly exits = {8: 'it is degraded or failed, or its change log is damaged, with --verify'}
   static override readonly args = {url: Args.string({description: 'Registry or cell to look at, instead of --url.'})}
   static override readonly examples = [
@@ -47,7 +48,12 @@ asked directly: that needs a user there, and no more rights; without one, what A
     const urls = await this.chooseUrls('any', flags, args.url)
     await using at = await this.#at(urls, flags)
     if (flags.watch) {
-      const looks = watchStatus(urls[0], at.look, flags.interval ?? INTERVAL_MS, this.signal)
+      const looks = watchStatus(urls[0], {
+        look: at.look,
+        refused: (error) => this.#refusedLook(error, urls[0]),
+        intervalMs: flags.interval ?? INTERVAL_MS,
+        signal: this.signal,
+      })
       // On a terminal each look takes the place of the one before.
       const clear = process.stdout.isTTY ? '\x1b[H\x1b[2J' : ''
       await this.stream(looks, (status) => `${clear}${statusText(status)}\n`)
@@ -68,6 +74,11 @@ asked directly: that needs a user there, and no more rights; without one, what A
     const status = await refusedStatus(url, error, env, this.signal)
     process.exitCode = exitOf(error)
     return status
+  }
+
+  async #refusedLook(error: RegistryError, url: string): Promise<RegistryStatus | undefined> {
+    const {refusedLook} = await import('../cli/refused-status.ts')
+    return await refusedLook(url, error, () => this.openEnv(url), this.signal)
   }
 
   async #at(urls: readonly [string, ...string[]], flags: {readonly timeout?: number | undefined}): Promise<Look> {

@@ -1,7 +1,7 @@
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {isRefusal, refusedStatus} from '../../src/cli/refused-status.ts'
-import {statusText} from '../../src/cli/registry-status.ts'
+import {isRefusal, refusedLook, refusedStatus} from '../../src/cli/refused-status.ts'
+import {statusText, watchStatus} from '../../src/cli/registry-status.ts'
 import type {AhaMember, AhaService} from '../../src/client/telepath/aha.ts'
 import {parseUrl} from '../../src/wire/telepath/url.ts'
 
@@ -64,4 +64,33 @@ test('only who was reached can refuse', () => {
   expect(isRefusal(REFUSAL)).toBe(true)
   expect(isRefusal(new RegistryError('REG_UNREACHABLE', 'gone'))).toBe(false)
   expect(isRefusal(new Error('gone'))).toBe(false)
+})
+
+describe('a watch', () => {
+  test.each<[string, RegistryError, string]>([
+    ['refused, with why, for one that does not let him in', REFUSAL, 'refused'],
+    ['refused for a wrong password', new RegistryError('REG_DENIED', 'Invalid password'), 'refused'],
+    ['refused while too many logins failed', new RegistryError('REG_BUSY', 'Too many failed logins'), 'refused'],
+    ['away for one that is not reached', new RegistryError('REG_UNREACHABLE', 'gone'), 'away'],
+  ])('shows %s', async (_, error, status) => {
+    const opened = async () => ({...aha(undefined), [Symbol.asyncDispose]: async () => undefined})
+    const end = new AbortController()
+    const looks = watchStatus('tcp://127.0.0.1:1', {
+      look: () => Promise.reject(error),
+      refused: (thrown) => refusedLook('tcp://127.0.0.1:1', thrown, opened, end.signal),
+      intervalMs: 10,
+      signal: end.signal,
+    })
+    const {code, message} = error
+    expect((await looks.next()).value).toMatchObject({status, url: 'tcp://127.0.0.1:1', error: {code, message}})
+    end.abort(new Error('enough'))
+    await expect(looks.next()).rejects.toThrow('enough')
+  })
+
+  test('shows what AHA knows of one that refuses', async () => {
+    const env = aha([member('00.cortex', true)])
+    const opened = async () => ({...env, [Symbol.asyncDispose]: async () => undefined})
+    const look = await refusedLook('aha://cortex...', REFUSAL, opened, signal)
+    expect(look).toMatchObject({status: 'refused', group: {members: [{name: '00.cortex.demo.net'}]}})
+  })
 })

@@ -1,5 +1,5 @@
 import {beforeEach, describe, expect, test} from 'vitest'
-import {fenceOldLeaders, liftFences} from '../../src/client/leader-fence.ts'
+import {assertMayLift, fenceOldLeaders, liftFences} from '../../src/client/leader-fence.ts'
 import type {Member} from '../../src/registry/leadership.ts'
 import type {TelepathProxy} from '../../src/wire/telepath/caller.ts'
 import {FencedAha, fullName, memberOf} from '../support/fenced-aha.ts'
@@ -47,10 +47,20 @@ describe('before a mirror is promoted by force', () => {
     await expect(liftFences(real, [fullName('00.axon')], signal)).rejects.toMatchObject({code: 'REG_CONFLICT'})
   })
 
+  test('a dry run says who would be, and keeps nobody', async () => {
+    const known = group(memberOf('01.axon', 'mirror'), memberOf('00.axon', 'leader'))
+    expect(await fenceOldLeaders(aha, known, signal, true)).toEqual({names: [fullName('00.axon')]})
+    expect(await aha.fenced()).toEqual([])
+    await expect(assertMayLift(aha, signal)).resolves.toBeUndefined()
+  })
+
   test('it takes an administrator of the AHA', async () => {
     aha.user = 'visi'
     const known = group(memberOf('01.axon', 'mirror'), memberOf('00.axon', 'leader'))
-    await expect(fenceOldLeaders(aha, known, signal)).rejects.toMatchObject({telepath: 'AuthDeny'})
+    for (const isDry of [false, true]) {
+      await expect(fenceOldLeaders(aha, known, signal, isDry)).rejects.toMatchObject({telepath: 'AuthDeny'})
+    }
+    await expect(assertMayLift(aha, signal)).rejects.toMatchObject({telepath: 'AuthDeny'})
   })
 })
 

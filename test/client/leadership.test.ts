@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {demote, promote} from '../../src/client/leadership.ts'
+import {assertAdmin, demote, promote} from '../../src/client/leadership.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
 import type {Callable, CallOptions} from '../../src/wire/telepath/caller.ts'
 import {fromErrInfo} from '../../src/wire/telepath/errors.ts'
@@ -21,6 +21,26 @@ function service(answer: Value | Error) {
 
 const refused = (name: string, mesg: string, more: Record<string, Value> = {}) =>
   fromErrInfo(name, {mesg, ...more}, 'x')
+
+describe('who wants to move the lead', () => {
+  test('is refused before anything is looked at when he is no administrator there, with the words of the service', async () => {
+    const {cell, asked} = service({name: 'visi', admin: false})
+    await expect(assertAdmin(cell, {signal})).rejects.toMatchObject({
+      ...{code: 'REG_DENIED', telepath: 'AuthDeny', message: 'User is not an admin [visi]'},
+      hints: ['be an administrator of the service, or ask as root: cell://DIR on its machine'],
+    })
+    expect(asked).toEqual([['getCellUser', {signal}]])
+  })
+
+  test.each<[string, Value | Error]>([
+    ['is an administrator', {name: 'root', admin: true}],
+    ['is not told who he is', refused('NoSuchMeth', 'no such method')],
+    ['is told something else', 7],
+    ['is told nothing of rights', {name: 'visi'}],
+  ])('is let go on, for the service to decide, when he %s', async (_, answer) => {
+    await expect(assertAdmin(service(answer).cell, {signal})).resolves.toBeUndefined()
+  })
+})
 
 describe('a promotion', () => {
   test('is asked for with or without a hand-over', async () => {

@@ -86,8 +86,17 @@ describe('the status of a service', () => {
     await registry('user', 'add', 'visi@loop.test', '--url', 'aha://cortex...')
     const {stdout} = await net.registry(['status', 'aha://cortex...', '--json'], home)
     expect(rolesOf((JSON.parse(stdout) as RegistryStatus).group)).toEqual(LED_BY_FIRST)
-    const denied = await net.registry(['promote', 'aha://01.cortex...', '--json'], home)
-    expect(denied).toMatchObject({status: 4, stdout: expect.stringContaining('User is not an admin [visi@loop.test]')})
+    const mirror = ['promote', 'aha://01.cortex...']
+    for (const words of [mirror, [...mirror, '--failure'], ['demote', 'aha://cortex...']]) {
+      const denied = await net.registry([...words, '--dry-run', '--json'], home)
+      expect(denied).toMatchObject({
+        status: 4,
+        stdout: expect.stringContaining('User is not an admin [visi@loop.test]'),
+      })
+    }
+    // The service itself says the same.
+    const tool = await net.registry(['query', 'aha://01.cortex...', '--call', 'promote', '--json'], home)
+    expect(tool).toMatchObject({status: 4, stdout: expect.stringContaining('User is not an admin [visi@loop.test]')})
   })
 })
 

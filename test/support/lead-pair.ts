@@ -60,6 +60,7 @@ export class LeadPair implements AsyncDisposable {
     }
     const values: Readonly<Record<string, Value>> = {
       getCellInfo: this.#info(name),
+      getCellUser: {name: 'root', admin: true},
       getHealthCheck: {status: 'nominal', components: []},
       getUserDefs: [],
       promote: null,
