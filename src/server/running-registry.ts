@@ -4,6 +4,7 @@ import {RegistryError} from '../base/errors.ts'
 import {newGuid} from '../base/ids.ts'
 import type {Log} from '../base/log.ts'
 import {packageVersion} from '../base/package-root.ts'
+import {releaseSpent} from '../base/spent-memory.ts'
 import {removeLeftScratch} from '../cell/backup-scratch.ts'
 import type {BootHooks} from '../cell/boot-hooks.ts'
 import type {CellDir, Listeners} from '../cell/dirs.ts'
@@ -217,7 +218,7 @@ export class Registry implements RunningRegistry {
   }
 
   async #open(): Promise<void> {
-    const head = await this.#store.open()
+    const head = await this.#openStore()
     const onTrouble = (trouble: Trouble | undefined) => this.#noteTrouble(trouble)
     const changes = new ChangeLog(this.#store, {...COMMIT_LIMITS, head, onTrouble})
     this.#changes = changes
@@ -286,6 +287,12 @@ export class Registry implements RunningRegistry {
       },
       cellSettings(this.#conf),
     )
+  }
+
+  #openStore(): Promise<StoreHead> {
+    const opening = this.#store.open()
+    releaseSpent() // while its thread starts there is nothing else to do
+    return opening
   }
 
   #copyAgain(leader: string, {ledger, roles}: Mirroring): void {

@@ -1,6 +1,7 @@
 /** The thread that owns the database file: takes requests one after the other and answers each, in order (sqlite-messages.ts). */
 import assert from 'node:assert/strict'
 import {parentPort} from 'node:worker_threads'
+import {SpentMemory} from '../base/spent-memory.ts'
 import {asStoreError} from './sqlite-errors.ts'
 import {SqliteFile} from './sqlite-file.ts'
 import {
@@ -42,6 +43,7 @@ const NAMES: Readonly<Record<number, string>> = {
 
 let place = ''
 let open: SqliteFile | undefined
+let spent: SpentMemory | undefined
 /** Whether what is empty in it is given back. */
 let frees = true
 /** A step is due. */
@@ -66,6 +68,9 @@ port.on('message', (request: Flat) => {
   }
   open?.tidy()
   freeSoon()
+  spent?.worked()
+  // When the answer is on its way.
+  if (operation === OPEN) spent = new SpentMemory()
 })
 
 /** Frees what culled entries took, a little at a time, whenever all requests are answered. */

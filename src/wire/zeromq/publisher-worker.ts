@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import {parentPort, workerData} from 'node:worker_threads'
 import {Context, Publisher} from 'zeromq'
 import {messageOf, RegistryError} from '../../base/errors.ts'
+import {SpentMemory} from '../../base/spent-memory.ts'
 import {bindSocket, closeSocket, isIpv6, SERVER_SOCKET} from './open-socket.ts'
 
 export interface PublisherSettings {
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
     port.postMessage({kind: 'failed', message: messageOf(error), reason} satisfies Started)
     return
   }
+  const spent = new SpentMemory()
   const idle = setInterval(() => void socket.writable, IDLE_MS)
   port.on('message', (batch: 'close' | string[]) => {
     if (batch === 'close') {
@@ -53,6 +55,7 @@ async function main(): Promise<void> {
     }
     for (let i = 0; i < batch.length; i += 2) void socket.send([batch[i] as string, batch[i + 1] as string])
     port.postMessage(0)
+    spent.worked()
   })
 }
 
