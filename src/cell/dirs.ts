@@ -8,6 +8,7 @@
  *     sock          UNIX socket of Telepath, what `cell://DIR` means; there while the server runs
  *     certs/        certificates and keys: cas/ hosts/ users/ crls/ (pki/cert-dir.ts)
  *     sslcert.pem, sslkey.pem   of the HTTPS listener; made at the first start when they are not there
+ *     sslpair.pending   both, while they are made (server/https-pair.ts)
  *     tmp/          scratch: copies of the store for new members (server/mirroring/snapshots.ts)
  *     backups/      live backups, unless `backup:dir` says otherwise
  *     backup.state.json   what the server remembers of its backups (server/backup-record.ts)

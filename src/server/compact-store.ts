@@ -3,7 +3,7 @@ import {rm, stat, statfs} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError, systemCode} from '../base/errors.ts'
-import {makePrivateDir, moveFile} from '../base/files.ts'
+import {makePrivateDir, moveFile, syncDir} from '../base/files.ts'
 import type {Log} from '../base/log.ts'
 import {verifyStoreFile} from '../store/adopt.ts'
 import {SqliteStore} from '../store/sqlite.ts'
@@ -95,6 +95,8 @@ async function assertNoLog(path: string): Promise<void> {
   if (facts !== undefined && facts.size > 0)
     throw new RegistryError('REG_STORE_FAILED', `${path}-wal could not be emptied`, {info: {place: path}})
   for (const ending of ['-wal', '-shm']) await rm(path + ending, {force: true})
+  // SQLite removes it too, and leaves it to chance when that is on the disk: after a power cut it would come back beside the new file.
+  await syncDir(dirname(path))
 }
 
 async function removeFiles(path: string): Promise<void> {

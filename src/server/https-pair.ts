@@ -2,11 +2,14 @@ import {constants} from 'node:fs'
 import {access, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {messageOf, RegistryError, systemCode} from '../base/errors.ts'
-import {writeFileAtomic} from '../base/files.ts'
+import {removeFile, writeFileAtomic} from '../base/files.ts'
 import type {HostKey} from '../pki/server-tls.ts'
 
 const CERT_FILE = 'sslcert.pem'
 const KEY_FILE = 'sslkey.pem'
+/** Both, key first, until each has its place: a start that was cut off between the two is gone on with. */
+const PENDING_FILE = 'sslpair.pending'
+const SEPARATOR = '\n\n'
 /** As the peers name the certificate of a cell of this type. */
 const CELL_TYPE = 'ahacell'
 /** A certificate is no secret. */
@@ -14,11 +17,12 @@ const PUBLIC_FILE_MODE = 0o644
 
 /**
  * Makes `sslkey.pem` and `sslcert.pem` in a data directory that has neither: a certificate for the type of the cell and for this machine, signed
- * by its own key. Gives whether it did. The key is written first, so that a stop between the two is found by the next start.
+ * by its own key. Gives whether it did. Where a start was cut off while it did so, the next one ends it.
  *
  * @throws RegistryError `REG_CERT_INVALID` when only one of them is there
  */
 export async function ensureHttpsPair(dir: string, nowMs: number): Promise<boolean> {
+  if (await placePending(dir)) return true
   const [hasCert, hasKey] = await Promise.all([isThere(join(dir, CERT_FILE)), isThere(join(dir, KEY_FILE))])
   if (hasCert && hasKey) return false
   if (hasCert || hasKey) {
@@ -34,8 +38,19 @@ export async function ensureHttpsPair(dir: string, nowMs: number): Promise<boole
     ttlMs: DEFAULT_TTL_MS,
     alternativeNames: [{kind: 'DNS', value: 'localhost'}],
   })
-  await writeFileAtomic(join(dir, KEY_FILE), pair.key)
-  await writeFileAtomic(join(dir, CERT_FILE), pair.cert, PUBLIC_FILE_MODE)
+  await writeFileAtomic(join(dir, PENDING_FILE), pair.key.trimEnd() + SEPARATOR + pair.cert)
+  return await placePending(dir)
+}
+
+/** Gives the pair that is waiting its names; false when there is none. */
+async function placePending(dir: string): Promise<boolean> {
+  const pending = join(dir, PENDING_FILE)
+  if (!(await isThere(pending))) return false
+  const [key, cert] = (await readPem(pending)).split(SEPARATOR)
+  if (key === undefined || cert === undefined) throw unreadable(pending, new TypeError('it is no pair'))
+  await writeFileAtomic(join(dir, KEY_FILE), `${key}\n`)
+  await writeFileAtomic(join(dir, CERT_FILE), cert, PUBLIC_FILE_MODE)
+  await removeFile(pending)
   return true
 }
 

@@ -12,6 +12,7 @@ import {RestoreSite} from '../../src/cell/restore-swap.ts'
 import {updateConfigFile} from '../../src/config/update-file.ts'
 import {CertDir} from '../../src/pki/cert-dir.ts'
 import {compactStore} from '../../src/server/compact-store.ts'
+import {ensureHttpsPair} from '../../src/server/https-pair.ts'
 import {placeCopy} from '../../src/server/mirroring/copy.ts'
 import {FenceFile} from '../../src/server/mirroring/fence-file.ts'
 import {SqliteStore} from '../../src/store/sqlite.ts'
@@ -66,8 +67,9 @@ async function compact(): Promise<void> {
   await append(path)
 }
 
-/** Leaves a database as a process does that is killed, with all in its write-ahead log, and much in it that is empty. */
-function ballast(): void {
+/** Leaves a database as a process does that is killed: with a write-ahead log that has a part of it, and much in it that is empty. */
+async function ballast(): Promise<void> {
+  await append(join(dir, 'registry.db'), SHAPE, 50)
   const database = new DatabaseSync(join(dir, 'registry.db'))
   database.exec('PRAGMA wal_autocheckpoint = 0; CREATE TABLE ballast (bytes BLOB)')
   database.prepare('INSERT INTO ballast VALUES (zeroblob(?))').run(1_600_000)
@@ -151,11 +153,18 @@ async function old(): Promise<void> {
   process.kill(process.pid, 'SIGKILL')
 }
 
+/** The pair of the HTTPS listener is made at the first start. */
+async function pair(): Promise<void> {
+  await ensureHttpsPair(dir, Date.now())
+  console.log('made')
+}
+
 const SCENARIOS: Readonly<Record<Scenario | 'ballast' | 'old', () => unknown>> = {
   begin,
   compact,
   ballast,
   place,
+  pair,
   old,
   follow,
   backup,

@@ -2,7 +2,15 @@
 import type {Fence} from '../../src/registry/fence.ts'
 import type {LogShape} from '../support/log-model.ts'
 
-export type Scenario = 'begin' | 'compact' | 'place' | 'follow' | 'backup' | 'restore beside' | 'restore within'
+export type Scenario =
+  | 'begin'
+  | 'compact'
+  | 'pair'
+  | 'place'
+  | 'follow'
+  | 'backup'
+  | 'restore beside'
+  | 'restore within'
 
 export const SHAPE: LogShape = {segment: 40, every: 100, kept: 30, filler: 300, batch: 5}
 /** Of the store that takes the place of another one. */

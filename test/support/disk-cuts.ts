@@ -53,6 +53,17 @@ function zeros(call: DataCall | NamesCall): DataCall | NamesCall | undefined {
   return call.kind === 'write' ? {...call, bytes: Buffer.alloc(0), at: call.at + call.bytes.length} : call
 }
 
+/** Says to which half of the names the one belongs that is given or taken; a database and its write-ahead log are in two. */
+function halfOf(call: DataCall | NamesCall): number | undefined {
+  if (call.kind !== 'names') return undefined
+  const {name} = call.changes.at(-1) ?? assert.fail()
+  return Buffer.from(name).reduce((sum, byte) => sum + byte) % 2
+}
+
+function isRemoval(call: DataCall | NamesCall): boolean {
+  return call.kind === 'names' && call.changes.every(({node}) => node === undefined)
+}
+
 /** The kinds of cut, by name. */
 export const FATES = {
   'all is there': ({call}) => call,
@@ -71,8 +82,11 @@ export const FATES = {
     one.call.kind === 'names' || one.call.node % 2 === 0 ? one.call : undefined,
   'those of the other files are there': (one) =>
     one.call.kind === 'names' || one.call.node % 2 === 1 ? one.call : undefined,
-  'every other name is there': (one) => (isNames(one) && one.index % 2 === 0 ? undefined : one.call),
-  'the other names are there': (one) => (isNames(one) && one.index % 2 === 1 ? undefined : one.call),
+  'every other change of names is there': (one) => (isNames(one) && one.index % 2 === 0 ? undefined : one.call),
+  'the other changes of names are there': (one) => (isNames(one) && one.index % 2 === 1 ? undefined : one.call),
+  'all that became of one half of the names is there': ({call}) => (halfOf(call) === 1 ? undefined : call),
+  'all that became of the other half is there': ({call}) => (halfOf(call) === 0 ? undefined : call),
+  'nothing lost its name': ({call}) => (isRemoval(call) ? undefined : call),
 } as const satisfies Readonly<Record<string, Fate>>
 
 /** Each thing by itself: all, a part, or nothing. */
