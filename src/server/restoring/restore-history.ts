@@ -30,6 +30,8 @@ export interface RestoredHistory {
 export interface HistoryWish {
   /** How far; all there is when absent. */
   readonly last: ReplayEnd | undefined
+  /** Up to when it goes at least: its newest entry may be later, by the clock of who led then. */
+  readonly untilMs: number
   /** Entries that follow what was laid out; absent where there are none. */
   readonly more?:
     | ((from: {readonly offset: number; readonly hash: string}) => AsyncIterable<readonly Entry[]>)
@@ -54,6 +56,11 @@ const STORE = 'registry.db'
 export async function bringToMoment(dir: string, wish: HistoryWish): Promise<RestoredHistory> {
   const path = join(dir, STORE)
   const before = await readStoreMember(path)
+  const newest = await lastEntry(path)
+  const {nextOffset: end} = before.head
+  if (wish.more === undefined) {
+    assertMoment(wish.last, {nextOffset: end, untilMs: Math.max(wish.untilMs, newest?.timeMs ?? 0)})
+  }
   await replayTo(path, before, wish)
   const reached = await readStoreMember(path)
   const last = await lastEntry(path)
@@ -127,21 +134,25 @@ async function lastEntry(path: string): Promise<Entry | undefined> {
   return entry
 }
 
+/** Clocks of two members differ by so much at most, unless one is wrong. */
+export const CLOCKS_MS = 86_400_000
+
 /**
- * Makes sure that a moment is one of a history that is there.
+ * Makes sure that a moment is one of a history that is there. What is later by less than `slackMs` may be: that shows by its entries.
  *
  * @throws RegistryError `REG_NOT_FOUND`, naming the range
  */
 export function assertMoment(
   last: ReplayEnd | undefined,
   {nextOffset, untilMs}: {readonly nextOffset: number; readonly untilMs: number},
+  slackMs = 0,
 ): void {
   if (last === undefined) return
   if ('offset' in last && last.offset >= nextOffset) {
     const range = nextOffset === 0 ? 'it has none' : `its entries are 0 to ${nextOffset - 1}`
     throw notThere(`entry ${last.offset} is not in this backup: ${range}`, {last: nextOffset - 1})
   }
-  if ('timeMs' in last && last.timeMs > untilMs) {
+  if ('timeMs' in last && last.timeMs > untilMs + slackMs) {
     const until = new Date(untilMs).toISOString()
     throw notThere(`${new Date(last.timeMs).toISOString()} is later than this backup: it ends at ${until}`, {until})
   }

@@ -18,7 +18,7 @@ import {decodeLead, LEAD_TABLE, LEADER_KEY} from '../../registry/lead.ts'
 import {tryFileLock} from '../../store/file-lock.ts'
 import {lookIntoStore} from '../../store/look.ts'
 import type {ReplayEnd} from '../replay.ts'
-import {assertMoment, bringToMoment, type RestoredHistory} from './restore-history.ts'
+import {assertMoment, bringToMoment, CLOCKS_MS, type RestoredHistory} from './restore-history.ts'
 import type {RestoreSource} from './restore-source.ts'
 import {checkTarget, hasToStay, isWithin, type RestoredCell, type RestoreTarget} from './restore-target.ts'
 import {assertKnownFormat, newerWarnings} from './written-by.ts'
@@ -107,7 +107,7 @@ export class Restoring implements AsyncDisposable {
     await mendRestore(wish.dir)
     const target = await checkTarget(wish.dir, source.path, cell)
     if (last !== undefined && cell.kind !== 'registry') throw noMoments()
-    assertMoment(last, end)
+    assertMoment(last, end, source.more === undefined ? CLOCKS_MS : 0)
     if (source.storePath !== undefined) await assertKnownFormat(source.storePath, source)
     const otherCell = target.iden === null || target.iden === cell.iden ? null : target.iden
     const settings = await settingsOf(target, wish)
@@ -169,6 +169,7 @@ export class Restoring implements AsyncDisposable {
     await assertKnownFormat(join(data, 'registry.db'), source)
     return await bringToMoment(data, {
       last,
+      untilMs: source.end.untilMs,
       more: source.more,
       isMirror: async () => (await readConf(data)).isMirror,
       above: await epochOf(this.plan.target),

@@ -7,6 +7,7 @@ import {basename, join} from 'node:path'
 import {gunzipSync} from 'node:zlib'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import type {Manifest} from '../../../src/backup/manifest.ts'
+import {encodeManifest} from '../../../src/backup/manifest-write.ts'
 import {openBackup} from '../../../src/backup/open-backup.ts'
 import {NO_PROGRESS} from '../../../src/backup/progress.ts'
 import {lockCellDir} from '../../../src/cell/dirs.ts'
@@ -207,11 +208,30 @@ test('a moment that the backup does not have is refused, and what it has is name
     code: 'REG_NOT_FOUND',
     message: expect.stringContaining(`0 to ${index - 1}`),
   })
-  const later = open(backup, newDir(), {timeMs: Date.parse(manifest.madeAt) + 1})
+  const nowhere = newDir()
+  const later = restore(backup, nowhere, {timeMs: Date.parse(manifest.madeAt) + 1})
   await expect(later).rejects.toMatchObject({code: 'REG_NOT_FOUND', message: expect.stringContaining(manifest.madeAt)})
+  const muchLater = open(backup, newDir(), {timeMs: Date.parse(manifest.madeAt) + 86_400_001})
+  await expect(muchLater).rejects.toMatchObject({code: 'REG_NOT_FOUND'})
   const dir = newDir()
   await expect(restore(backup, dir, {timeMs: 1})).rejects.toMatchObject({code: 'REG_NOT_FOUND'})
-  expect(existsSync(dir)).toBe(false)
+  expect([existsSync(dir), existsSync(nowhere)]).toEqual([false, false])
+})
+
+test('of a mirror whose clock is behind that of its leader every moment of the log is restored', async () => {
+  const entries = await entriesOf(backup)
+  const newest = entries.at(-1)?.timeMs ?? 0
+  const path = join(home, 'b-behind')
+  await cp(backup, path, {recursive: true})
+  const behind = {...manifest, madeAt: new Date(newest - 3_600_000).toISOString()}
+  await writeFile(join(path, 'backup.json'), encodeManifest(behind))
+  const {history} = await restore(path, newDir(), {timeMs: newest})
+  expect(history).toMatchObject({lastOffset: entries.length - 1, lastTimeMs: newest})
+  const until = new Date(newest).toISOString()
+  await expect(restore(path, newDir(), {timeMs: newest + 1})).rejects.toMatchObject({
+    code: 'REG_NOT_FOUND',
+    message: expect.stringContaining(until),
+  })
 })
 
 test('a backup in the backups of the directory is restored, and stays there', async () => {
