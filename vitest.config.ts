@@ -18,7 +18,7 @@ const LONG = IS_LONG ? [] : ['test/fault/lead-clock.test.ts', 'test/fault/backup
 
 // What takes longer than all tests together may: for .ci/run (`npm run test:proofs`) and the long form.
 const PROOFS = [
-  'test/fault/{cell-barred,cell-hostile,cell-lifecycle,compact-kill,directory,flood,lead-disk,lead-kills,lead-partition,lead-silence,power-cut,power-cut-files,restore-volume,sleep,stall}.test.ts',
+  'test/fault/{backup-follow-trim,cell-barred,cell-hostile,cell-lifecycle,compact-kill,directory,flood,lead-disk,lead-kills,lead-partition,lead-silence,power-cut,power-cut-files,restore-volume,sleep,stall}.test.ts',
   'test/server/mirroring/{breaks,copy-store,follower,forwarding,promotion,rejoin,restored,three,trim}.test.ts',
   'test/server/{backups,drill/drill,restoring/restore}.test.ts',
   'test/config/hostile-yaml.test.ts',

@@ -29,8 +29,10 @@ interface ShownCertificate {
   readonly expiresAtMs: number
 }
 
+/** How a part of the cell does. */
+export type ComponentHealth = Pick<HealthComponent, 'status' | 'mesg' | 'data'>
 /** How a member of a cell does that leads or follows others. */
-export type MirroringHealth = Pick<HealthComponent, 'status' | 'mesg' | 'data'>
+export type MirroringHealth = ComponentHealth
 
 /** How it stands with the backups of a cell. */
 export interface BackupHealth {
@@ -61,6 +63,8 @@ export interface HealthSources {
   readonly membership: () => {readonly name: string; readonly problem: string | undefined} | undefined
   /** How it does as a leader or a mirror; undefined when it is the only member of its cell. */
   readonly mirroring: () => MirroringHealth | undefined
+  /** How those do who archive the change log; undefined when nobody does. */
+  readonly archivers: () => ComponentHealth | undefined
   /** Undefined when there was no backup, and none is asked for. */
   readonly backup: () => BackupHealth | undefined
   /** The version that runs, and the one that was installed in its place, or null for none; undefined when it is the same. */
@@ -80,6 +84,7 @@ export function healthReport(iden: string, sources: HealthSources): HealthReport
     servicesHealth(sources),
     ...membershipHealth(sources),
     ...mirroringHealth(sources),
+    ...archiversHealth(sources),
     ...backupHealth(sources),
     ...softwareHealth(sources),
   ]
@@ -161,6 +166,11 @@ function membershipHealth({membership}: HealthSources): readonly HealthComponent
 function mirroringHealth({mirroring}: HealthSources): readonly HealthComponent[] {
   const found = mirroring()
   return found === undefined ? [] : [{name: 'mirroring', ...found}]
+}
+
+function archiversHealth({archivers}: HealthSources): readonly HealthComponent[] {
+  const found = archivers()
+  return found === undefined ? [] : [{name: 'archivers', ...found}]
 }
 
 function backupHealth({backup, nowMs}: HealthSources): readonly HealthComponent[] {

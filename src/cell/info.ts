@@ -37,6 +37,8 @@ export interface CellFacts {
   readonly https: readonly {readonly host: string; readonly port: number}[]
   /** URLs of the Telepath listeners. */
   readonly telepath: readonly string[]
+  /** Who archives the change log; nothing is told when nobody does. */
+  readonly archivers: readonly Value[]
   /** When the database was last written anew at a start, in the peers' shape; null: never. */
   readonly optimized: Value
   /** URLs of the provisioning listeners. */
@@ -66,6 +68,7 @@ export function cellInfo(facts: CellFacts) {
       uplink: hasUplink,
       mirror,
       ...(told === undefined ? {} : {mirroring: told}),
+      ...(facts.archivers.length === 0 ? {} : {archivers: facts.archivers}),
       aha: facts.aha,
       // `telepath` and `provision` are ours; the peers tell of HTTPS only.
       network: {https: facts.https, telepath: facts.telepath, provision: facts.provision},

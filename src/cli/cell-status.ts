@@ -129,12 +129,25 @@ function cellFacts(cell: Fields, synapse: Fields, features: Fields): CellFacts {
     https: listOf(network['https'] ?? [], 'https').map(httpsUrl),
     telepath: textsOf(network['telepath'], 'telepath'),
     provision: textsOf(network['provision'], 'provision'),
+    ...archiversOf(cell),
     aha: {
       name: textOf(aha['name']) ?? null,
       leader: textOf(aha['leader']) ?? null,
       network: textOf(aha['network']) ?? null,
     },
   }
+}
+
+/** Older registries tell of none. */
+function archiversOf(cell: Fields): Pick<CellFacts, 'archivers'> {
+  const archivers = listOf(cell['archivers'] ?? [], 'archivers').map((one) => {
+    const {name, index, behind, attached, since} = fieldsOf(one, 'an archive')
+    return {
+      ...{name: textOf(name) ?? '', index: Number(index), behind: Number(behind), attached: attached === true},
+      since: new Date(Number(since)).toISOString(),
+    }
+  })
+  return archivers.length === 0 ? {} : {archivers}
 }
 
 function partOf(fields: Fields, name: string): Fields {

@@ -11,7 +11,7 @@ import {groupText} from './group-report.ts'
 import {logCheckText} from './log-check.ts'
 import {networkCounts, networkText} from './network-report.ts'
 import {keyValues, localTime} from './render.ts'
-import type {CellFacts, RegistryStatus} from './status-report.ts'
+import type {CellFacts, RegistryStatus, StatusArchiver} from './status-report.ts'
 
 /** Asks a registry how it is. Throws as the client's calls do. */
 export async function readStatus(client: RegistryClient): Promise<RegistryStatus> {
@@ -93,6 +93,7 @@ export function statusText(status: RegistryStatus): string {
     ['discover', status.discoverStrategy],
     ['store', store?.kind],
     ['last backup', backupText(status)],
+    ...(cell?.archivers ?? []).map((one) => ['log archived', archiverText(one)] as const),
     ['change log', status.log === undefined ? undefined : logCheckText(status.log)],
     ['events dropped', numberText(counts?.eventsDropped)],
     ['unanswerable', numberText(counts?.unanswerable)],
@@ -131,6 +132,11 @@ function backupText({health}: RegistryStatus): string | undefined {
   if (typeof proof !== 'string' || typeof proofat !== 'number')
     return `${made}; ${how === undefined || how === 'kept' ? 'no drill' : 'no drill of those kept here'}`
   return `${made}; ${proof} ${localTime(proofat)} (${String(proofof)})`
+}
+
+function archiverText({name, index, behind, attached, since}: StatusArchiver): string {
+  const at = localTime(Date.parse(since))
+  return `${name}, index ${index}, ${behind} behind, ${attached ? `there since ${at}` : `away, last heard of ${at}`}`
 }
 
 function versionText({software, version, cell}: RegistryStatus): string | undefined {

@@ -67,7 +67,20 @@ export interface CellFacts {
   readonly telepath: readonly string[]
   /** URLs of the listeners for one-time URLs. */
   readonly provision: readonly string[]
+  /** Who archives its change log, and how far each has it; missing when nobody does. */
+  readonly archivers?: readonly StatusArchiver[]
   readonly aha: {readonly name: string | null; readonly leader: string | null; readonly network: string | null}
+}
+
+/** One that archives a change log: it has the entries below `index`. */
+export interface StatusArchiver {
+  /** Host and directory. */
+  readonly name: string
+  readonly index: number
+  readonly behind: number
+  readonly attached: boolean
+  /** When it came, or was last heard of. */
+  readonly since: string
 }
 
 /** How a cell says that it does. */

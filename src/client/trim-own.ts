@@ -10,6 +10,8 @@ export interface OwnTrimWish {
   readonly keep: number
   readonly keepForMs: number | undefined
   readonly isForced: boolean
+  /** Names of those that archived the log and are gone for good. */
+  readonly forgotten: readonly string[]
   readonly isDry: boolean
   /** Longest wait for each who follows. */
   readonly timeoutMs: number
@@ -58,9 +60,10 @@ export function canTrimItself({info}: Callable): boolean {
  * @throws RegistryError `REG_UNREACHABLE` when a member is away, nothing is changed then; `REG_TIMED_OUT` when one did not follow; `REG_DENIED`
  */
 export async function trimOwn(cell: Callable, name: string, wish: OwnTrimWish, signal: AbortSignal): Promise<OwnTrim> {
-  const {consumers, keep, keepForMs, isForced, isDry, timeoutMs} = wish
+  const {consumers, keep, keepForMs, isForced, forgotten, isDry, timeoutMs} = wish
   const kwargs = {
     ...{consumers, keep, timeout: timeoutMs / 1000, force: isForced, dryrun: isDry},
+    ...(forgotten.length === 0 ? {} : {forget: forgotten}),
     ...(keepForMs === undefined ? {} : {keepfor: Math.round(keepForMs)}),
   }
   try {

@@ -17,6 +17,7 @@ interface TrimFlags {
   readonly yes: boolean
   readonly timeout?: number | undefined
   readonly 'keep-for'?: number | undefined
+  readonly forget: readonly string[]
 }
 
 export default class Trim extends CellCommand {
@@ -60,6 +61,14 @@ server of ours knows its mirrors by itself, and who archives its log with regist
     }),
     keep: Flags.integer({summary: 'How many of the newest entries stay.', min: 0, exclusive: ['keep-for']}),
     'keep-for': durationFlag({summary: 'Younger entries stay; a real service does not know how old its entries are.'}),
+    forget: Flags.string({
+      summary:
+        'One that archived the log of a registry and is gone for good, as registry status names it; is not waited for any more.',
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+      default: [],
+    }),
     force: Flags.boolean({
       summary: 'Trim although somebody who follows is away or behind, and cut it off.',
       default: false,
@@ -77,15 +86,16 @@ server of ours knows its mirrors by itself, and who archives its log with regist
     await using _ends = cell
     if (canTrimItself(cell)) return await this.#ofOurs({cell, url}, wish, flags)
     if (flags['keep-for'] !== undefined) throw noTimes()
+    if (flags.forget.length > 0) throw noArchivers()
     await using env = await this.openEnv(url)
     return await this.#ofOthers({cell, url, env}, wish, limits, flags)
   }
 
   /** A server of ours knows who follows it, and when its entries were written. */
   async #ofOurs({cell, url}: Omit<TrimTarget, 'env'>, wish: TrimWish, flags: TrimFlags): Promise<TrimReport> {
-    const {timeout: timeoutMs = FOLLOWS_WITHIN_MS, 'keep-for': keepForMs} = flags
+    const {timeout: timeoutMs = FOLLOWS_WITHIN_MS, 'keep-for': keepForMs, forget: forgotten} = flags
     const name = sanitizeUrl(url)
-    const asked = {...wish, keepForMs, timeoutMs}
+    const asked = {...wish, keepForMs, forgotten, timeoutMs}
     const plan = ownReport(
       name,
       await trimOwn(cell, name, {...asked, isDry: true}, this.signal),
@@ -93,9 +103,10 @@ server of ours knows its mirrors by itself, and who archives its log with regist
       flags['dry-run'],
     )
     if (flags['dry-run']) this.say('dry run: nothing was done')
-    if (flags['dry-run'] || plan.trimmedTo === null) return this.show(plan, trimText)
-    if (!wish.isForced) assertNobodyIsCutOff(absentIn(plan), name)
-    await this.#confirmLoss(plan, flags)
+    const isIdle = plan.trimmedTo === null
+    if (flags['dry-run'] || (isIdle && forgotten.length === 0)) return this.show(plan, trimText)
+    if (!isIdle && !wish.isForced) assertNobodyIsCutOff(absentIn(plan), name)
+    if (!isIdle) await this.#confirmLoss(plan, flags)
     using _working = await this.progress('trimming')
     const done = await trimOwn(cell, name, {...asked, isDry: false}, this.signal)
     return this.show(ownReport(name, done, wish, false), trimText)
@@ -124,6 +135,11 @@ server of ours knows its mirrors by itself, and who archives its log with regist
     const isCutting = followers.some(({why}) => why !== null)
     await this.confirm({what, about: warnings, ...(isCutting ? {name: service} : {})}, flags)
   }
+}
+
+function noArchivers(): RegistryError {
+  const text = 'a real service does not know who archives its log: there is nobody to forget'
+  return new RegistryError('REG_USAGE', text, {hints: ['registry trim without --forget']})
 }
 
 function noTimes(): RegistryError {

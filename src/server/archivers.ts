@@ -100,7 +100,12 @@ export class Archivers {
     const link = {sessionId}
     this.#assertRoom(about.archiver)
     this.#open.add(link)
-    const isNews = this.#kept.get(about.archiver)?.link === undefined
+    const before = this.#kept.get(about.archiver)
+    const isNews = before?.link === undefined
+    // It was on its disk: entries at its end are gone, or the directory is an older copy. They are sent again, and nobody else can tell.
+    if (before !== undefined && before.place.index > index) {
+      this.#ports.log.warning('archiver.lost-entries', {archiver: about.name, had: before.place.index, has: index})
+    }
     this.#take({...about, index}, link)
     if (isNews) this.#ports.log.info('archiver.attached', {archiver: about.name, offset: index})
     return {

@@ -45,6 +45,7 @@ export const LOG_METHODS = {
       optional('timeout', DEFAULT_TIMEOUT_MS / 1000),
       optional('force', false),
       optional('dryrun', false),
+      optional('forget'),
     ],
     trimLog,
     {...WRITES, isUnawaited: true},
@@ -63,13 +64,33 @@ async function trimLog(call: CellCall): Promise<Value> {
   const followers = logTrim.followers.map(({name, nextOffset}) => ({name, index: nextOffset ?? null}))
   const isDry = call.boolean('dryrun')
   const toGo = await logTrim.lastToGo(wish)
-  const archivers = logTrim.archivers(toGo).map(({name, index, attachedMs, seenMs, lacks}) => ({
+  const forgotten = forget(call, isDry)
+  const rest = logTrim.archivers(toGo).filter(({name}) => !forgotten.includes(name))
+  const archivers = rest.map(({name, index, attachedMs, seenMs, lacks}) => ({
     ...{name, index, seen: seenMs, attached: attachedMs !== null},
     lacks: lacks || (toGo !== undefined && wish.keep === 0 && wish.keepForMs === undefined),
   }))
   const last = isDry ? toGo : await logTrim.trim(wish, call.actor, call.signal)
   const after = isDry || last === undefined ? null : packState(await logTrim.state())
   return {trimmed: last ?? null, before: packState(before), after, followers, archivers}
+}
+
+/** Forgets who archived the log and is gone for good, unless it is only looked; gives the names. */
+function forget(call: CellCall, isDry: boolean): readonly string[] {
+  const {archivers} = call.parts
+  const names = call.optional('forget', () => call.texts('forget')) ?? []
+  for (const name of names) {
+    const found = archivers.known.filter((one) => one.name === name)
+    if (found.length === 0) throw unknownArchiver(name, archivers.known)
+    if (!isDry) archivers.forget(name)
+  }
+  return names
+}
+
+function unknownArchiver(name: string, known: readonly {readonly name: string}[]): RegistryError {
+  const who = known.length === 0 ? 'nobody does' : known.map((one) => one.name).join(', ')
+  const text = `nobody of the name ${name} archives the log, or did: ${who}`
+  return new RegistryError('REG_NOT_FOUND', text, {info: {name}, hints: ['registry status']})
 }
 
 function wishOf(call: CellCall): Pick<LogTrimWish, 'consumers' | 'timeoutMs'> {

@@ -19,6 +19,7 @@ import {Daemon} from '../wire/telepath/daemon.ts'
 import {DEFAULT_PORT, parseUrl, type TelepathUrl} from '../wire/telepath/url.ts'
 import type {AhaHost} from './aha-host.ts'
 import type {AhaMember} from './aha-member.ts'
+import {archiverFacts, archiverHealth} from './archiver-report.ts'
 import type {Backups} from './backups.ts'
 import {kindOf} from './cell-api-self.ts'
 import type {CellParts} from './cell-parts.ts'
@@ -279,7 +280,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #health(): HealthReport {
-    const {cellDir, changes, disk, services, member} = this.#ports
+    const {cellDir, changes, disk, services, member, logParts} = this.#ports
     return healthReport(cellDir.guid, {
       trouble: () => {
         const {trouble} = changes
@@ -295,6 +296,7 @@ export class CellHost implements AsyncDisposable {
       nowMs: () => this.#clock.wallMs(),
       services,
       mirroring: () => memberHealth(this.#member()),
+      archivers: () => archiverHealth(logParts.archivers.known, changes.nextOffset, this.#clock.wallMs()),
       backup: () => this.#ports.backups.health(),
       replaced: () => replacementOf(packageVersion()),
       membership: () => {
@@ -376,7 +378,7 @@ export class CellHost implements AsyncDisposable {
   }
 
   #info(): ReturnType<typeof cellInfo> {
-    const {cellDir, changes, mirroring} = this.#ports
+    const {cellDir, changes, mirroring, logParts} = this.#ports
     const {https, telepath, provision} = this.listeners
     const {role} = mirroring.roles
     return cellInfo({
@@ -392,6 +394,7 @@ export class CellHost implements AsyncDisposable {
         ...(role.kind === 'safe' ? [reasonOf(role)] : []),
       ],
       member: memberFacts(this.#member()),
+      archivers: archiverFacts(logParts.archivers.known, changes.nextOffset),
       aha: {
         name: this.#settings.ahaName ?? null,
         leader: this.#settings.leader ?? null,

@@ -2,6 +2,7 @@ import {setTimeout} from 'node:timers/promises'
 import type {Clock} from '../base/clock.ts'
 import {RegistryError} from '../base/errors.ts'
 import type {Log} from '../base/log.ts'
+import {shellWord} from '../base/shell-word.ts'
 import type {ChangeLog} from '../nexus/change-log.ts'
 import {lastToGo} from '../registry/trim.ts'
 import type {Store} from '../store/store.ts'
@@ -241,7 +242,8 @@ function tooLate(name: string, offset: number, timeoutMs: number): RegistryError
 function cutOffArchivers(away: readonly TrimmedArchiver[]): RegistryError {
   const names = away.map(({name}) => name)
   const text = `${away.map((one) => awayText(one)).join('; ')}: what is trimmed now would be missing there, so nothing was trimmed`
-  const hints = ['run it again where it is: registry backup follow DIR', ...CUT_OFF_HINTS]
+  const forget = names.map((name) => `when it is gone for good: registry trim --forget ${shellWord(name)}`)
+  const hints = ['run it again where it is: registry backup follow DIR', ...forget, 'registry status']
   return new RegistryError('REG_UNREACHABLE', text, {telepath: 'SynErr', info: {away: names}, hints})
 }
 

@@ -14,6 +14,7 @@ const WELL: HealthSources = {
   membership: () => undefined,
   mirroring: () => undefined,
   backup: () => undefined,
+  archivers: () => undefined,
   replaced: () => undefined,
 }
 

@@ -13,10 +13,12 @@ let dir: string
 let clock: FakeClock
 let nextOffset: number
 let archivers: Archivers
+let warned: string[]
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'registry-archivers-'))
   clock = new FakeClock()
   nextOffset = 10
+  warned = []
   archivers = await open()
 })
 afterEach(async () => {
@@ -25,7 +27,7 @@ afterEach(async () => {
 })
 
 function open(): Promise<Archivers> {
-  const log = {info: () => undefined, warning: () => undefined}
+  const log = {info: () => undefined, warning: (event: string) => void warned.push(event)}
   return Archivers.open({dir, clock, log, nextOffset: () => nextOffset})
 }
 
@@ -63,6 +65,14 @@ describe('who archives the log', () => {
     old[Symbol.dispose]()
     expect(known()).toEqual([[KEPT.name, 6, true]])
     expect(() => archivers.ack(KEPT.archiver, 's1', 9)).toThrow('archives no log')
+  })
+
+  test('is told of when it comes back with less than it had', () => {
+    archivers.attach(KEPT, 's1', 4)[Symbol.dispose]()
+    archivers.attach(KEPT, 's2', 4)[Symbol.dispose]()
+    expect(warned).toEqual([])
+    archivers.attach(KEPT, 's3', 3)
+    expect(warned).toEqual(['archiver.lost-entries'])
   })
 
   test('gets on, or has all: since when it does not is told', () => {

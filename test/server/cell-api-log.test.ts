@@ -270,6 +270,16 @@ describe('a trim and who archives the log', () => {
     expect(await trimLog({})).toMatchObject({archivers: []})
   })
 
+  test('it does not wait for one that is gone for good, once somebody said so', async () => {
+    await (await archive(4))()
+    const forget = [about.name]
+    await expect(trimLog({forget: ['nobody']})).rejects.toMatchObject({code: 'REG_NOT_FOUND'})
+    expect(await trimLog({forget, dryrun: true})).toMatchObject({archivers: []})
+    expect(await trimLog({dryrun: true})).toMatchObject({archivers: [{name: about.name}]})
+    const before = index()
+    expect(await trimLog({forget})).toMatchObject({trimmed: before, archivers: []})
+  })
+
   test('it does not count who says that it has more than there is, or archives nothing', async () => {
     await (await archive(index() + 1))()
     await expect(ack(3)).rejects.toMatchObject({code: 'REG_CONFLICT'})

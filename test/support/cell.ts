@@ -158,6 +158,7 @@ const FACTS: CellFacts = {
   aha: {name: null, leader: null, network: 'demo.net'},
   https: [],
   telepath: [],
+  archivers: [],
   optimized: null,
   provision: [],
 }
@@ -172,6 +173,7 @@ const NOTHING_WRONG = {
   services: () => ({all: 0, critical: 0}),
   membership: () => undefined,
   mirroring: () => undefined,
+  archivers: () => undefined,
   backup: () => undefined,
   replaced: () => undefined,
 }
