@@ -5,7 +5,7 @@ import {RegistryError} from '../base/errors.ts'
 import {realPlace} from '../base/files.ts'
 import {readCellConf} from './cell-conf.ts'
 import {writing} from './file-faults.ts'
-import {FOLLOW_FILE} from './followed.ts'
+import {FOLLOW_FILE} from './follow-file.ts'
 import {MANIFEST_FILE} from './manifest.ts'
 
 /** What a cell makes at its start, and no backup holds. */

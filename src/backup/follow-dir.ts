@@ -9,10 +9,10 @@ import {shellWord} from '../base/shell-word.ts'
 import {tryFileLock} from '../store/file-lock.ts'
 import {assertOutsideOthers} from './backup-place.ts'
 import {writing} from './file-faults.ts'
+import {FOLLOW_FILE} from './follow-file.ts'
 import {
   beginHistory,
   type Claim,
-  FOLLOW_FILE,
   type FollowedBase,
   type HistoryDir,
   type HistoryReason,

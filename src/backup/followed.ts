@@ -12,19 +12,20 @@
  *
  * The newest history that has a base is the one that counts. A base gets its name when the log of its history has reached it, and has its hash there.
  */
+
 import {open, readFile, stat} from 'node:fs/promises'
 import {basename, dirname, join, resolve} from 'node:path'
 import {RegistryError, systemCode} from '../base/errors.ts'
 import {exists, makePrivateDir, namesIn, writeFileAtomic} from '../base/files.ts'
 import {parseJson} from '../base/json-parse.ts'
 import type {Entry} from '../store/store.ts'
+import {FOLLOW_FILE} from './follow-file.ts'
 import {archiveEnd, archiveSegments, readArchive} from './log-archive.ts'
 import {lostEnd, readLogHead} from './log-head.ts'
 import type {SegmentEnd} from './log-segment.ts'
 import {MANIFEST_FILE, type Manifest} from './manifest.ts'
 import {readManifestFile} from './manifest-read.ts'
 
-export const FOLLOW_FILE = 'follow.json'
 const HISTORY_FILE = 'history.json'
 const FORMAT = 1
 const HISTORY = /^history-([1-9]\d{0,5})$/

@@ -106,6 +106,9 @@ export async function readLayers(sources: ConfSources): Promise<Layers> {
   return layers
 }
 
+/** A file of empty lines and comments: a template perhaps, of which nothing is used. */
+const SAYS_NOTHING = /^(?: *(?:#[\x20-\x7e]*)?\n)*$/
+
 class Collector implements Layers {
   readonly files: string[] = []
   readonly settings: Setting[] = []
@@ -118,6 +121,7 @@ class Collector implements Layers {
       const text = await readConfigFile(file)
       if (text === undefined) return
       this.files.push(file)
+      if (SAYS_NOTHING.test(text)) return
       const {plainValue, readYaml} = await import('./yaml.ts')
       const node = readYaml(text, {source: file, maxBytes: YAML_LIMITS.fileBytes})
       this.#takeEntries(file, node, plainValue, without)

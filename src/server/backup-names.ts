@@ -2,7 +2,7 @@
 import type {Dirent} from 'node:fs'
 import {lstat, readdir, realpath, stat} from 'node:fs/promises'
 import {dirname, isAbsolute, join} from 'node:path'
-import {FOLLOW_FILE} from '../backup/followed.ts'
+import {FOLLOW_FILE} from '../backup/follow-file.ts'
 import {isSafePath, MANIFEST_FILE} from '../backup/manifest.ts'
 import {isPartialName} from '../backup/stage.ts'
 import {PROOFS_FILE} from '../backup/tree.ts'

@@ -26,7 +26,6 @@ import {SERVICE_METHODS} from './cell-api-services.ts'
 import {OLD_METHODS, TASK_METHODS} from './cell-api-tasks.ts'
 import {PASSWORD_METHODS, USER_METHODS, USER_RULE_METHODS} from './cell-api-users.ts'
 import type {CellMethod} from './cell-method.ts'
-import {httpsMethods} from './https-routes.ts'
 
 /** Who connects to the plain ZeroMQ ports does not say who he is: these are for anyone. */
 const ANYONE: Need = {kind: 'anyone'}
@@ -49,7 +48,7 @@ export const ZEROMQ_METHODS = {
 export type ZeromqMethod = keyof typeof ZEROMQ_METHODS
 
 /** Those that alter the state of the cell: a mirror passes them on to the leader. A renewal alters nothing that lasts. */
-const ZEROMQ_WRITES: ReadonlySet<string> = new Set<ZeromqMethod>(['register', 'deregister'])
+export const ZEROMQ_WRITES: ReadonlySet<string> = new Set<ZeromqMethod>(['register', 'deregister'])
 
 /** Methods that every cell has over Telepath. */
 const CELL_TABLE: ReadonlyMap<string, CellMethod> = new Map<string, CellMethod>(
@@ -96,31 +95,4 @@ export const TELEPATH_METHODS: ReadonlyMap<string, CellMethod> = new Map([...CEL
 /** Gives the methods of a cell. */
 export function methodsOf({aha}: {readonly aha?: unknown}): ReadonlyMap<string, CellMethod> {
   return aha === undefined ? CELL_TABLE : TELEPATH_METHODS
-}
-
-/** A row as the table shows it. */
-export interface MethodRow {
-  readonly listener: 'zeromq' | 'telepath' | 'https'
-  readonly name: string
-  /** Undefined where it depends on what is asked. */
-  readonly need: Need | undefined
-  /** It alters the state of the cell, and so is done by the leader. */
-  readonly isWrite: boolean
-}
-
-/** All rows of all listeners. */
-export function allMethods(): readonly MethodRow[] {
-  return [
-    ...Object.entries(ZEROMQ_METHODS).map(
-      ([name, need]) => ({listener: 'zeromq', name, need, isWrite: ZEROMQ_WRITES.has(name)}) as const,
-    ),
-    ...[...TELEPATH_METHODS].map(([name, row]) => telepathRow(name, row)),
-    ...httpsMethods().map(({name, need, isWrite}) => ({listener: 'https', name, need, isWrite}) as const),
-  ]
-}
-
-function telepathRow(name: string, row: CellMethod): MethodRow {
-  const need = typeof row.need === 'function' ? undefined : row.need
-  const isWrite = !row.isGenerator && !row.isShare && row.isWrite === true
-  return {listener: 'telepath', name, need, isWrite}
 }

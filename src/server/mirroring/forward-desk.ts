@@ -1,15 +1,9 @@
-import assert from 'node:assert/strict'
-import {authorize} from '../../auth/door.ts'
 import {RegistryError} from '../../base/errors.ts'
-import {parseJson} from '../../base/json-parse.ts'
 import {countingChanges} from '../../nexus/asked-changes.ts'
-import {actorText} from '../../registry/actor.ts'
 import type {Value} from '../../wire/msgpack/value.ts'
 import {enter} from '../cell-door.ts'
 import type {CellParts} from '../cell-parts.ts'
-import {assertAllowed, isChange} from '../https-api.ts'
-import {HTTPS_CHANGES} from '../https-handlers.ts'
-import {HTTPS_ROUTES, type HttpsRow} from '../https-routes.ts'
+import {loadLate} from '../late-part.ts'
 import {methodsOf} from '../methods.ts'
 import {
   decodeCall,
@@ -18,6 +12,7 @@ import {
   type ForwardedCall,
   type HttpsCall,
   type LogPoint,
+  notPassedOn,
   type TelepathCall,
   type ZeromqRequest,
 } from './forwarded-call.ts'
@@ -95,25 +90,15 @@ export class ForwardDesk {
   ): Promise<Value> {
     const parts = this.#ports.parts()
     const row = methodsOf(parts).get(method)
-    if (row === undefined || row.isGenerator || row.isShare || !row.isWrite) throw notOne(method)
+    if (row === undefined || row.isGenerator || row.isShare || !row.isWrite) throw notPassedOn(method)
     const acting = {...session, openedBy: user, userIden: user, isElsewhere: true} as const
     const {call} = enter(row, {method, args, kwargs, signal}, {parts, session: acting, sessions: []}, via.name)
     return await row.run(call)
   }
 
-  async #runHttps({route, params, body, user, address}: HttpsCall, via: Via): Promise<Value> {
-    const parts = this.#ports.parts()
-    if (!isChange(route)) throw notOne(route)
-    const row: HttpsRow = HTTPS_ROUTES[route]
-    const known = parts.users.user(user)
-    authorize(parts.users, {kind: 'user', iden: user}, {kind: 'login'})
-    assert(known !== undefined, 'who is allowed to log in is known')
-    const need = typeof row.need === 'function' ? row.need(params, user) : row.need
-    assertAllowed({userIden: user, username: known.name}, need, parts.users)
-    const actor = actorText('https', known.name, address)
-    parts.log.info('https.forwarded', {route, user, username: known.name, remoteip: address, via: via.name})
-    const members = parseJson(body) as Readonly<Record<string, unknown>>
-    return JSON.stringify((await HTTPS_CHANGES[route]({params, body: members, actor, parts})) ?? null)
+  async #runHttps(call: HttpsCall, via: Via): Promise<Value> {
+    const {runForwardedHttps} = await loadLate(() => import('./forwarded-https.ts'))
+    return await runForwardedHttps(call, via.name, this.#ports.parts())
   }
 }
 
@@ -128,8 +113,4 @@ function doneInPart(cause: RegistryError): RegistryError {
     hints: ['look what was made', 'ask again for what is missing'],
     cause,
   })
-}
-
-function notOne(name: string): RegistryError {
-  return new RegistryError('REG_BAD_REQUEST', `${name.slice(0, 100)} is nothing that a mirror passes on`)
 }

@@ -251,3 +251,8 @@ function text(fields: MapOfValues, field: string, most = MAX_TEXT): string {
 function unreadable(what: string): RegistryError {
   return new RegistryError('REG_BAD_REQUEST', `what is forwarded must have ${what}`)
 }
+
+/** What a call is refused with that no member passes on. */
+export function notPassedOn(name: string): RegistryError {
+  return new RegistryError('REG_BAD_REQUEST', `${name.slice(0, 100)} is nothing that a mirror passes on`)
+}
