@@ -145,6 +145,8 @@ export class LogArchiveWriter implements AsyncDisposable {
     this.#path = path
     await writeAll(file, header, 0)
     this.#bytes = header.length
+    // Before any entry: a file whose beginning is lost is taken for a damaged one.
+    await file.datasync()
     await syncDir(this.#folder)
     return file
   }

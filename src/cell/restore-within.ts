@@ -116,6 +116,7 @@ export class WithinWay implements Way {
     const steps = [
       async () => void (await makeOwnedDir(kept)),
       () => unless(!hadGuid || isTaken(join(kept, GUID)), () => link(join(dir, GUID), join(kept, GUID))),
+      sync,
       () => this.#bar(),
       sync,
       ...out.map((name) => () => unless(isTaken(join(kept, name)), () => rename(join(dir, name), join(kept, name)))),
@@ -137,6 +138,7 @@ export class WithinWay implements Way {
     const isOld = () => (hadGuid ? isMissing(join(kept, GUID)) : isMissing(join(dir, GUID)))
     return [
       () => unless(isTaken(join(data, GUID)), () => link(join(dir, GUID), join(data, GUID))),
+      sync,
       () => unless(isOld(), () => this.#bar()),
       sync,
       ...(shelf === null
