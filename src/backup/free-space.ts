@@ -23,10 +23,10 @@ export async function assertRoom({path, bytes, minFreePercent}: RoomWish): Promi
   const free = bavail * bsize
   const kept = Math.ceil((blocks * bsize * minFreePercent) / 100)
   if (free >= bytes + kept) return
-  const rest = kept === 0 ? '' : `, and ${inMib(kept)} of it have to stay free`
+  const rest = kept === 0 ? '' : `, and ${inUnits(kept)} of it have to stay free`
   throw new RegistryError(
     'REG_DISK_LOW',
-    `too little room for ${path}: ${inMib(bytes)} are needed and ${inMib(free)} are free${rest}`,
+    `too little room for ${path}: ${inUnits(bytes)} are needed and ${inUnits(free)} are free${rest}`,
     {
       info: {path, neededBytes: bytes, freeBytes: free, keptBytes: kept},
       hints: HINTS,
@@ -56,7 +56,7 @@ export function tooLittleRoom(path: string, freeBytes: number, minFreePercent = 
   const rest = minFreePercent === 0 ? '' : ` beside the ${minFreePercent} % that have to stay free`
   return new RegistryError(
     'REG_DISK_LOW',
-    `too little room for ${path}: more than the ${inMib(freeBytes)} that are free${rest} are needed`,
+    `too little room for ${path}: more than the ${inUnits(freeBytes)} that are free${rest} are needed`,
     {
       info: {path, freeBytes},
       hints: HINTS,
@@ -74,6 +74,7 @@ async function volumeOf(path: string): Promise<{blocks: number; bavail: number; 
   }
 }
 
-function inMib(bytes: number): string {
+function inUnits(bytes: number): string {
+  if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} KiB`
   return `${(bytes / 1024 / 1024).toFixed(bytes < 10 * 1024 * 1024 ? 1 : 0)} MiB`
 }

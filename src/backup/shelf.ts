@@ -53,6 +53,8 @@ const DEPTH_MAX = 8
 /** Files and directories that are looked at; more is no shelf. */
 const ITEMS_MAX = 100_000
 const BLOCK = 512
+/** What the file system has at the top of a volume, for root alone. */
+const LOST_AND_FOUND = 'lost+found'
 
 /** The directory that is meant when none is given need not be there: there are no backups then. */
 export async function readOwnShelf(dir: string, options: ShelfOptions): Promise<readonly ShelfItem[]> {
@@ -97,7 +99,7 @@ class ShelfReader {
       this.#seen += 1
       if (this.#seen > ITEMS_MAX) throw unreadableShelf(this.#root, `it has more than ${ITEMS_MAX} names`)
       const path = join(folder, entry.name)
-      const item = entry.isDirectory() ? await this.#directory(path, entry.name) : await this.#file(path, entry)
+      const item = await this.#item(path, entry)
       if (item !== undefined) this.items.push({path, name: relative(this.#root, path), ...item})
       else if (entry.isDirectory() && depth < DEPTH_MAX) await this.look(path, depth + 1)
     }
@@ -105,10 +107,28 @@ class ShelfReader {
 
   async #entries(folder: string): Promise<readonly Dirent[]> {
     try {
-      return await readdir(folder, {withFileTypes: true})
+      const entries = await readdir(folder, {withFileTypes: true})
+      return entries.filter(({name}) => name !== LOST_AND_FOUND)
     } catch (error) {
-      if (systemCode(error) === 'ENOENT' && folder === this.#root) throw noShelf(folder, error)
-      throw unreadableShelf(folder, messageOf(error), error)
+      const isGone = systemCode(error) === 'ENOENT'
+      if (folder !== this.#root) {
+        if (isGone) return []
+        throw error
+      }
+      throw isGone ? noShelf(folder, error) : unreadableShelf(folder, messageOf(error), error)
+    }
+  }
+
+  /** What this user may not read, or the disk cannot, hides none of the others; what was removed meanwhile is none. */
+  async #item(path: string, entry: Dirent): Promise<Found | undefined> {
+    try {
+      return entry.isDirectory() ? await this.#directory(path, entry.name) : await this.#file(path, entry)
+    } catch (error) {
+      const code = systemCode(error)
+      if (error instanceof RegistryError || code === undefined) throw error
+      if (code === 'ENOENT') return undefined
+      const why = code === 'EACCES' ? 'this user may not read it' : `it cannot be read: ${code}`
+      return {kind: 'unreadable', bytes: 0, isProven: false, reason: why}
     }
   }
 

@@ -127,7 +127,7 @@ function hintsFor(error: RegistryError, {url, name, stream, archive}: LiveBackup
     case 'REG_BAD_REQUEST':
       return isOfName(error, name)
         ? ['give another --name, or none for the time', `registry livebackup ${url}`]
-        : undefined
+        : ['it is at the service: mend it there, and run it again', `registry status ${url}`]
     case 'REG_DENIED':
       return [
         'only administrators back up: registry user set NAME --admin, there',

@@ -9,6 +9,8 @@ import {pruneTable, type ShelfReport, shelfReport} from './shelf-text.ts'
 export interface PrunePlan {
   readonly going: readonly ShelfItem[]
   readonly staying: ReadonlyMap<ShelfItem, readonly KeepReason[]>
+  /** What no rule is asked for: it cannot be read, or not be told. */
+  readonly others: readonly ShelfItem[]
   /** What people should know before. */
   readonly notes: readonly string[]
 }
@@ -21,6 +23,8 @@ export interface Pruned {
   /** Bytes on the disk that this freed. */
   readonly freedBytes: number
   readonly kept: readonly (ShelfReport & {readonly because: readonly KeepReason[]})[]
+  /** What stays without a rule; each says why. */
+  readonly others: readonly ShelfReport[]
 }
 
 /** Plans. Without rules every backup stays. What is neither going nor staying was not looked at: it cannot be read, or is no backup by itself. */
@@ -39,7 +43,8 @@ export async function planPrune(
   const going = known.filter(({item}) => !kept.has(item.path)).map(({item}) => item)
   const left = isIncomplete ? await leftOf(items) : []
   const staying = new Map(known.flatMap(({item}) => (kept.has(item.path) ? [[item, kept.get(item.path) ?? []]] : [])))
-  return {going: [...going, ...left], staying, notes: notesOn(items, isIncomplete)}
+  const others = items.filter(({reason}) => reason !== undefined)
+  return {going: [...going, ...left], staying, others, notes: notesOn(items, isIncomplete)}
 }
 
 /** Gives what was not finished and is not being written. */
@@ -56,13 +61,14 @@ function notesOn(items: readonly ShelfItem[], isIncomplete: boolean): readonly s
   return [...notes, `${incomplete} not finished: --incomplete removes what nobody is writing`]
 }
 
-export function prunedReport(dir: string, {going, staying}: PrunePlan, dryRun: boolean): Pruned {
+export function prunedReport(dir: string, {going, staying, others}: PrunePlan, dryRun: boolean): Pruned {
   return {
     dir,
     dryRun,
     removed: going.map(shelfReport),
     freedBytes: going.reduce((sum, {bytes}) => sum + bytes, 0),
     kept: [...staying].map(([item, because]) => ({...shelfReport(item), because})),
+    others: others.map(shelfReport),
   }
 }
 

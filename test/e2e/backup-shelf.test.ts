@@ -1,7 +1,9 @@
 // A directory of backups: what is listed, shown and removed, and what is never removed.
-import {mkdtemp, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {execFile} from 'node:child_process'
+import {chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {generateX25519Identity, identityToRecipient} from 'age-encryption'
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest'
 import {saveArchive} from '../../src/backup/archive-file.ts'
@@ -12,7 +14,7 @@ import {addProof, backupDigest} from '../../src/backup/proofs.ts'
 import {stageBackup} from '../../src/backup/stage.ts'
 import type {Pruned} from '../../src/cli/prune-plan.ts'
 import type {ShelfReport} from '../../src/cli/shelf-text.ts'
-import {runCli} from '../support/cli.ts'
+import {cleanEnv, LAUNCHER, runCli} from '../support/cli.ts'
 import {makeBackup} from '../support/made-backup.ts'
 
 const work = {progress: NO_PROGRESS, signal: new AbortController().signal}
@@ -164,4 +166,20 @@ describe('backup prune', () => {
     expect(kept).toHaveLength(4)
     expect(await readdir(staging.dir)).toEqual(['a'])
   })
+})
+
+test('what this user may not read hides no backup: it is named and stays, and the others are pruned', async () => {
+  await mkdir(join(shelf, 'lost+found'))
+  const barred = ['2026-11-01', 'lost+found'].map((name) => join(shelf, name))
+  for (const dir of barred) await chmod(dir, 0o000)
+  // Root may read everything, unless it gives up just that.
+  const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : ['env']
+  const command = [...asUser.slice(1), LAUNCHER, 'backup', 'prune', shelf, '--keep-last', '1', '--yes', '--json']
+  const {stdout} = await promisify(execFile)(String(asUser[0]), command, {env: cleanEnv()})
+  for (const dir of barred) await chmod(dir, 0o700)
+  expect(JSON.parse(stdout)).toMatchObject({
+    removed: [{name: '2026-11-02'}, {name: '2026-11-03'}],
+    others: [{name: '2026-11-01', kind: 'unreadable', reason: 'this user may not read it'}],
+  })
+  expect((await readdir(shelf)).sort()).toEqual(['2026-11-01', '2026-11-04', 'lost+found'])
 })
