@@ -1,5 +1,6 @@
 import {RegistryError} from '../base/errors.ts'
 import type {HistoryWish, ServiceEvent} from '../client/history.ts'
+import {givenTimeMs} from './given-time.ts'
 import {printable} from './printable.ts'
 import {localTime} from './render.ts'
 
@@ -31,8 +32,8 @@ export function eventLine(event: ServiceEvent): string {
 /** Reads `--since`: an offset of the log, or a time as ISO 8601 has it. */
 export function sinceOf(text: string): Pick<HistoryWish, 'offset' | 'timeMs'> {
   if (/^\d{1,15}$/.test(text)) return {offset: Number(text)}
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isFinite(timeMs) && timeMs >= 0) return {timeMs}
+  const timeMs = givenTimeMs(text)
+  if (timeMs !== undefined) return {timeMs}
   throw new RegistryError('REG_USAGE', `--since ${text}: expected an offset or a time, as 2026-11-21T10:00:00Z`)
 }
 

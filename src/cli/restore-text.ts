@@ -1,5 +1,6 @@
 import {RegistryError} from '../base/errors.ts'
 import {shellWord} from '../base/shell-word.ts'
+import {givenTimeMs} from './given-time.ts'
 import {printable} from './printable.ts'
 import {localTime} from './render.ts'
 
@@ -175,7 +176,7 @@ type Moment = {readonly offset: number} | {readonly timeMs: number}
 export function momentOf(offset: number | undefined, time: string | undefined): Moment | undefined {
   if (offset !== undefined) return {offset}
   if (time === undefined) return undefined
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(time) ? Date.parse(time) : Number.NaN
-  if (Number.isFinite(timeMs) && timeMs >= 0) return {timeMs}
+  const timeMs = givenTimeMs(time)
+  if (timeMs !== undefined) return {timeMs}
   throw new RegistryError('REG_USAGE', `--to-time ${time}: expected a time, as 2026-11-21T10:00:00Z`)
 }

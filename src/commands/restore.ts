@@ -54,7 +54,7 @@ so that mirrors and clients of what went on elsewhere notice; one that was a mir
       exclusive: ['to-time'],
     }),
     'to-time': Flags.string({
-      summary: 'Apply the change log up to this time: no entry that was made later.',
+      summary: 'Apply the change log up to this time: no entry that was made later. Without a zone it is local time.',
       helpValue: '<time>',
     }),
     ...identityFlags,

@@ -23,7 +23,7 @@ export async function serveWebPages(): Promise<WebPages> {
   const pages = new Map<string, Uint8Array>()
   const web = createServer({cert: await file('crt'), key: await file('key')}, (request, response) => {
     const page = pages.get(new URL(request.url ?? '', 'https://x').pathname)
-    response.writeHead(page === undefined ? 404 : 200).end(page)
+    response.writeHead(page === undefined ? statusOf(request.url ?? '') : 200).end(page)
   })
   await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve))
   return {
@@ -35,4 +35,9 @@ export async function serveWebPages(): Promise<WebPages> {
       await rm(home, {recursive: true})
     },
   }
+}
+
+/** Of what is no page. */
+function statusOf(url: string): number {
+  return url.includes('/moved') ? 302 : 404
 }

@@ -33,6 +33,9 @@ export interface RestoreUrlPorts {
 }
 
 const VARIABLE = 'SYN_RESTORE_HTTPS_URL'
+const LOOK = `look at the URL in ${VARIABLE}`
+/** What is wrong with an archive. */
+const OF_ARCHIVES: ReadonlySet<string> = new Set(['REG_BACKUP_INVALID', 'REG_BACKUP_DAMAGED', 'REG_BACKUP_SEALED'])
 /** Longest silence of the server, until it answers and within the answer. There is no limit for the whole. */
 const SILENCE_MS = 60_000
 /** A line of the log for each such part. */
@@ -61,7 +64,9 @@ export async function restoreFromUrl(text: string, ports: RestoreUrlPorts): Prom
   try {
     log.info('restore.fetching', {url: shown})
     await download(url, archive, {...ports, isInsecure})
-    await restoreArchive(archive, text, ports)
+    await restoreArchive(archive, text, ports).catch((error) => {
+      throw ofArchive(error)
+    })
     log.warning('restore.restored', {url: shown, dir})
   } finally {
     await rm(archive, {force: true})
@@ -80,9 +85,7 @@ async function restoreArchive(archive: string, text: string, ports: RestoreUrlPo
   const source = await openSource(archive, {signal, isOwnOnly: true})
   if (source.cell.kind !== 'registry') {
     const reason = 'it is that of a Synapse service, and this is a registry'
-    throw new RegistryError('REG_BACKUP_INVALID', `the archive of ${VARIABLE} is not restored: ${reason}`, {
-      info: {reason},
-    })
+    throw new RegistryError('REG_BACKUP_INVALID', reason, {info: {reason}})
   }
   await using restoring = await Restoring.open({source, dir, progress: NO_PROGRESS, signal, wallMs, readConf})
   const {data} = await restoring.prepare()
@@ -144,13 +147,7 @@ function ask(url: URL, isInsecure: boolean, signal: AbortSignal): Promise<Incomi
     const request = get(url, {signal, timeout: SILENCE_MS, rejectUnauthorized: !isInsecure}, (answer) => {
       if (answer.statusCode === 200) return resolve(answer)
       answer.destroy()
-      const text = `the server of ${VARIABLE} answered ${answer.statusCode}, and nothing was changed`
-      reject(
-        new RegistryError('REG_BAD_ANSWER', text, {
-          info: {status: answer.statusCode},
-          hints: [`look at the URL in ${VARIABLE}`],
-        }),
-      )
+      reject(badAnswer(answer.statusCode ?? 0))
     })
     request.on('timeout', () => request.destroy(silent()))
     request.on('error', (error) => reject(failed(error, signal)))
@@ -185,8 +182,28 @@ function tooLarge(bytes: number, freeBytes: number): RegistryError {
   })
 }
 
+function badAnswer(status: number): RegistryError {
+  const isElsewhere = status >= 300 && status < 400
+  const reason = isElsewhere ? `${status}, which leads elsewhere and is not followed` : status
+  return new RegistryError('REG_BAD_ANSWER', `the server of ${VARIABLE} answered ${reason}, and nothing was changed`, {
+    info: {status},
+    hints: [isElsewhere ? `give ${VARIABLE} the URL that it leads to` : LOOK],
+  })
+}
+
+/** Says of what is wrong with an archive where it is from: who starts a server gave none by name. */
+function ofArchive(error: unknown): unknown {
+  if (!(error instanceof RegistryError) || !OF_ARCHIVES.has(error.code)) return error
+  const {code, message, info} = error
+  return new RegistryError(code, `the archive of ${VARIABLE} is not restored, and nothing was changed: ${message}`, {
+    info,
+    hints: [LOOK, 'registry livebackup URL --archive FILE'],
+    cause: error,
+  })
+}
+
 function failed(error: unknown, signal: AbortSignal): unknown {
   if (error instanceof RegistryError || signal.aborted) return error
   const text = `the archive of ${VARIABLE} could not be fetched, and nothing was changed: ${messageOf(error)}`
-  return new RegistryError('REG_UNREACHABLE', text, {hints: [`look at the URL in ${VARIABLE}`], cause: error})
+  return new RegistryError('REG_UNREACHABLE', text, {hints: [LOOK], cause: error})
 }

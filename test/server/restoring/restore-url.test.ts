@@ -105,13 +105,15 @@ test.each([
   ['a certificate that nobody vouches for', () => urlOf('/b1.tgz', 'https'), 'REG_UNREACHABLE'],
   ['nobody there', () => 'https://127.0.0.1:1/b1.tgz', 'REG_UNREACHABLE'],
   ['a page that is not there', () => urlOf('/none'), 'REG_BAD_ANSWER'],
+  ['a page that is elsewhere', () => urlOf('/moved'), 'REG_BAD_ANSWER'],
   ['a page of text', () => urlOf('/text'), 'REG_BACKUP_DAMAGED'],
   ['a cut archive', () => urlOf('/cut.tgz'), 'REG_BACKUP_DAMAGED'],
   ['the archive of another kind of service', () => urlOf('/axon.tgz'), 'REG_BACKUP_INVALID'],
 ])('%s changes nothing, and ends the start', async (_, url, code) => {
   const dir = join(home, 'cell')
   const before = await readFile(join(dir, 'registry.db'))
-  await expect(restore(url(), dir)).rejects.toMatchObject({code})
+  const message = expect.stringMatching(/SYN_RESTORE_HTTPS_URL .*and nothing was changed/)
+  await expect(restore(url(), dir)).rejects.toMatchObject({code, message})
   expect(await readFile(join(dir, 'registry.db'))).toEqual(before)
   expect((await readdir(home)).filter((name) => name.startsWith('.'))).toEqual([])
 })
