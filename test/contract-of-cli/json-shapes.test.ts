@@ -1,4 +1,4 @@
-import {mkdir, writeFile} from 'node:fs/promises'
+import {mkdir, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {afterAll, beforeAll, describe, expect, test} from 'vitest'
 import {lockCellDir} from '../../src/cell/dirs.ts'
@@ -34,6 +34,7 @@ beforeAll(async () => {
   })
 })
 afterAll(async () => {
+  for (const made of ['made', 'tmp']) await rm(`${server.dir}-${made}`, {recursive: true, force: true})
   await server[Symbol.asyncDispose]()
   await aha[Symbol.asyncDispose]()
   await pair[Symbol.asyncDispose]()
@@ -138,7 +139,7 @@ const LINES = [
   'provision list',
   'clone 01.aha.demo.net',
   'provision revoke 00.axon --yes',
-  'backup DIR/stopped DIR/made',
+  'backup DIR/stopped DIR-made',
   'backup DIR DIR-backup',
   'backup verify DIR/whole',
   'backup verify DIR/damaged',
@@ -149,13 +150,13 @@ const LINES = [
   'backup prune DIR/shelf --keep-last 1 --dry-run',
   'livebackup --name nightly',
   'livebackup --timeout 30s --name nightly',
-  'livebackup --stream DIR/tmp/fetched --name 01',
-  'livebackup --archive DIR/tmp/fetched.tar.zst',
-  'backup drill DIR/tmp/fetched/01',
-  'backup follow DIR/tmp/followed --once',
-  'restore DIR/tmp/followed DIR/tmp/restored --dry-run',
-  'restore DIR/tmp/fetched/01 DIR/tmp/restored',
-  'restore DIR/tmp/fetched/01 DIR --yes',
+  'livebackup --stream DIR-tmp/fetched --name 01',
+  'livebackup --archive DIR-tmp/fetched.tar.zst',
+  'backup drill DIR-tmp/fetched/01',
+  'backup follow DIR-tmp/followed --once',
+  'restore DIR-tmp/followed DIR-tmp/restored --dry-run',
+  'restore DIR-tmp/fetched/01 DIR-tmp/restored',
+  'restore DIR-tmp/fetched/01 DIR --yes',
 ]
 
 // Programs read these. A difference here is a line in the changelog; fields are added, not renamed.
