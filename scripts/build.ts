@@ -3,6 +3,7 @@
 import {execFileSync} from 'node:child_process'
 import {existsSync, globSync, renameSync, rmSync} from 'node:fs'
 import {build} from 'esbuild'
+import {lazyModules} from './lazy-modules.ts'
 import {leanOclif} from './lean-oclif.ts'
 
 const ENTRIES = [
@@ -12,6 +13,10 @@ const ENTRIES = [
   'src/commands/**/*.ts',
   'src/**/*-worker.ts',
 ]
+// Made when it is used: of the seventy files that a command loads few do.
+const REQUIRE = `import {createRequire as nodeRequire} from 'node:module';
+const require = (id) => nodeRequire(import.meta.url)(id);
+require.resolve = (...args) => nodeRequire(import.meta.url).resolve(...args);`
 const root = new URL('..', import.meta.url).pathname
 // Built beside and then swapped, so that a failed build leaves the last one in place.
 const fresh = `${root}dist-${process.pid}`
@@ -36,11 +41,9 @@ try {
       // bin/run.js has checked the version of Node; oclif's own check costs 5 ms of every start.
       'process.env.OCLIF_DISABLE_ENGINE_WARNING': '"1"',
     },
-    // CommonJS packages inside the bundle ask for Node's own modules through `require`.
-    banner: {
-      js: "import {createRequire as nodeRequire} from 'node:module';const require = nodeRequire(import.meta.url);",
-    },
-    plugins: [leanOclif],
+    // CommonJS packages inside the bundle may ask for others that are not.
+    banner: {js: REQUIRE},
+    plugins: [leanOclif, lazyModules],
     sourcemap: 'linked',
     sourcesContent: false,
     logLevel: 'warning',

@@ -9,7 +9,7 @@ import type {X509Certificate} from 'node:crypto'
 import type {SecureContext, Server, TlsOptions} from 'node:tls'
 import type {CertDir} from './cert-dir.ts'
 import {parseCertificate} from './cert-files.ts'
-import {secureContext, TLS_POLICY} from './tls-policy.ts'
+import {secureContext, tlsPolicy} from './tls-policy.ts'
 
 /** Key and certificate of one hostname, in PEM form. The certificate may be followed by the chain to its authority. */
 export interface HostKey {
@@ -122,7 +122,7 @@ function prepare({hosts, ca}: ServerKeys): Loaded {
   const [{key, cert}] = hosts
   const certificates = hosts.map((host) => parseCertificate(host.cert, `host certificate ${host.name}`))
   return {
-    options: {...TLS_POLICY, key, cert, ...trust},
+    options: {...tlsPolicy(), key, cert, ...trust},
     contexts: new Map(made.slice(1)),
     life: certificates.map(lifeOf).reduce((first, life) => (life.expiresAtMs < first.expiresAtMs ? life : first)),
     fingerprint: certificates[0]?.fingerprint256.replaceAll(':', '').toLowerCase() ?? '',

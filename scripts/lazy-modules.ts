@@ -1,0 +1,82 @@
+// For the bundle: what few commands need is loaded when it is used for the first time. That is half of the CPU time of the start of a command.
+import {readFileSync} from 'node:fs'
+import {builtinModules} from 'node:module'
+import type {Plugin} from 'esbuild'
+
+const builtins = new Set(builtinModules.filter((name) => !name.startsWith('_')))
+
+export const lazyModules: Plugin = {
+  name: 'lazy-modules',
+  setup(build) {
+    build.onResolve({filter: /^(node:)?[a-z_/]+\d?$/}, ({path}) => {
+      const name = path.replace(/^node:/, '')
+      return builtins.has(name) || builtins.has(`node:${name}`) ? {path: name, namespace: 'builtin'} : undefined
+    })
+    build.onLoad({filter: /.*/, namespace: 'builtin'}, ({path}) => ({contents: builtin(`node:${path}`), loader: 'js'}))
+    build.onLoad({filter: /\/@oclif\/core\/lib\/.*\.js$/}, ({path}) => ({contents: lazyRequires(path), loader: 'js'}))
+    build.onLoad({filter: /\/string-width\/index\.js$/}, ({path}) => ({contents: lazySegmenter(path), loader: 'js'}))
+    // oclif asks whether Windows is beneath; nothing of ours does.
+    build.onLoad({filter: /\/wsl-utils\/index\.js$/}, () => ({contents: NO_WINDOWS, loader: 'js'}))
+  },
+}
+
+const NO_WINDOWS = `export const isWsl = false
+export const powerShellPath = async () => 'powershell.exe'`
+
+/**
+ * A module of Node. Where it is imported, Node asks it for all that it exports, and so loads its own lazy parts as well: streams for node:fs, fetch
+ * for node:http.
+ */
+function builtin(id: string): string {
+  const module: unknown = process.getBuiltinModule(id)
+  const get = `process.getBuiltinModule(${JSON.stringify(id)})`
+  // A function is the module itself, and an object of a class (node:process) has methods that ask for it.
+  const isPlain = typeof module === 'object' && module !== null && Object.getPrototypeOf(module) === Object.prototype
+  if (!isPlain) return `module.exports = ${get}`
+  return `let loaded
+const load = () => (loaded ??= ${get})
+for (const key of ${JSON.stringify(Object.getOwnPropertyNames(module))}) {
+  Object.defineProperty(exports, key, {enumerable: true, get: () => load()[key], set: (value) => { load()[key] = value }})
+}`
+}
+
+/** As TypeScript writes imports of CommonJS modules. */
+const REQUIRE = /^(?:const|var) (\w+) = ((?:__importDefault|__importStar)?\(?require\("[^"]+"\)\)?);$/gm
+const REEXPORT = /^exports\.(\w+) = ((?:__importDefault|__importStar)\(require\("[^"]+"\)\));$/gm
+
+/** Of oclif, whose index asks for all of it. */
+function lazyRequires(path: string): string {
+  let text = readFileSync(path, 'utf8')
+  for (const [line, name = '', value = ''] of text.matchAll(REQUIRE)) {
+    const uses = new RegExp(`(?<![\\w$.])${name}\\.`, 'g')
+    text = text.replace(line, () => `let $${name}; const ${name} = () => ($${name} ??= ${value});`)
+    text = text.replaceAll(uses, () => `(${name}()).`)
+  }
+  // The manifest is sorted, and to ask for the order of letters in a language takes 5 ms.
+  if (path.endsWith('/config/plugin.js'))
+    text = replaced(path, text, 'a.id.localeCompare(b.id)', 'a.id < b.id ? -1 : 1')
+  return text.replaceAll(
+    REEXPORT,
+    (_, name, value) =>
+      `Object.defineProperty(exports, "${name}", {enumerable: true, configurable: true, get: () => ${value}});`,
+  )
+}
+
+const SEGMENTER = 'const segmenter = new Intl.Segmenter();'
+
+/** What knows the marks of all languages takes 7 ms to make; most texts are of ASCII. */
+function lazySegmenter(path: string): string {
+  const text = readFileSync(path, 'utf8')
+  if (!text.includes('Intl.Segmenter')) return text // an older one
+  return replaced(
+    path,
+    text,
+    SEGMENTER,
+    'let made; const segmenter = {segment: (text) => (made ??= new Intl.Segmenter()).segment(text)};',
+  )
+}
+
+function replaced(path: string, text: string, old: string, fresh: string): string {
+  if (!text.includes(old)) throw new Error(`${path} has changed: ${old} is not in it`)
+  return text.replace(old, () => fresh)
+}
