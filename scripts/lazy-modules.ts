@@ -33,10 +33,15 @@ function builtin(id: string): string {
   // A function is the module itself, and an object of a class (node:process) has methods that ask for it.
   const isPlain = typeof module === 'object' && module !== null && Object.getPrototypeOf(module) === Object.prototype
   if (!isPlain) return `module.exports = ${get}`
+  // Where the class of certificates loads TLS before anybody asked for node:tls, a circle in Node 24 leaves that without createSecureContext.
+  const before = id === 'node:crypto' ? `if (key === 'X509Certificate') process.getBuiltinModule('node:tls')` : ''
   return `let loaded
-const load = () => (loaded ??= ${get})
+const load = (key) => {
+  ${before}
+  return (loaded ??= ${get})
+}
 for (const key of ${JSON.stringify(Object.getOwnPropertyNames(module))}) {
-  Object.defineProperty(exports, key, {enumerable: true, get: () => load()[key], set: (value) => { load()[key] = value }})
+  Object.defineProperty(exports, key, {enumerable: true, get: () => load(key)[key], set: (value) => { load(key)[key] = value }})
 }`
 }
 
