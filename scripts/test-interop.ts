@@ -1,6 +1,8 @@
 // Installs the real Python peers where that was not done before, and runs test/interop with them. Missing pieces are failures.
 import {spawn} from 'node:child_process'
+import {randomUUID} from 'node:crypto'
 import {once} from 'node:events'
+import {leftBehind, MARK} from './left-behind.ts'
 import {ensurePeers, ensureSynapse} from './peers.ts'
 
 const root = new URL('..', import.meta.url).pathname
@@ -30,7 +32,22 @@ async function vitest(args: readonly string[]): Promise<number> {
     '--maxWorkers',
     '2',
   ]
-  const child = spawn(process.execPath, [entry, 'run', ...options, ...args], {cwd: root, stdio: 'inherit'})
+  const mark = randomUUID()
+  const env = {...process.env, [MARK]: mark}
+  const child = spawn(process.execPath, [entry, 'run', ...options, ...args], {cwd: root, env, stdio: 'inherit'})
   const [code] = await once(child, 'exit')
+  endLeft(mark)
   return code ?? 1
+}
+
+/** Ends what tests have left, and says so: whoever reads it finds the test by the name of the home. */
+function endLeft(mark: string): void {
+  for (const {pid, line} of leftBehind(mark)) {
+    console.error(`test:interop: process ${pid} was left behind and is killed: ${line}`)
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
 }
