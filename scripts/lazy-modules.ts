@@ -14,14 +14,8 @@ export const lazyModules: Plugin = {
     })
     build.onLoad({filter: /.*/, namespace: 'builtin'}, ({path}) => ({contents: builtin(`node:${path}`), loader: 'js'}))
     build.onLoad({filter: /\/@oclif\/core\/lib\/.*\.js$/}, ({path}) => ({contents: lazyRequires(path), loader: 'js'}))
-    build.onLoad({filter: /\/string-width\/index\.js$/}, ({path}) => ({contents: lazySegmenter(path), loader: 'js'}))
-    // oclif asks whether Windows is beneath; nothing of ours does.
-    build.onLoad({filter: /\/wsl-utils\/index\.js$/}, () => ({contents: NO_WINDOWS, loader: 'js'}))
   },
 }
-
-const NO_WINDOWS = `export const isWsl = false
-export const powerShellPath = async () => 'powershell.exe'`
 
 /**
  * A module of Node. Where it is imported, Node asks it for all that it exports, and so loads its own lazy parts as well: streams for node:fs, fetch
@@ -64,20 +58,6 @@ function lazyRequires(path: string): string {
     REEXPORT,
     (_, name, value) =>
       `Object.defineProperty(exports, "${name}", {enumerable: true, configurable: true, get: () => ${value}});`,
-  )
-}
-
-const SEGMENTER = 'const segmenter = new Intl.Segmenter();'
-
-/** What knows the marks of all languages takes 7 ms to make; most texts are of ASCII. */
-function lazySegmenter(path: string): string {
-  const text = readFileSync(path, 'utf8')
-  if (!text.includes('Intl.Segmenter')) return text // an older one
-  return replaced(
-    path,
-    text,
-    SEGMENTER,
-    'let made; const segmenter = {segment: (text) => (made ??= new Intl.Segmenter()).segment(text)};',
   )
 }
 
