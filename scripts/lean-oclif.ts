@@ -18,7 +18,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   // For the spinner of oclif; ours is another.
   'ansi-escapes': refuses('ansi-escapes'),
   'cli-spinners': 'module.exports = {dots2: {frames: []}, line: {frames: []}}',
-  wordwrap: refuses('wordwrap'),
   // Asks Node for all of its options, to tell WSL from Linux: 5 ms of every start, for a line that we write ourselves.
   'wsl-utils': 'export const isWsl = false',
 }
