@@ -1,7 +1,7 @@
 import {readGroup, type ServiceGroup} from '../client/service-group.ts'
 import type {TeleEnv} from '../client/telepath/tele-env.ts'
 import type {Callable} from '../wire/telepath/caller.ts'
-import {parseUrl} from '../wire/telepath/url.ts'
+import {parseUrl, sanitizeUrl} from '../wire/telepath/url.ts'
 import {type GroupReport, groupReport} from './group-report.ts'
 
 /** Reads the leader and the mirrors of a service again and again. */
@@ -24,7 +24,7 @@ export function groupReader(
     return env
   }
   const find = async (cell: Callable) => {
-    return await readGroup(cell, await loaded(), {...options, user: userOf(url)})
+    return await readGroup(cell, await loaded(), {...options, user: userOf(url), url: sanitizeUrl(url)})
   }
   return {
     find,

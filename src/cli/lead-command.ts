@@ -1,6 +1,6 @@
 import {setTimeout} from 'node:timers/promises'
 import {assertAdmin} from '../client/leadership.ts'
-import type {ServiceGroup} from '../client/service-group.ts'
+import {type ServiceGroup, whenSettled} from '../client/service-group.ts'
 import {problemsOf} from '../registry/leadership.ts'
 import type {TelepathProxy} from '../wire/telepath/caller.ts'
 import {CellCommand, type CellWish} from './cell-command.ts'
@@ -47,7 +47,7 @@ export abstract class LeadCommand extends CellCommand {
     await assertAdmin(cell, {signal: this.signal})
     const options = {timeoutMs: flags.timeout, signal: this.signal}
     const groups = stack.use(groupReader(url, () => this.openEnv(url), options))
-    const before = await groups.find(cell)
+    const before = await whenSettled(() => groups.find(cell), this.signal)
     const ends = stack.move()
     return {cell, groups, before, [Symbol.asyncDispose]: () => ends.disposeAsync()}
   }

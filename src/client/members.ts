@@ -28,6 +28,8 @@ export interface ListedMember extends LeadMember {
   readonly version: string | null
   /** Epoch of the lead that it was fenced by; null for one that is not fenced, and where that is not known. */
   readonly fenceEpoch: number | null
+  /** Of a mirror that follows the one that was asked: its changes wait for a snapshot. */
+  readonly isFrozen?: boolean
   /** Why the one that was asked does not lead though it did, or was restored, for people; null for others. */
   readonly reason: string | null
 }

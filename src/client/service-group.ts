@@ -1,5 +1,6 @@
+import {setTimeout} from 'node:timers/promises'
 import {RegistryError} from '../base/errors.ts'
-import type {Member, MemberState, Situation} from '../registry/leadership.ts'
+import {leadersOf, type Member, type MemberState, type Situation} from '../registry/leadership.ts'
 import type {Value} from '../wire/msgpack/value.ts'
 import type {Callable, TelepathProxy} from '../wire/telepath/caller.ts'
 import {DEFAULT_PORT, parseUrl, sanitizeUrl} from '../wire/telepath/url.ts'
@@ -23,9 +24,14 @@ export interface GroupOptions {
   readonly timeoutMs?: number | undefined
   /** User to come to the other services as; the one that AHA names when absent. */
   readonly user?: string | undefined
+  /** Where the service was asked, for what to type next; without a password. */
+  readonly url?: string | undefined
 }
 
 const STEP_MS = 5000
+/** The lead of a cell of ours moves within tens of milliseconds; the others find it within two seconds. */
+const MOVES_WITHIN_MS = 3000
+const LOOK_EVERY_MS = 100
 
 /**
  * Asks a service what it is, AHA which others belong to its cell, and these, all at once, how far they are. One that cannot be asked is a member
@@ -58,8 +64,23 @@ export async function readGroup(
   }
 }
 
+/**
+ * Looks at a cell of ours again while nobody leads it, for a moment: its lead may be moving just now, and who asks is not to take the leader for
+ * gone. Gives what it saw last. Throws what `find` throws, and the reason of `signal`.
+ */
+export async function whenSettled(find: () => Promise<ServiceGroup>, signal: AbortSignal): Promise<ServiceGroup> {
+  const late = AbortSignal.timeout(MOVES_WITHIN_MS)
+  for (;;) {
+    const group = await find()
+    const {me, members, isFencing} = group
+    const isMoving = isFencing === true && me.state?.problem === undefined && leadersOf(members).length === 0
+    if (!isMoving || late.aborted) return group
+    await setTimeout(LOOK_EVERY_MS, undefined, {signal}).catch(() => signal.throwIfAborted())
+  }
+}
+
 /** The members of a cell of ours, as it tells; undefined when it has no others, or does not tell this user. */
-async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_MS}: GroupOptions) {
+async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_MS, url}: GroupOptions) {
   const listed = await cell.call('getMembers', {signal, timeoutMs}).then(unpackMembers, (error: unknown) => {
     if (error instanceof RegistryError && error.code === 'REG_DENIED') return []
     throw error
@@ -70,6 +91,7 @@ async function memberGroup(cell: Callable, own: Own, {signal, timeoutMs = STEP_M
   const isApart = listed.some(({isSelf, role}) => isSelf && role === 'fenced')
   const members = listed.map((one) => ({
     ...memberOf(one, own, leader),
+    ...(one.isSelf && url !== undefined ? {url} : {}),
     ...(isApart && !one.isSelf ? {isOnline: true, isSaidToLead: one.role === 'leads'} : {}),
   }))
   const [me] = members

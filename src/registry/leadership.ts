@@ -38,7 +38,7 @@ export interface Member {
   readonly runId: string | null
   /** Where AHA sends callers. */
   readonly address: string | null
-  /** Where it is reached; by its name in AHA when absent. */
+  /** Of a member of our own, where it is reached: the one that was asked, as it was. Others are reached by their name in AHA. */
   readonly url?: string | undefined
   /** AHA has its session. */
   readonly isOnline: boolean
@@ -173,7 +173,7 @@ function noMirror({me, members, isNamed}: Situation): RegistryError {
   return new RegistryError('REG_CONFLICT', `${me.name} is no mirror: it leads${mirrors.length > 0 ? '' : more}`, {
     telepath: 'BadConfValu',
     info: {name: me.name},
-    hints: [...mirrors.map((mirror) => `registry promote ${urlOf(mirror)}`), statusOf(me, isNamed)],
+    hints: [...mirrors.map((mirror) => commandAt('promote', mirror)), statusOf(me, isNamed)],
   })
 }
 
@@ -197,6 +197,14 @@ function statusOf(member: Member, isNamed: boolean): string {
 /** Where a service is reached. */
 function urlOf({name, url}: Member): string {
   return url ?? `aha://${name}`
+}
+
+/** A member of our own lets in who has the certificates of the network: those are on the machine of each member. */
+function commandAt(verb: string, member: Member): string {
+  const {name, url} = member
+  return url === undefined
+    ? `registry ${verb} ${urlOf(member)}`
+    : `on the machine of ${name}: registry ${verb} cell://DIR`
 }
 
 function assertLeader({me, members, isListed}: Situation): void {
@@ -284,7 +292,7 @@ export function assertDemotable(situation: Situation): readonly Member[] {
     throw new RegistryError('REG_CONFLICT', `${me.name} does not lead: it mirrors ${state.mirror}`, {
       telepath: 'BadState',
       info: {name: me.name},
-      hints: leadersOf(members).map((leader) => `registry demote ${urlOf(leader)}`),
+      hints: leadersOf(members).map((leader) => commandAt('demote', leader)),
     })
   }
   const heirs = members.filter((member) => member !== me && whyNoHeir(member) === undefined)

@@ -56,6 +56,11 @@ export class Freezer {
     return {sinceMs, restMs: Math.max(0, endsAtMs - this.#ports.clock.monotonicMs())}
   }
 
+  /** Changes wait. */
+  get isOn(): boolean {
+    return this.#state !== undefined
+  }
+
   /**
    * Has all changes wait from now on; when this resolves, the file is whole.
    *

@@ -225,7 +225,7 @@ export class Registry implements RunningRegistry {
     const certs = this.#certs
     const runId = newGuid()
     const mirroring = await this.#openMirroring(head, changes, {certs, run: runId})
-    mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring)})
+    mirroring.on({onCulled: (leader) => this.#copyAgain(leader, mirroring), isFrozen: () => this.#freezer.isOn})
     const snapshots = await this.#openSnapshots()
     const backups = await this.#openBackups()
     const isFollowing = !mirroring.roles.leads

@@ -1,6 +1,6 @@
 import {beforeEach, describe, expect, test} from 'vitest'
 import {RegistryError} from '../../src/base/errors.ts'
-import {readGroup} from '../../src/client/service-group.ts'
+import {readGroup, whenSettled} from '../../src/client/service-group.ts'
 import type {AhaMember} from '../../src/client/telepath/aha.ts'
 import {problemsOf, roleOf} from '../../src/registry/leadership.ts'
 import type {Value} from '../../src/wire/msgpack/value.ts'
@@ -138,16 +138,34 @@ describe('the members of a cell of ours', () => {
         listed('02.demo.net', {isOnline: false, nextOffset: null}),
       ]),
       world,
-      {signal},
+      {signal, url: 'cell:///srv/one'},
     )
     expect(world.opened).toEqual([])
-    expect(group).toMatchObject({me: {name: '01.demo.net'}, isListed: true, isNamed: true, isFencing: true})
+    expect(group).toMatchObject({
+      me: {name: '01.demo.net', url: 'cell:///srv/one'},
+      isListed: true,
+      isNamed: true,
+      isFencing: true,
+    })
     expect(group.members.map(({name, state}) => [name, state?.isActive, state?.nexusIndex])).toEqual([
       ['00.demo.net', true, 8],
       ['01.demo.net', false, 7],
       ['02.demo.net', undefined, undefined],
     ])
     expect(group.members[0]).toMatchObject({url: 'ssl://00.demo.net:27492', address: '00.demo.net:27492'})
+  })
+
+  test('are looked at again while nobody leads, as the lead may be moving; one that is gone is told of', async () => {
+    const me = listed('01.demo.net', {isSelf: true})
+    const looks = [listed('00.demo.net', {isOnline: false}), listed('00.demo.net', {role: 'leads'})]
+    const group = await whenSettled(() => readGroup(ours([me, looks.shift() ?? null]), world, {signal}), signal)
+    expect(group.members.map(({state}) => state?.isActive)).toEqual([true, false])
+    const gone = ours([me, listed('00.demo.net', {isOnline: false})])
+    const still = await whenSettled(() => readGroup(gone, world, {signal}), signal)
+    expect(still.members.map(({state}) => state?.isActive)).toEqual([undefined, false])
+    await expect(
+      whenSettled(() => readGroup(gone, world, {signal}), AbortSignal.abort(new Error('enough'))),
+    ).rejects.toThrow()
   })
 
   test('say what keeps them from their work', async () => {

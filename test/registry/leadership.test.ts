@@ -99,6 +99,16 @@ describe('a promotion', () => {
     expect(check(situation([member('01', {}), leader(), offline('02')]))).toBeUndefined()
   })
 
+  test('of a member of our own is typed where its certificates are', () => {
+    const [me, mirror] = [
+      {...leader(), url: 'cell:///srv/one'},
+      {...member('01', {}), url: 'ssl://01.axon.net:27492'},
+    ]
+    expect(check(situation([me, mirror]))).toMatchObject({
+      hints: ['on the machine of 01.axon.net: registry promote cell://DIR', 'registry status cell:///srv/one'],
+    })
+  })
+
   test('is refused of a leader, which names its mirrors, and of who is alone', () => {
     for (const isForced of [false, true]) {
       expect(check(situation([leader(), member('01', {})]), isForced)).toEqual({

@@ -60,6 +60,8 @@ export interface FollowTold {
   readonly isWhole: boolean
   /** Who archives the log that the mirror has; absent: as it was told last. */
   readonly archivers?: readonly ArchiverPlace[] | undefined
+  /** Its changes wait for a snapshot: it could not take the lead. Older mirrors do not say. */
+  readonly isFrozen?: boolean
 }
 
 const IDEN = /^[0-9a-f]{32}$/
@@ -152,6 +154,7 @@ export function readFollowTold(value: Value): FollowTold {
     closed: idsOf(of['closed'], 'told.closed', badRequest),
     isWhole,
     ...(archivers === null ? {} : {archivers: readArchiverPlaces(archivers, 'told.archivers')}),
+    isFrozen: of['isFrozen'] === true,
   }
 }
 

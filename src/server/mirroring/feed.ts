@@ -88,7 +88,7 @@ export class Feed {
 
   /** Takes what a mirror tells. @throws RegistryError `REG_CONFLICT` when its session does not follow */
   ack(told: FollowTold, sessionId: string): void {
-    this.#ports.mirrors.ack(told.member, sessionId, told.nextOffset)
+    this.#ports.mirrors.ack(told.member, sessionId, told.nextOffset, told.isFrozen)
     this.#ports.onTold(told)
   }
 

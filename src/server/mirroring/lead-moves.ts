@@ -29,6 +29,8 @@ export interface LeadMovesPorts {
   readonly self: () => LeadMember
   /** Opens a URL of another member, with the certificate of a member. */
   readonly open: FollowerPorts['open']
+  /** Changes wait here, for a snapshot. */
+  readonly isFrozen: () => boolean
   readonly cellIden: string
   readonly version: string
   readonly clock: Clock

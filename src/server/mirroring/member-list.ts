@@ -72,6 +72,7 @@ function listOther({mirrors, changes}: MemberListPorts, own: OwnState, about: Le
     lastSeenMs: attached?.lastSeenMs ?? null,
     version: attached?.version ?? null,
     fenceEpoch: null,
+    isFrozen: attached?.isFrozen ?? false,
     reason: null,
   }
 }

@@ -61,6 +61,8 @@ export interface MirroringEvents {
   readonly reportArchivers: () => readonly ArchiverPlace[]
   /** Who archives the log at a mirror, as that one tells. */
   readonly onArchivers: (member: string, archivers: readonly ArchiverPlace[]) => void
+  /** Changes wait here, for a snapshot. */
+  readonly isFrozen: () => boolean
   /** A mirror comes to this leader: writes what is new about it. Never rejects. */
   readonly onComing: (mirror: LeadMember) => Promise<void>
   /** A session of a mirror counts no more: cuts its links. */
@@ -109,6 +111,7 @@ export class Mirroring implements AsyncDisposable {
     this.mirrors = new Mirrors(clock, (sessionId) => this.#events.onDropped?.(sessionId))
     const {roles, mirrors, renewals} = this
     const self = (): LeadMember => this.#self
+    const isFrozen = (): boolean => this.#events.isFrozen?.() ?? false
     this.feed = new Feed({
       ...{store, changes, roles, ledger, mirrors, renewals, log, clock, cellIden, self},
       onHigherEpoch: (wish) => this.moves.askAbout(wish),
@@ -132,7 +135,7 @@ export class Mirroring implements AsyncDisposable {
             renewed.close()
             sessions?.close()
           }
-          return {renewed: renewed.take, sessions: () => sessions?.take() ?? NO_SESSIONS, archivers, close}
+          return {renewed: renewed.take, sessions: () => sessions?.take() ?? NO_SESSIONS, archivers, isFrozen, close}
         },
         onCulled: (leader) => this.#events.onCulled?.(leader),
       },
@@ -141,7 +144,7 @@ export class Mirroring implements AsyncDisposable {
     this.moves = new LeadMoves(
       {
         ...{changes, roles, ledger, mirrors, log, clock, cellIden, version, self},
-        ...{file: new FenceFile(ports.dir), open, follower: this.follower},
+        ...{file: new FenceFile(ports.dir), open, follower: this.follower, isFrozen},
       },
       settings.lead,
       fence,

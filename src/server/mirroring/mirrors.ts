@@ -20,6 +20,8 @@ export interface MirrorPlace {
 export interface AttachedMirror extends MirrorAbout, MirrorPlace {
   /** Next offset of its own log, as it told last. */
   readonly nextOffset: number
+  /** Its changes wait, as it told last. */
+  readonly isFrozen: boolean
   /** When it was last heard of; epoch milliseconds. */
   readonly lastSeenMs: number
   readonly attachedAtMs: number
@@ -96,7 +98,7 @@ export class Mirrors {
     const older = this.#kept.get(about.member)
     if (older !== undefined) this.#replace(older, place)
     const nowMs = this.#clock.wallMs()
-    const mirror = {...about, ...place, nextOffset, lastSeenMs: nowMs, attachedAtMs: nowMs}
+    const mirror = {...about, ...place, nextOffset, isFrozen: false, lastSeenMs: nowMs, attachedAtMs: nowMs}
     const heardAtMs = this.#clock.monotonicMs()
     const kept: Kept = {mirror, lag: new LagMeter(), heardAtMs, silence: undefined, dropped}
     kept.lag.noteRead(nextOffset)
@@ -133,12 +135,12 @@ export class Mirrors {
    *
    * @throws RegistryError `REG_CONFLICT` when that one does not follow
    */
-  ack(member: string, sessionId: string, nextOffset: number): void {
+  ack(member: string, sessionId: string, nextOffset: number, isFrozen = false): void {
     const kept = this.#kept.get(member)
     if (kept === undefined || kept.mirror.sessionId !== sessionId) {
       throw new RegistryError('REG_CONFLICT', 'this session follows no log: call followLog first', {info: {member}})
     }
-    kept.mirror = {...kept.mirror, nextOffset, lastSeenMs: this.#clock.wallMs()}
+    kept.mirror = {...kept.mirror, nextOffset, isFrozen, lastSeenMs: this.#clock.wallMs()}
     kept.heardAtMs = this.#clock.monotonicMs()
     kept.lag.noteRead(nextOffset)
     for (const look of this.#watchers) look()

@@ -19,6 +19,8 @@ export interface PromotionPorts {
   readonly guard: Pick<LeadGuard, 'lead' | 'hear' | 'written'>
   readonly herald: Pick<LeadHerald, 'ask'>
   readonly handOver: Pick<HandOver, 'give'>
+  /** Changes wait here, for a snapshot. */
+  readonly isFrozen: () => boolean
   /** This member, as the others are to know it. */
   readonly self: () => LeadMember
   /** The session with the leader that this mirror follows. */
@@ -71,6 +73,7 @@ export class Promotion {
   async promote(isForced: boolean, asker: Asker): Promise<void> {
     const {kind} = this.#ports.roles.role
     if (kind === 'fenced') throw this.#fenced()
+    this.#assertNotFrozen()
     const mayLead = kind === 'follows' || (kind === 'confirms' && isForced)
     if (!mayLead) {
       throw new RegistryError('REG_CONFLICT', 'promote() called on non-mirror', {
@@ -105,6 +108,7 @@ export class Promotion {
         hints: ['registry status'],
       })
     }
+    this.#assertNotFrozen()
     await this.#assertGone(lead, asker.signal)
     // It may follow by now, or lead again because somebody else asked for it.
     if (this.#ports.roles.role !== role) {
@@ -164,17 +168,21 @@ export class Promotion {
         hints: ['registry status', 'make mirrors with: registry clone NAME'],
       })
     }
+    this.#assertNotFrozen()
+    if (to.isFrozen) throw frozen(to.name)
     await this.#ports.handOver.give({to, actor, timeoutMs, signal})
   }
 
   /** Gives the lead to one of the mirrors that follow, the one that is furthest first: true then, false when none could take it in time. */
   async demote(timeoutMs: number, {actor, signal}: Asker): Promise<boolean> {
     const {roles, mirrors, log} = this.#ports
+    if (roles.leads) this.#assertNotFrozen()
     const late = AbortSignal.timeout(timeoutMs)
     const heirs = [...mirrors.attached.values()].toSorted(byProgress)
     for (const to of heirs) {
       if (!roles.leads || late.aborted || signal.aborted) break
       try {
+        if (to.isFrozen) throw frozen(to.name)
         await this.#ports.handOver.give({to, actor, timeoutMs, signal: AbortSignal.any([signal, late])})
         return true
       } catch (error) {
@@ -182,6 +190,11 @@ export class Promotion {
       }
     }
     return false
+  }
+
+  /** The lead moves by an entry, and entries wait: nobody would lead until the freeze ends. */
+  #assertNotFrozen(): void {
+    if (this.#ports.isFrozen()) throw frozen(this.#ports.self().name)
   }
 
   async #ask({signal}: Asker): Promise<void> {
@@ -263,7 +276,7 @@ export class Promotion {
     return roles.leads
   }
 
-  #mirrorAt(url: string, member: string | undefined): LeadMember | undefined {
+  #mirrorAt(url: string, member: string | undefined): AttachedMirror | undefined {
     const {attached} = this.#ports.mirrors
     if (member !== undefined) return attached.get(member)
     const asked = hostOf(url)
@@ -289,4 +302,9 @@ function byProgress(one: AttachedMirror, other: AttachedMirror): number {
 /** Host and port of a URL: what tells members apart. */
 function hostOf(url: string): string {
   return url.split('?', 1)[0]?.replace(/\/+$/, '') ?? url
+}
+
+function frozen(name: string): RegistryError {
+  const text = `${name} is frozen for a snapshot, and the lead cannot move before that ends: registry resume on its machine, then ask again`
+  return new RegistryError('REG_CONFLICT', text, {telepath: 'BadState', info: {name}, hints: ['registry resume']})
 }

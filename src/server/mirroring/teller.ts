@@ -11,6 +11,8 @@ export interface ToTell {
   readonly sessions: () => {readonly opened: readonly string[]; readonly closed: readonly string[]}
   /** Who archives the log here. */
   readonly archivers: () => readonly ArchiverPlace[]
+  /** Its changes wait. */
+  readonly isFrozen: () => boolean
   close(): void
 }
 
@@ -52,6 +54,7 @@ export class Teller {
     let isWhole = true
     let told = -1
     let archived = ''
+    let wasFrozen = false
     let quietFor = 0
     while (!signal.aborted) {
       const {nextOffset} = head()
@@ -59,15 +62,17 @@ export class Teller {
       const {opened, closed} = this.#toTell.sessions()
       const archivers = this.#toTell.archivers()
       const archivedNow = JSON.stringify(archivers)
-      const isOther = archivedNow !== archived
+      const isFrozen = this.#toTell.isFrozen()
+      const isOther = archivedNow !== archived || isFrozen !== wasFrozen
       const isNew = nextOffset !== told || isOther || renewed.length + opened.length + closed.length > 0
       if (isNew || isWhole || quietFor >= SPEAK_EVERY_MS) {
         const isAsked = isOther || isWhole || quietFor >= SPEAK_EVERY_MS
         const lists = {renewed, opened, closed, ...(isAsked ? {archivers} : {})}
-        const message = packFollowTold({member, nextOffset, ...lists, isWhole})
+        const message = packFollowTold({member, nextOffset, ...lists, isWhole, isFrozen})
         await proxy.call('followAck', {args: [message], timeoutMs: TIMEOUT_MS, signal})
         told = nextOffset
         archived = archivedNow
+        wasFrozen = isFrozen
         isWhole = false
         quietFor = 0
         await this.#rest(SPACING_MS, signal)

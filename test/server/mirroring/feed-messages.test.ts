@@ -24,7 +24,15 @@ const WISH = {
   nextOffset: 0,
   lastHash: '0'.repeat(64),
 }
-const TOLD = {member: WISH.member, nextOffset: 7, renewed: ['x'], opened: [], closed: ['y'], isWhole: false}
+const TOLD = {
+  member: WISH.member,
+  nextOffset: 7,
+  renewed: ['x'],
+  opened: [],
+  closed: ['y'],
+  isWhole: false,
+  isFrozen: true,
+}
 
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`))
 const whole = fc.nat()

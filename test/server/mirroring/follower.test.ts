@@ -38,6 +38,7 @@ test('of several URLs that lead nowhere each is told of once, and again when it 
         renewed: () => [],
         archivers: () => [],
         sessions: () => ({opened: [], closed: []}),
+        isFrozen: () => false,
         close: () => undefined,
       }),
       onCulled: () => undefined,

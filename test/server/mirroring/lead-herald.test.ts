@@ -36,7 +36,14 @@ function leader() {
   const herald = new LeadHerald(ports, {confirmMs: 60_000, isAlone: false})
   const lose = () => {
     mirrors.size = 0
-    const facts = {nextOffset: 1, lastSeenMs: 0, attachedAtMs: 0, run: 'd'.repeat(32), version: '1.2.3'}
+    const facts = {
+      nextOffset: 1,
+      lastSeenMs: 0,
+      isFrozen: false,
+      attachedAtMs: 0,
+      run: 'd'.repeat(32),
+      version: '1.2.3',
+    }
     tell('lost', {...OTHER, ...facts, sessionId: 'e'.repeat(32), address: '127.0.0.1'})
   }
   return {roles, lose, herald}

@@ -38,6 +38,49 @@ describe('a graceful promotion', () => {
   })
 })
 
+describe('a freeze', () => {
+  const status = async (member: TestMember) => (await rolesOf(member))[0]
+
+  test('of the mirror keeps the lead where it is, whoever wants to move it, until it ends', async () => {
+    await two.call('freeze', 60)
+    for (const isGraceful of [true, false]) {
+      await expect(two.call('promote', isGraceful)).rejects.toMatchObject({
+        telepath: 'BadState',
+        message: expect.stringContaining('01.demo.net is frozen for a snapshot'),
+      })
+    }
+    await expect
+      .poll(async () => JSON.stringify(await one.call('getMembers')), {timeout: 150_000})
+      .toContain('"isFrozen":true')
+    expect(await one.call('demote', 20)).toBe(false)
+    await one.call('addUser', 'meanwhile')
+    expect([await status(one), await status(two)]).toEqual(['leads', 'follows'])
+    await two.call('resume')
+    await expect
+      .poll(
+        async () =>
+          await two.call('promote', true).then(
+            () => true,
+            () => false,
+          ),
+        {timeout: 150_000},
+      )
+      .toBe(true)
+    expect(await status(two)).toBe('leads')
+  })
+
+  test('of the leader keeps the lead where it is', async () => {
+    await one.call('freeze', 60)
+    const refusal = {telepath: 'BadState', message: expect.stringContaining('00.demo.net is frozen for a snapshot')}
+    await expect(two.call('promote', true)).rejects.toMatchObject(refusal)
+    await expect(one.call('demote', 20)).rejects.toMatchObject(refusal)
+    await one.call('resume')
+    expect(await status(one)).toBe('leads')
+    await two.call('promote', true)
+    expect(await status(two)).toBe('leads')
+  })
+})
+
 describe('a forced promotion', () => {
   test('of a mirror whose leader is there fences that one at once; it follows by itself when it has nothing that the new one lacks', async () => {
     await two.call('promote', false)
