@@ -4,6 +4,7 @@ import {type CellWish, cellFlags, confirmFlags} from '../cli/cell-command.ts'
 import {LeadCommand, type LeadReport, type LeadTarget} from '../cli/lead-command.ts'
 import {printable} from '../cli/printable.ts'
 import {leadAgain, promote} from '../client/leadership.ts'
+import type {ServiceGroup} from '../client/service-group.ts'
 import {againWarnings, assertPromotable, forcedNext, forcedWarnings} from '../registry/leadership.ts'
 
 interface Wish {
@@ -78,7 +79,8 @@ from it is gone for good; while that one answers, it is refused.`
     assertPromotable(before, true)
     const warnings = forcedWarnings(before)
     await this.#confirmLoss(name, warnings, flags)
-    const next = (kept: readonly string[]) => forcedNext(before, before.leaderAlias, kept)
+    const next = (kept: readonly string[], group: ServiceGroup) =>
+      forcedNext(before, before.leaderAlias, kept, before.isFencing === true ? group.members : before.members)
     const {promoteByForce} = await import('../cli/forced-promotion.ts')
     const fenced = await promoteByForce(target, {
       timeoutMs: flags.timeout,
@@ -87,9 +89,9 @@ from it is gone for good; while that one answers, it is refused.`
       isDry: flags['dry-run'],
       say: (text) => this.say(printable(text)),
     })
-    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: next(fenced)})
+    if (flags['dry-run']) return this.showLead(name, before, undefined, {warnings, next: next(fenced, before)})
     const after = await this.settled(target, {isLeading: true, isAlone: true})
-    return this.showLead(name, before, after, {warnings, fenced, next: next(fenced)})
+    return this.showLead(name, before, after, {warnings, fenced, next: next(fenced, after)})
   }
 
   /** The one that took the lead from this one is gone for good. */

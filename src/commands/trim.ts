@@ -102,10 +102,11 @@ server of ours knows its mirrors by itself, and who archives its log with regist
       wish,
       flags['dry-run'],
     )
-    if (flags['dry-run']) this.say('dry run: nothing was done')
     const isIdle = plan.trimmedTo === null
-    if (flags['dry-run'] || (isIdle && forgotten.length === 0)) return this.show(plan, trimText)
+    // What a dry run shows is what would be done.
     if (!isIdle && !wish.isForced) assertNobodyIsCutOff(absentIn(plan), name)
+    if (flags['dry-run']) this.say('dry run: nothing was done')
+    if (flags['dry-run'] || (isIdle && forgotten.length === 0)) return this.show(plan, trimText)
     if (!isIdle) await this.#confirmLoss(plan, flags)
     using _working = await this.progress('trimming')
     const done = await trimOwn(cell, name, {...asked, isDry: false}, this.signal)

@@ -265,8 +265,13 @@ export function forcedNext(
   {me, members, isFencing = false}: Situation,
   leaderAlias: string | null,
   kept: readonly string[] = [],
+  /** How they are since; as before when absent. */
+  after: readonly Member[] = members,
 ): readonly string[] {
-  const old = members.filter((member) => member !== me && (roleOf(member) !== 'mirror' || !member.isOnline))
+  const following = new Set(
+    after.flatMap((member) => (roleOf(member) === 'mirror' && member.isOnline ? member.name : [])),
+  )
+  const old = members.filter((member) => member !== me && !following.has(member.name))
   if (isFencing)
     return old.flatMap(({name}) => [
       `${name} follows when it is back, if it has nothing that ${me.name} lacks; else, on its machine:`,

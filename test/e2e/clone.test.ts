@@ -115,6 +115,11 @@ describe('a clone', () => {
     expect(mirror.output().match(/copy\.begun/g)).toHaveLength(1)
     await mirror.stop()
     await expect.poll(async () => JSON.stringify(await ask(leader, 'getMembers'))).toContain('"isOnline":false')
+    const dryTrim = ['trim', '--dry-run', '--json']
+    const wouldFail = await runCli(dryTrim, {env: {REGISTRY_DIR: leader.dir}})
+    expect(wouldFail).toMatchObject({status: 6, stdout: expect.stringContaining(`${host} is away`)})
+    const wouldCut = await runCli([...dryTrim, '--force'], {env: {REGISTRY_DIR: leader.dir}})
+    expect(wouldCut).toMatchObject({status: 0, stdout: expect.stringContaining(`${host} is cut off`)})
     const completed = await runCli(['complete', 'bash', '--', 'registry clone --forget '], {
       env: {REGISTRY_DIR: leader.dir},
     })

@@ -191,6 +191,12 @@ describe('a forced promotion', () => {
     for (const old of [offline(), leader(), silent('00', 'REG_TIMED_OUT')]) {
       expect(forcedNext(situation([member('01', {}), old, member('02', {})]), 'axon')).toEqual(steps)
     }
+    const ours = {...situation([member('01', {}), offline(), offline('02')]), isFencing: true}
+    const since = [leader('01'), offline(), member('02', {})]
+    expect(forcedNext(ours, null, [], since)).toEqual([
+      expect.stringMatching(/^00.axon.net follows when/),
+      'registry rejoin DIR',
+    ])
     expect(forcedNext(situation([member('01', {}), offline()]), null)[1]).toBe('registry provision service 00.axon')
   })
 })
