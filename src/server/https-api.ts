@@ -12,6 +12,7 @@ import {HTTPS_CHANGES, HTTPS_HANDLERS, type HttpsCall, type HttpsParts} from './
 import type {HttpsLogin} from './https-login.ts'
 import {isForeign} from './https-origin.ts'
 import {HTTPS_ROUTES, type HttpsChangeName, type HttpsRouteName, type HttpsRow} from './https-routes.ts'
+import {sayingPart} from './mirroring/done-in-part.ts'
 
 /** A user who has logged in. */
 type Who = Pick<HttpsLogin, 'userIden' | 'username'>
@@ -51,13 +52,15 @@ export function httpsRoutes(options: HttpsApiOptions): readonly HttpsRoute<Admit
 /** Here, or by the leader when this is a mirror. */
 async function handle(name: HttpsRouteName, call: HttpsCall, login: Admitted): Promise<unknown> {
   const {forwarder} = call.parts
-  if (!isChange(name) || login === undefined || forwarder?.isNeeded !== true) return await HTTPS_HANDLERS[name](call)
+  const own = async () => await HTTPS_HANDLERS[name](call)
+  if (!isChange(name) || forwarder === undefined) return await own()
+  if (login === undefined || !forwarder.isNeeded) return await sayingPart(own)
   const {body, request} = call
   const params = {...call.params} // those of the router have no prototype
   const address = request.remoteAddress
   const {userIden: user} = login
   const forwarded = {via: 'https', route: name, params, body: JSON.stringify(body), user, address} as const
-  const here = async () => JSON.stringify((await HTTPS_CHANGES[name](call)) ?? null)
+  const here = async () => JSON.stringify((await sayingPart(() => HTTPS_CHANGES[name](call))) ?? null)
   return parseJson(String(await forwarder.run(forwarded, here)))
 }
 

@@ -8,6 +8,7 @@ import {admit, enter} from './cell-door.ts'
 import type {CellMethod, ShareRow, ValueRow} from './cell-method.ts'
 import type {CellParts, Session} from './cell-parts.ts'
 import {methodsOf, TELEPATH_METHODS} from './methods.ts'
+import {sayingPart} from './mirroring/done-in-part.ts'
 import type {TaskOwner} from './tasks.ts'
 
 export interface CellSettings {
@@ -165,8 +166,14 @@ class CellShare implements Share {
       return {kind: 'stream', items}
     }
     if (row.isShare) return openShare(row, cellCall)
-    const value = this.#isElsewhere(row) ? this.#passOn(row, call, cellCall) : row.run(cellCall)
+    const value = this.#isElsewhere(row) ? this.#passOn(row, call, cellCall) : this.#runHere(row, cellCall)
     return value instanceof Promise ? this.#lasting(row, call, value, context.user) : {kind: 'value', value}
+  }
+
+  /** Only a member that has others can lose the lead. */
+  #runHere(row: ValueRow, call: CellCall): Value | Promise<Value> {
+    const isMovable = row.isWrite === true && this.#parts.forwarder !== undefined
+    return isMovable ? sayingPart(async () => await row.run(call)) : row.run(call)
   }
 
   #isElsewhere({isWrite}: ValueRow): boolean {
@@ -180,7 +187,7 @@ class CellShare implements Share {
     const {family, address, port} = session.peer
     const place = {id: session.id, peer: {family, address, port}}
     const forwarded = {via: 'telepath', method, args, kwargs, user: user.iden, session: place} as const
-    const here = async () => await row.run(cellCall)
+    const here = async () => await this.#runHere(row, cellCall)
     const pass = async () => (forwarder === undefined ? await here() : await forwarder.run(forwarded, here))
     return row.onMirror === undefined ? await pass() : await row.onMirror(cellCall, pass)
   }

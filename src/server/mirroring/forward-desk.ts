@@ -5,6 +5,7 @@ import {enter} from '../cell-door.ts'
 import type {CellParts} from '../cell-parts.ts'
 import {loadLate} from '../late-part.ts'
 import {methodsOf} from '../methods.ts'
+import {doneInPart} from './done-in-part.ts'
 import {
   decodeCall,
   encodeAnswer,
@@ -105,12 +106,4 @@ export class ForwardDesk {
 async function nil(work: Promise<unknown>): Promise<null> {
   await work
   return null
-}
-
-function doneInPart(cause: RegistryError): RegistryError {
-  const text = 'the lead moved when a part of it was done: whether the rest is needed is to be seen'
-  return new RegistryError('REG_NOT_CONFIRMED', text, {
-    hints: ['look what was made', 'ask again for what is missing'],
-    cause,
-  })
 }

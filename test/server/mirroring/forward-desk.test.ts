@@ -114,6 +114,20 @@ describe('while the lead moves', () => {
     expect(mirrored.leader.changeLog.nextOffset).toBe(before + 1)
   })
 
+  test.each([
+    ['addAhaUserEnroll', ['bob'], 1, 'REG_NOT_CONFIRMED'],
+    ['addAhaUserEnroll', ['bob'], 0, 'REG_NOT_LEADER'],
+  ])('%s, asked of the leader itself, says whether a part of it was done', async (method, args, done, code) => {
+    const forwarder = {isNeeded: false, run: () => Promise.reject(new Error('it was passed on'))}
+    const leader = await TestCell.open({network: AHA_NETWORK}, {forwarder})
+    const root = await leader.session('root')
+    const before = leader.changeLog.nextOffset
+    if (done > 0) leadMovesAfterNext(leader)
+    else leader.changeLog.setSource({kind: 'none', code: 'REG_NOT_LEADER', reason: 'the lead moves'})
+    await expect(root.call(method, args)).rejects.toMatchObject({code})
+    expect(leader.changeLog.nextOffset).toBe(before + done)
+  })
+
   test('what was refused before its first change is asked again', async () => {
     const mirrored = await MirrorCell.open()
     const {changeLog, users} = mirrored.leader
