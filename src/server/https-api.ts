@@ -60,7 +60,7 @@ async function handle(name: HttpsRouteName, call: HttpsCall, login: Admitted): P
   const address = request.remoteAddress
   const {userIden: user} = login
   const forwarded = {via: 'https', route: name, params, body: JSON.stringify(body), user, address} as const
-  const here = async () => JSON.stringify((await sayingPart(() => HTTPS_CHANGES[name](call))) ?? null)
+  const here = async () => JSON.stringify((await sayingPart(async () => await HTTPS_CHANGES[name](call))) ?? null)
   return parseJson(String(await forwarder.run(forwarded, here)))
 }
 
