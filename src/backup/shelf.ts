@@ -14,7 +14,7 @@ import {isArchiveName, kindOfFile} from './shelf-file.ts'
 import {isPartialName} from './stage.ts'
 
 /** What is kept of a manifest. That of very many files is long, and of many backups there are many. */
-export interface ShelfManifest extends Pick<Manifest, 'madeAt' | 'how' | 'cell' | 'log'> {
+interface ShelfManifest extends Pick<Manifest, 'madeAt' | 'how' | 'cell' | 'log'> {
   readonly files: number
 }
 

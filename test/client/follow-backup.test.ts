@@ -5,7 +5,7 @@ import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest'
 import {readArchivedLog, readFollowed} from '../../src/backup/followed.ts'
 import {RegistryError} from '../../src/base/errors.ts'
 import type {Entry} from '../../src/store/store.ts'
-import {FollowedCell, TestFollower} from '../support/followed-cell.ts'
+import {FollowedCell, OLD_METHODS, TestFollower} from '../support/followed-cell.ts'
 
 let root: string
 let dir: string
@@ -60,6 +60,16 @@ describe('what is followed into a new directory', () => {
     await hasAll()
     expect(follower.events[0]).toMatchObject({event: 'base', index, removed: []})
     await vi.waitFor(() => expect(cell.noted.at(-1)).toBe(cell.nextOffset), 5000)
+    expect(await follower.stop()).toEqual({index: cell.nextOffset, entries: 4})
+  })
+
+  test('is kept of an older registry too, which does not know who archives its log', async () => {
+    const follower = follow({open: async () => cell.link(OLD_METHODS)})
+    await follower.told('following')
+    await cell.append(4)
+    await hasAll()
+    await vi.waitFor(() => expect(cell.noted.at(-1)).toBe(cell.nextOffset), 5000)
+    expect(cell.cell.parts.archivers.known).toEqual([])
     expect(await follower.stop()).toEqual({index: cell.nextOffset, entries: 4})
   })
 

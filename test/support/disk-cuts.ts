@@ -26,7 +26,7 @@ type NamesCall = Extract<DiskCall, {kind: 'names'}>
 type DataCall = WriteCall | Extract<DiskCall, {kind: 'cut'}>
 
 /** What was not synced when the power failed. */
-export interface Unsynced {
+interface Unsynced {
   readonly call: DataCall | NamesCall
   /** Which of all calls it is. */
   readonly index: number

@@ -9,7 +9,7 @@ import {Child} from './child.ts'
 /** A file, directory or link, whatever names it has: its place in `Recording.nodes`. */
 export type NodeId = number
 
-export interface DiskNode {
+interface DiskNode {
   readonly kind: 'file' | 'dir' | 'link'
   /** Where a link leads. */
   readonly target: string
