@@ -48,6 +48,8 @@ function lazyRequires(path: string): string {
   let text = readFileSync(path, 'utf8')
   for (const [line, name = '', value = ''] of text.matchAll(REQUIRE)) {
     const uses = new RegExp(`(?<![\\w$.])${name}\\.`, 'g')
+    // What is passed on whole is loaded at once, as it was.
+    if (countOf(text, new RegExp(`(?<![\\w$.])${name}\\b`, 'g')) !== countOf(text, uses) + 1) continue
     text = text.replace(line, () => `let $${name}; const ${name} = () => ($${name} ??= ${value});`)
     text = text.replaceAll(uses, () => `(${name}()).`)
   }
@@ -60,6 +62,8 @@ function lazyRequires(path: string): string {
       `Object.defineProperty(exports, "${name}", {enumerable: true, configurable: true, get: () => ${value}});`,
   )
 }
+
+const countOf = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0
 
 function replaced(path: string, text: string, old: string, fresh: string): string {
   if (!text.includes(old)) throw new Error(`${path} has changed: ${old} is not in it`)
