@@ -121,7 +121,7 @@ const OWN_METHODS: ReadonlySet<string> = new Set([
   ...['checkLog', 'followAck', 'followLog', 'getHistory', 'getRegistryInfo', 'setServiceMaintenance'],
   ...['forward', 'redeem', 'trimLog', 'iterSnapshot', 'dropSnapshot'],
   ...['getMembers', 'forgetMember', 'getLogPlace', 'fence', 'leadAgain'],
-  ...['streamBackup', 'archiveLog', 'noteBackupFollowed'],
+  ...['streamBackup', 'archiveAck', 'archiveLog', 'noteBackupFollowed'],
 ])
 
 test('cell-ok: getCellUser gives a user of the same shape', async () => {
