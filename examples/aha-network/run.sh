@@ -56,7 +56,7 @@ stop_all() {
       [ -e "/proc/$pid/exe" ] || break
       sleep 1
     done
-    kill -KILL -- "-$pid" 2>/dev/null || true
+    kill -s KILL -- "-$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
   started=

@@ -24,14 +24,23 @@ async function place(): Promise<AsyncDisposable & {readonly dir: string}> {
   return {dir, [Symbol.asyncDispose]: end}
 }
 
-/** Processes of which an argument names something in that directory. */
+/** Processes of which an argument, or a variable, names something in that directory: workers of a service have it in their HOME only. */
 async function runningIn(dir: string): Promise<readonly {readonly pid: number; readonly line: string}[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
-  const lines = await Promise.all(
-    // It may have ended meanwhile.
-    pids.map(async (pid) => ({pid, line: await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')})),
+  // It may have ended meanwhile.
+  const read = (pid: number, name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
+  const found = await Promise.all(
+    pids.map(async (pid) => ({
+      pid,
+      line: (await read(pid, 'cmdline')).replaceAll('\0', ' '),
+      variables: await read(pid, 'environ'),
+    })),
   )
-  return lines.filter(({line}) => line.includes(dir))
+  return found.flatMap(({pid, line, variables}) => (`${line}${variables}`.includes(dir) ? [{pid, line}] : []))
+}
+
+async function workersIn(dir: string): Promise<readonly {readonly pid: number}[]> {
+  return (await runningIn(dir)).filter(({line}) => line.includes('spawn_main'))
 }
 
 async function run(env: Readonly<Record<string, string>>): Promise<ChildProcess> {
@@ -80,7 +89,9 @@ test('nothing is left of it when it is interrupted', {timeout: WITHIN_MS}, async
   })
   const closed = once(child, 'close')
   await Promise.race([isWaiting, closed])
-  expect(await runningIn(at.dir)).not.toEqual([])
+  // A service makes its keys in a worker: one that does not end by itself.
+  await expect.poll(async () => await workersIn(at.dir)).not.toEqual([])
+  for (const {pid} of await workersIn(at.dir)) process.kill(pid, 'SIGSTOP')
   child.kill('SIGTERM')
   expect(await closed).toEqual([143, null])
   expect(await runningIn(at.dir)).toEqual([])
